@@ -1,0 +1,198 @@
+"""The values that flow between the rooms, and the sockets that leaves fill.
+
+Dimensions, in this order wherever they occur: ``draws`` (posterior draws per person), ``n`` (people), ``k`` (levels, or features).
+Every tensor is float64 and carries no gradient. A level of a discrete node is its index in the spec's order: 0.0, 1.0, ...
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from cfair.families import Kind
+
+__all__ = ["Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "Values", "World"]
+
+Values = Mapping[str, Tensor]  # node -> its values, any shape that broadcasts to (draws, n)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What reading a table found, for the report.
+
+    Args:
+        name: the built-in table's name, the file's name, or "DataFrame".
+        rows: rows in the table as given.
+        sha256: of the file's bytes, or of the values of a DataFrame.
+        dropped: rows left out for missing values.
+        rounded: node -> rows whose fractional count was rounded.
+        unused: columns that the spec does not name.
+    """
+
+    name: str
+    rows: int
+    sha256: str
+    dropped: int = 0
+    rounded: Mapping[str, int] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns(Mapping[str, Tensor]):
+    """A table of n people coded as the spec declares: node -> (n,).
+
+    Args:
+        coded: node -> (n,), float64.
+        rows: position of each person in the table as given, 0-based, shape (n,), int64.
+        facts: what reading the table found.
+    """
+
+    coded: Values
+    rows: Tensor
+    facts: Facts
+
+    def __getitem__(self, node: str) -> Tensor:
+        return self.coded[node]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.coded)
+
+    def __len__(self) -> int:
+        """How many nodes, as of any mapping; ``n`` is how many people."""
+        return len(self.coded)
+
+    @property
+    def n(self) -> int:
+        """How many people."""
+        return len(self.rows)
+
+    def take(self, people: Tensor) -> "Columns":
+        """The columns of some people only, given by position, shape (m,), int64."""
+        return Columns({node: column[people] for node, column in self.coded.items()}, self.rows[people], self.facts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """The latents' exact posterior given each person's evidence, by quadrature.
+
+    Args:
+        mean: latent -> E[U | evidence], shape (n,).
+        sd: latent -> sd[U | evidence], shape (n,).
+    """
+
+    mean: Values
+    sd: Values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class World:
+    """What happened to n people, with the exogenous noise that made it happen.
+
+    Args:
+        values: node -> (draws, n), an expanded view where all draws agree.
+        noise: node -> (draws, n), or (draws, n, levels) for a category; computed when first read, shared by every world of the same people.
+        given: the evidence that the world was abducted from; empty when simulated.
+        moments: the latents' posterior given that evidence; None when simulated.
+        label: "factual", or what was done, as ``race=Black,sex=female``.
+        shape: (draws, n).
+    """
+
+    values: Values
+    noise: Values
+    shape: tuple[int, int]
+    given: tuple[str, ...] = ()
+    moments: Moments | None = None
+    label: str = "factual"
+
+
+@runtime_checkable
+class Mechanism(Protocol):
+    """How a node gets its value from its parents and its noise. Implementations are torch modules.
+
+    The law that makes counterfactuals right: ``value(abduct(x, parents, uniform), parents) == x``.
+    Noise is independent of the parents; ``noise(uniform)`` of a uniform number in (0, 1) has its prior.
+    """
+
+    kind: Kind
+    noise_size: int  # numbers of noise per person and draw: 1, or the number of levels as a last dimension
+
+    def distribution(self, parents: Values) -> Distribution:
+        """The node's distribution given its parents, for Pyro and for likelihoods."""
+        ...
+
+    def noise(self, uniform: Tensor) -> Tensor:
+        """Noise from its prior; ``uniform`` in (0, 1) has the shape of the noise."""
+        ...
+
+    def value(self, noise: Tensor, parents: Values) -> Tensor:
+        """The node's value."""
+        ...
+
+    def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
+        """The noise that made ``value``, drawn by ``uniform`` where several did."""
+        ...
+
+    def priors(self) -> Mapping[str, Distribution]:
+        """Parameter -> its prior, of its shape, on the unconstrained scale on which it is learned.
+
+        Each parameter ``p`` has a buffer ``p_free`` that tells which of its entries are learned.
+        """
+        ...
+
+    def start(self, value: Tensor) -> None:
+        """Set the free parameters where learning begins, from the node's own values (n,)."""
+        ...
+
+    def raw(self) -> Mapping[str, object]:
+        """The parameters in the node's and its parents' own units, as under ``parameters:`` in dag.yaml."""
+        ...
+
+
+class Measured(NamedTuple):
+    """An average over people and what each contributes to its uncertainty.
+
+    ``influence`` has shape (n,) and mean 0: the standard error is its sd / sqrt(n), and differences of measures subtract influences.
+    """
+
+    value: float
+    influence: Tensor
+
+
+class Metric(Protocol):
+    """A number about predictions of an outcome, both of shape (n,)."""
+
+    def __call__(self, y: Tensor, y_hat: Tensor) -> Measured:
+        """The measure and its influence function."""
+        ...
+
+
+class Predictor(Protocol):
+    """A prediction that reads only what it says it sees."""
+
+    sees: tuple[str, ...]  # what enters the head
+    needs: tuple[str, ...]  # columns that a row must have at prediction time
+    fitted: nn.Module  # all that was learned, as its state_dict
+
+    @property
+    def invariant_in(self) -> Literal["declared", "own"] | None:
+        """The SCM in which its same-noise gap is exactly 0, if any."""
+        ...
+
+    @property
+    def function_of_row(self) -> bool:
+        """Whether it reads columns only, so that same-noise and re-abducted predictions agree."""
+        ...
+
+    def fit(self, worlds: Iterable[World], outcome: Tensor) -> Self:
+        """Learn from blocks of abducted people, walked as often as needed, and their outcomes, (n,) over all blocks in order."""
+        ...
+
+    def predict(self, world: World) -> Tensor:
+        """Predictions (draws, n) in a world that shares its noise with the factual one."""
+        ...
+
+    def deploy(self, columns: Values, n: int) -> Tensor:
+        """Rows in (node -> (n,), holding ``needs``), predictions (n,) out, its own inference inside: the map that would be deployed."""
+        ...
