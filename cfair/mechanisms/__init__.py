@@ -1,0 +1,6 @@
+"""How a node gets its value from its parents and its noise, one family per file."""
+
+from cfair.mechanisms.base import MECHANISMS, build, log_prior
+from cfair.mechanisms.linear import LinearPredictor, Parent, Unit
+
+__all__ = ["MECHANISMS", "LinearPredictor", "Parent", "Unit", "build", "log_prior"]

@@ -1,0 +1,99 @@
+"""A structural causal model: a mechanism for every node, and the ordinary Pyro model that it is."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Literal, cast
+
+import pyro
+import torch
+from pyro.distributions.torch_distribution import TorchDistributionMixin
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.func import functional_call
+
+from cfair.errors import QueryError
+from cfair.interfaces import Columns, Mechanism, Values
+from cfair.mechanisms import Unit, build
+from cfair.spec import ModelSpec
+
+__all__ = ["SCM"]
+
+
+class SCM(nn.Module):
+    """V = f_V(parents, U_V) for every node: the declared graph with its mechanisms.
+
+    A torch module, so that ``state_dict`` is all there is to keep; ``learn`` returns one with its free parameters set.
+
+    Args:
+        spec: the declared model.
+        units: node -> unit in which a real or count column is standardised; (0, 1) where it is left out.
+    """
+
+    def __init__(self, spec: ModelSpec, units: Mapping[str, Unit] | None = None) -> None:
+        super().__init__()
+        self.spec = spec
+        self._modules_in_order = nn.ModuleList(cast(nn.Module, build(spec, node, units or {})) for node in spec.order)
+
+    @property
+    def mechanisms(self) -> dict[str, Mechanism]:
+        """Node -> mechanism, in topological order."""
+        return {node: cast(Mechanism, module) for node, module in zip(self.spec.order, self._modules_in_order, strict=True)}
+
+    def parents(self, node: str, values: Values) -> dict[str, Tensor]:
+        """The part of ``values`` that ``node`` reads."""
+        return {parent: values[parent] for parent in self.spec.nodes[node].parents}
+
+    def parameters_in_units(self) -> dict[str, Mapping[str, object]]:
+        """Node -> its parameters in the columns' own units, as under ``parameters:`` in dag.yaml."""
+        return {node: mechanism.raw() for node, mechanism in self.mechanisms.items()}
+
+    def model(self, columns: Columns, *, parameters: Literal["fixed", "sampled"] = "fixed") -> dict[str, Tensor]:
+        """Run the SCM as a Pyro model: one site per node, named as the node, in one plate of rows named ``rows``.
+
+        Nodes that ``columns`` has are observed, the others sampled; so ``SVI(scm.model, ...)`` and ``MCMC(NUTS(scm.model))`` work.
+
+        Args:
+            columns: n people; latents, and any node left out, are sampled.
+            parameters: "fixed" at their learned values, or "sampled": one more site per learned parameter, named
+                ``node.parameter``, on the standardised scale on which it is learned.
+
+        Returns:
+            Node -> its value, shape (..., n).
+        """
+        if parameters not in ("fixed", "sampled"):
+            raise QueryError("parameters", f"'{parameters}' is neither 'fixed' nor 'sampled'", "use one of the two")
+        drawn = {node: _sample_parameters(node, module) if parameters == "sampled" else {} for node, module in self.mechanisms.items()}
+        values: dict[str, Tensor] = {}
+        with pyro.plate("rows", columns.n):
+            for node, mechanism in self.mechanisms.items():
+                conditional = functional_call(cast(nn.Module, mechanism), drawn[node], (self.parents(node, values),))
+                values[node] = pyro.sample(node, _as_pyro(conditional), obs=columns.coded.get(node))
+        return values
+
+
+def _sample_parameters(node: str, mechanism: Mechanism) -> dict[str, Tensor]:
+    """A Pyro site for each parameter with a learned entry; entries that are fixed keep their value."""
+    module = cast(nn.Module, mechanism)
+    known, free = dict(module.named_parameters()), dict(module.named_buffers())
+    drawn = {}
+    for name, prior in mechanism.priors().items():
+        learned = free[f"{name}_free"]
+        if learned.any():
+            site = pyro.sample(f"{node}.{name}", _as_pyro(prior).to_event(known[name].dim()))
+            drawn[name] = torch.where(learned, site, known[name])
+    return drawn
+
+
+@cache
+def _pyro_class(kind: type[Distribution]) -> type[Distribution]:
+    return type(kind.__name__, (kind, TorchDistributionMixin), {})
+
+
+def _as_pyro(distribution: Distribution) -> TorchDistributionMixin:
+    """The same distribution with the methods that Pyro calls."""
+    if isinstance(distribution, TorchDistributionMixin):
+        return distribution
+    kind = _pyro_class(type(distribution))
+    pyro_distribution = kind.__new__(kind)
+    pyro_distribution.__dict__.update(distribution.__dict__)
+    return cast(TorchDistributionMixin, pyro_distribution)

@@ -1,0 +1,144 @@
+"""Worlds: simulated, counterfactual, and what may be asked of them."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from cfair.errors import QueryError, nearest
+from cfair.interfaces import Values, World
+from cfair.lazy import Lazy
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+
+__all__ = ["Setting", "collapse", "counterfactual", "simulate"]
+
+Setting: TypeAlias = str | float | Tensor | Sequence[str]  # a level's name, a number, coded values, or a level's name per person
+Edges: TypeAlias = Collection[tuple[str, str]]
+
+
+def simulate(scm: SCM, n: int, *, seed: int = 0) -> World:
+    """n new people drawn from the model, with their noise: values and noise of shape (1, n).
+
+    Raises:
+        QueryError: n is not positive.
+    """
+    if n < 1:
+        raise QueryError("rows", f"{n} people cannot be simulated", "ask for at least 1")
+    generator = torch.Generator().manual_seed(seed)
+    values: dict[str, Tensor] = {}
+    noise: dict[str, Tensor] = {}
+    for node, mechanism in scm.mechanisms.items():
+        shape = (1, n) if mechanism.noise_size == 1 else (1, n, mechanism.noise_size)
+        uniform = torch.rand(shape, generator=generator, dtype=torch.float64).clamp(min=2**-54)  # 0 has no finite noise
+        noise[node] = mechanism.noise(uniform)
+        values[node] = mechanism.value(noise[node], scm.parents(node, values)).expand(1, n)
+    return World(values, noise, (1, n), label="simulated")
+
+
+def counterfactual(scm: SCM, factual: World, do: Mapping[str, Setting], *, along: Edges | None = None) -> World:
+    """The world in which the same people had lived under ``do``.
+
+    Sets each intervened node, then recomputes from the noise of ``factual`` each node of which a parent changed. A person
+    none of whose parents changed at a node keeps its factual value, bit for bit.
+
+    Args:
+        scm: the model in which the question is asked.
+        factual: an abducted or simulated world; values and noise of shape (draws, n).
+        do: node -> level name, number in the node's own unit, level names per person, or coded values of shape (n,) or (draws, n).
+        along: the active edges, as (parent, child): a node reads the parent of an active edge from the new world and every
+            other parent from the factual one. None: every edge is active.
+
+    Returns:
+        A world of the same shape that shares ``factual``'s noise and moments.
+
+    Raises:
+        QueryError: ``do`` or ``along`` names a node, level or edge that the model does not have.
+
+    Source: Pearl (2009), Causality, Theorem 7.1.7, steps 2 and 3; with ``along``, the edge-wise reading of Shpitser & Tchetgen Tchetgen (2016).
+    """
+    spec = scm.spec
+    _check_edges(spec, along)
+    settings = {node: _coded(spec, node, setting, factual.shape) for node, setting in do.items()}
+    thunks: dict[str, Callable[[], Tensor]] = {}
+    values = Lazy(thunks)
+    moved = set(settings)
+    for node in spec.order:
+        active = [p for p in spec.nodes[node].parents if p in moved and (along is None or (p, node) in along)]
+        if node in settings:
+            thunks[node] = partial(settings.__getitem__, node)
+        elif active:
+            moved.add(node)
+            thunks[node] = partial(_value, scm, node, factual, values, active)
+        else:
+            thunks[node] = partial(factual.values.__getitem__, node)
+    return replace(factual, values=values, label=_label(spec, do))
+
+
+def collapse(values: Tensor) -> Tensor:
+    """One draw, shape (1, n, ...), of values that are an expanded view because all draws agree; others as they are."""
+    return values[:1] if values.stride(0) == 0 else values
+
+
+def _value(scm: SCM, node: str, factual: World, values: Values, active: Collection[str]) -> Tensor:
+    """The node's value where an active parent changed, its factual one elsewhere; shape (draws, n)."""
+    before = {p: collapse(factual.values[p]) for p in scm.spec.nodes[node].parents}
+    after = {**before, **{p: collapse(values[p]) for p in active}}
+    changed = torch.zeros((), dtype=torch.bool)
+    for parent in active:
+        changed = changed | (after[parent] != before[parent])
+    if not changed.any():
+        return factual.values[node]
+    new = scm.mechanisms[node].value(collapse(factual.noise[node]), after)
+    return torch.where(changed, new, collapse(factual.values[node])).expand(factual.shape)
+
+
+def _coded(spec: ModelSpec, node: str, setting: Setting, shape: tuple[int, int]) -> Tensor:
+    """What ``do`` says, as values of shape (draws, n)."""
+    if node not in spec.nodes:
+        raise QueryError("do", f"'{node}' is not a node", nearest(node, spec.nodes))
+    if isinstance(setting, Tensor):
+        return _checked(spec, node, setting.to(torch.float64), shape)
+    levels = spec.nodes[node].levels
+    if not isinstance(setting, (str, int, float)):
+        return _checked(spec, node, torch.tensor([float(spec.level(node, text)) for text in setting], dtype=torch.float64), shape)
+    if levels:
+        return torch.tensor(float(spec.level(node, setting)), dtype=torch.float64).expand(shape)
+    if isinstance(setting, str):
+        raise QueryError("do", f"'{node}' is a number, and '{setting}' is a level's name", f"give a number, as {{'{node}': 1.0}}")
+    return _checked(spec, node, torch.tensor(float(setting), dtype=torch.float64), shape)
+
+
+def _checked(spec: ModelSpec, node: str, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Coded values as (draws, n), once they are known to be values that the node can have."""
+    if values.shape not in ((), (shape[1],), (1, shape[1]), shape):
+        raise QueryError("do", f"values of '{node}' have shape {tuple(values.shape)}", f"give one value, or shape ({shape[1]},) or {shape}")
+    levels = spec.nodes[node].levels
+    if not values.isfinite().all():
+        raise QueryError("do", f"a value of '{node}' is not finite", "give finite numbers")
+    if levels and not ((values >= 0) & (values < len(levels)) & (values == values.floor())).all():
+        raise QueryError("do", f"a value of '{node}' is not the index of a level", f"give whole numbers from 0 to {len(levels) - 1}")
+    if spec.nodes[node].kind == "count" and not ((values >= 0) & (values == values.floor())).all():
+        raise QueryError("do", f"a value of '{node}' is not a count", "give whole numbers from 0")
+    return values.expand(shape)
+
+
+def _check_edges(spec: ModelSpec, along: Edges | None) -> None:
+    for parent, child in along or ():
+        if not spec.graph.has_edge(parent, child):
+            edges = [f"{a} -> {b}" for a, b in spec.graph.edges]
+            raise QueryError("along", f"'{parent} -> {child}' is not an edge of the graph", nearest(f"{parent} -> {child}", edges))
+
+
+def _label(spec: ModelSpec, do: Mapping[str, Setting]) -> str:
+    """``race=Black,sex=female``: what was done, in the spec's order."""
+    named = []
+    for node in spec.nodes:
+        if node in do:
+            setting = do[node]
+            text = f"{setting:g}" if isinstance(setting, (int, float)) else setting if isinstance(setting, str) else "(per person)"
+            named.append(f"{node}={text}")
+    return ",".join(named) or "factual"
