@@ -1,0 +1,7 @@
+"""From data to what cannot be seen: the parameters, and each person's latents and noise."""
+
+from cfair.inference.abduction import abduct
+from cfair.inference.learning import learn
+from cfair.inference.posterior import expectation, posterior, posterior_of_rows
+
+__all__ = ["abduct", "expectation", "learn", "posterior", "posterior_of_rows"]

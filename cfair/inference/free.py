@@ -1,0 +1,57 @@
+"""The parameters to be learned of some nodes, as one vector."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from cfair.mechanisms import log_prior
+from cfair.scm import SCM
+
+__all__ = ["FreeParameters", "Overrides"]
+
+Overrides = Mapping[str, Mapping[str, Tensor]]  # node -> parameter -> value that stands in for the mechanism's own
+
+
+class FreeParameters:
+    """The learned entries of the parameters of ``nodes``, packed into a vector of shape (count,)."""
+
+    def __init__(self, scm: SCM, nodes: Sequence[str]) -> None:
+        self._mechanisms = {node: scm.mechanisms[node] for node in nodes}
+        self._known = {node: dict(cast(nn.Module, module).named_parameters()) for node, module in self._mechanisms.items()}
+        buffers = {node: dict(cast(nn.Module, module).named_buffers()) for node, module in self._mechanisms.items()}
+        self._free = {node: {name: buffers[node][f"{name}_free"] for name in known} for node, known in self._known.items()}
+        self._slots = [(node, name, int(mask.sum())) for node, masks in self._free.items() for name, mask in masks.items() if mask.any()]
+
+    @property
+    def count(self) -> int:
+        """How many numbers are learned."""
+        return sum(size for *_, size in self._slots)
+
+    @property
+    def start(self) -> Tensor:
+        """The learned entries as they stand, shape (count,)."""
+        parts = [self._known[node][name].detach()[self._free[node][name]] for node, name, _ in self._slots]
+        return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+
+    def unpack(self, theta: Tensor) -> dict[str, dict[str, Tensor]]:
+        """Node -> parameter -> value with the entries of ``theta``, shape (count,), put in place; differentiable."""
+        unpacked: dict[str, dict[str, Tensor]] = {node: dict(known) for node, known in self._known.items()}
+        for (node, name, _), entries in zip(self._slots, theta.split([size for *_, size in self._slots]), strict=True):
+            known, places = self._known[node][name], self._free[node][name].flatten().nonzero().squeeze(-1)
+            unpacked[node][name] = known.detach().flatten().scatter(0, places, entries).reshape(known.shape)
+        return unpacked
+
+    def write(self, theta: Tensor) -> None:
+        """Set the mechanisms' parameters to ``theta``, shape (count,)."""
+        for node, parameters in self.unpack(theta.detach()).items():
+            for name, value in parameters.items():
+                self._known[node][name].data = value.data.clone()
+
+    def log_prior(self, unpacked: Overrides) -> Tensor:
+        """Log density of the learned entries, shape ()."""
+        total = torch.zeros((), dtype=torch.float64)
+        for node, mechanism in self._mechanisms.items():
+            total = total + log_prior(mechanism.priors(), unpacked[node], self._free[node])
+        return total
