@@ -1,0 +1,151 @@
+"""Counterfactual gaps, summed over blocks of people: how far predictions move when the protected attributes do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor
+
+from cfair.auditing.crossing import Crossing, Grouping
+from cfair.auditing.records import Row
+from cfair.inference import abduct
+from cfair.interfaces import Columns, Predictor, Values, World
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+from cfair.worlds import Setting, counterfactual
+
+__all__ = ["GAPS", "Gaps", "block_gaps", "gap_rows"]
+
+GAPS = ("gap_same_noise", "gap_reabducted", "gap_own_model")
+KEPT_BITS = 40  # of a counterfactual row's mantissas when it is inferred anew: draws that agree but for rounding become one row
+
+
+class _OwnModel(Protocol):
+    """A predictor that carries a working SCM of its own."""
+
+    def deploy_under(self, columns: Values, do: Values, n: int) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gaps:
+    """Sums over people of how far their predictions move, by crossed factual group (first axis) and crossed world (second).
+
+    Args:
+        people: how many people are in each factual group, shape (groups,).
+        sums: predictor -> gap -> Σ_i of d̄_i, s̄_i and d̄_i², shape (3, groups, groups), where d̄_i = mean_d |D_id| and s̄_i = mean_d D_id.
+    """
+
+    people: Tensor
+    sums: Mapping[str, Mapping[str, Tensor]]
+
+    def __add__(self, other: "Gaps") -> "Gaps":
+        sums = {name: {gap: total + other.sums[name][gap] for gap, total in own.items()} for name, own in self.sums.items()}
+        return Gaps(self.people + other.people, sums)
+
+
+def block_gaps(
+    scm: SCM, predictors: Mapping[str, Predictor], crossing: Crossing, block: Columns, deployed: Mapping[str, Tensor], *, draws: int, seed: int
+) -> Gaps:
+    """The gaps of one block of people in every world of ``crossing``.
+
+    D_id = prediction for person i in the counterfactual world minus in the factual one. *Same noise*: both share draw d of the noise.
+    *Re-abducted*: the deployed map on the counterfactual row, its own inference inside. *Own model*: the deployed map on the rows
+    that the predictor's working SCM makes. Resolving nodes are held at their factual values in every world.
+
+    Args:
+        scm: the model in which people are moved.
+        predictors: fitted.
+        crossing: of the protected attributes.
+        block: people, with the evidence.
+        deployed: predictor -> its deployed predictions for the block, (n,).
+        draws: posterior draws per person.
+        seed: of the draws.
+
+    Source: the distance form of Kusner et al. (2017), Definition 5.
+    """
+    factual = abduct(scm, block, draws=draws, seed=seed)
+    before = {name: predictor.predict(factual) for name, predictor in predictors.items()}
+    group = crossing.group(block)
+    held = {node: block[node] for node in scm.spec.resolving if node in block}
+    sums = {name: {gap: torch.zeros(3, crossing.size, crossing.size, dtype=torch.float64) for gap in gaps_of(p)} for name, p in predictors.items()}
+    for world, setting in enumerate(crossing.settings()):
+        do: dict[str, Setting] = {**setting, **held}
+        moved = (group != world).nonzero().squeeze(-1)  # for the others the world is the factual one, and every gap exactly 0
+        after = counterfactual(scm, factual, do)
+        for name, predictor in predictors.items():
+            same = (predictor.predict(after) - before[name])[:, moved]
+            _add(sums[name]["gap_same_noise"], world, group[moved], same)
+            again = same if predictor.function_of_row else _reabducted(predictor, after, moved) - deployed[name][moved]
+            _add(sums[name]["gap_reabducted"], world, group[moved], again)
+            if predictor.invariant_in == "own":
+                own = cast(_OwnModel, predictor).deploy_under(block, _coded(scm.spec, setting, held), block.n)
+                _add(sums[name]["gap_own_model"], world, group[moved], (own - deployed[name])[moved].unsqueeze(0))
+    return Gaps(torch.bincount(group, minlength=crossing.size), sums)
+
+
+def gaps_of(predictor: Predictor) -> tuple[str, ...]:
+    """The gaps that a predictor has."""
+    return GAPS if predictor.invariant_in == "own" else GAPS[:2]
+
+
+def _reabducted(predictor: Predictor, world: World, people: Tensor) -> Tensor:
+    """The deployed map on the rows of a counterfactual world, shape (draws, people)."""
+    draws = world.shape[0]
+    rows = {node: _rounded(world.values[node][:, people]).reshape(-1) for node in predictor.needs}
+    return predictor.deploy(rows, draws * len(people)).reshape(draws, len(people))
+
+
+def _rounded(values: Tensor) -> Tensor:
+    """Values to KEPT_BITS bits of mantissa."""
+    spare = 52 - KEPT_BITS
+    bits = values.contiguous().view(torch.int64) + (1 << (spare - 1))
+    return (bits & ~((1 << spare) - 1)).view(torch.float64)
+
+
+def _coded(spec: ModelSpec, setting: Mapping[str, str], held: Values) -> dict[str, Tensor]:
+    return {node: torch.tensor(float(spec.level(node, level)), dtype=torch.float64) for node, level in setting.items()} | dict(held)
+
+
+def _add(sums: Tensor, world: int, group: Tensor, difference: Tensor) -> None:
+    """Add people's moves, shape (draws, people), to the sums of their factual groups."""
+    size = difference.abs().mean(0)
+    parts = torch.stack([size, difference.mean(0), size.square()])
+    sums[:, :, world].index_add_(1, group, parts)
+
+
+def gap_rows(gaps: Gaps, crossing: Crossing, min_group_size: int) -> list[Row]:
+    """Every ordered pair's gap, its signed mean, and the worst pair of each attribute among groups of at least ``min_group_size`` people."""
+    rows = []
+    for reading in crossing.readings():
+        for predictor, by_gap in gaps.sums.items():
+            for gap, sums in by_gap.items():
+                pairs = list(_pairs(reading, predictor, gap, gaps.people, sums))
+                rows += pairs
+                large = [row for row in pairs if row.measure == gap and row.n is not None and row.n >= min_group_size and row.value is not None]
+                worst = max(large, key=lambda row: row.value or 0.0, default=None)
+                if worst is not None:
+                    rows.append(
+                        Row(predictor=predictor, measure=f"{gap}_worst", attribute=reading.attribute, value=worst.value, low=worst.low,
+                            high=worst.high, n=worst.n)
+                    )
+    return rows
+
+
+def _pairs(reading: Grouping, predictor: str, gap: str, people: Tensor, sums: Tensor) -> list[Row]:
+    """The gap from each group to each other one: crossed pairs that differ in this attribute only, added up."""
+    same_others = reading.others.unsqueeze(1) == reading.others
+    rows = []
+    for a, group in enumerate(reading.names):
+        n = int(people[reading.member == a].sum())
+        for b, world in enumerate(reading.worlds):
+            if a != b and n:
+                cells = same_others & (reading.member == a).unsqueeze(1) & (reading.member == b)
+                size, signed, squares = (float(total[cells].sum()) / n for total in sums)
+                error = (max(squares - size**2, 0.0) / max(n - 1, 1)) ** 0.5
+                row = dict(predictor=predictor, attribute=reading.attribute, group=group, world=world, n=n)
+                margin = NormalDist().inv_cdf(0.975) * error
+                rows.append(Row(measure=gap, value=size, low=max(size - margin, 0.0), high=size + margin, **row))
+                rows.append(Row(measure=f"{gap}_signed", value=signed, **row))
+    return rows

@@ -1,0 +1,159 @@
+"""The straight line from a declared model and a table to a run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, TypeAlias
+
+import torch
+
+from cfair.auditing import Report, audit
+from cfair.auditing.audit import MIN_GROUP_SIZE
+from cfair.auditing.crossing import crossing_of
+from cfair.auditing.splits import over_splits
+from cfair.data import blocks, check_variation, split
+from cfair.errors import QueryError, nearest
+from cfair.heads import HEADS, head_for
+from cfair.inference import abduct, learn
+from cfair.inference.learning import ENGINES
+from cfair.inference.neighbourhood import sole_latent
+from cfair.interfaces import Columns, Predictor, World
+from cfair.predictors import PREDICTORS
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+from cfair.store import Run
+
+__all__ = ["Options", "Progress", "fit"]
+
+Progress: TypeAlias = Callable[[str, float], None]  # what is being done, and the share of all the work that is done
+
+FIT_DRAWS = 50  # draws per training row that a head on draws is fitted on: their stratification makes more of them change nothing
+BLOCK_DRAWS = 400_000  # draws in a block of training rows
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """How much work to spend, and on what.
+
+    Args:
+        predictors: names in PREDICTORS.
+        head: a name in HEADS, or "auto" by the outcome's kind.
+        engine: of the inference.
+        draws: posterior draws per audited person.
+        splits: random splits into training and test rows; with several, the report gives means and intervals over them.
+        test_share: share of people held out for the audit, in (0, 1).
+        min_group_size: people below which a group takes no part in a worst pair or a largest difference.
+        seed: of the splits and the draws.
+
+    Raises:
+        QueryError: an option is out of its range, or names what does not exist.
+    """
+
+    predictors: tuple[str, ...] = ("constant", "full", "unaware", "nondescendants", "latent", "residual")
+    head: str = "auto"
+    engine: Literal["auto", "quadrature"] = "auto"
+    draws: int = 200
+    splits: int = 1
+    test_share: float = 0.2
+    min_group_size: int = MIN_GROUP_SIZE
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.test_share < 1:
+            raise QueryError("test_share", f"{self.test_share} is not between 0 and 1", "use 0.2")
+        for name, least in (("draws", 1), ("splits", 1), ("min_group_size", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise QueryError(name, f"{getattr(self, name)} is below {least}", f"use a whole number from {least}")
+        if not self.predictors:
+            raise QueryError("predictors", "none is named", f"use some of: {', '.join(PREDICTORS)}")
+        for name in self.predictors:
+            if name not in PREDICTORS:
+                raise QueryError("predictors", f"'{name}' is not a predictor", nearest(name, PREDICTORS))
+        if self.head not in ("auto", *HEADS):
+            raise QueryError("head", f"'{self.head}' is not a head", nearest(self.head, ("auto", *HEADS)))
+        if self.engine not in ENGINES:
+            raise QueryError("engine", f"'{self.engine}' is not an engine", nearest(self.engine, ENGINES))
+
+
+def fit(spec: ModelSpec, columns: Columns, options: Options | None = None, *, progress: Progress | None = None) -> Run:
+    """Split, learn, abduct, fit the predictors on the training rows, audit them on the test rows.
+
+    Args:
+        spec: the declared model.
+        columns: people with every observed node.
+        options: how much work to spend, and on what.
+        progress: called with what is being done and the share of the work that is done.
+
+    Returns:
+        The run of the first split; with several, its report holds means and intervals over all of them.
+
+    Raises:
+        QueryError: the model or the options ask for something that this version does not do.
+        DataError: an attribute has one level in the table, or the outcome does not vary.
+        FitError: learning or inference did not reach an answer.
+    """
+    options = options or Options()
+    check(spec, options)
+    check_variation(columns, spec)
+    tell = progress or (lambda what, share: None)
+    runs = []
+    for k in range(options.splits):
+        tell(f"split {k + 1} of {options.splits}" if options.splits > 1 else "learning", k / options.splits)
+        runs.append(_fit_once(spec, columns, replace(options, seed=split_seed(options.seed, k)), _part(tell, k, options.splits)))
+    report = over_splits([run.report for run in runs], options.test_share)
+    described = {**report.options, **{name: _plain(value) for name, value in asdict(options).items()}}
+    return replace(runs[0], report=replace(report, options=described))
+
+
+def check(spec: ModelSpec, options: Options) -> None:
+    """Refuse what cannot be done before any work: latents, protected attributes, and heads that this version does not serve.
+
+    Raises:
+        QueryError: with what to do instead.
+    """
+    sole_latent(spec)
+    crossing_of(spec)
+    head_for(spec.nodes[spec.outcome].kind, options.head)
+
+
+def split_seed(seed: int, k: int) -> int:
+    """The seed of the k-th split; that of the first is the seed itself."""
+    return seed + 1_000_003 * k
+
+
+def _fit_once(spec: ModelSpec, columns: Columns, options: Options, tell: Progress) -> Run:
+    train, test = split(columns, spec, test_share=options.test_share, seed=options.seed)
+    tell("learning the model", 0.0)
+    scm = learn(spec, train, engine=options.engine, seed=options.seed)
+    tell("fitting predictors", 0.15)
+    predictors = _fitted(scm, train, options)
+    tell("auditing", 0.4)
+    report = audit(
+        scm,
+        predictors,
+        test,
+        draws=options.draws,
+        seed=options.seed,
+        min_group_size=options.min_group_size,
+        progress=lambda done: tell("auditing", 0.4 + 0.6 * done / test.n),
+    )
+    report = replace(report, data={**report.data, "training_rows": train.n})
+    return Run(scm, predictors, report, options.head)
+
+
+def _fitted(scm: SCM, train: Columns, options: Options) -> dict[str, Predictor]:
+    """The predictors that the options name, fitted on abducted training rows."""
+    draws = min(options.draws, FIT_DRAWS)
+    worlds = [
+        abduct(scm, block, draws=draws, seed=options.seed) for block in blocks(train, max(BLOCK_DRAWS // draws, 1))
+    ]
+    outcome = train[scm.spec.outcome]
+    return {name: PREDICTORS[name](scm, head=options.head).fit(worlds, outcome) for name in options.predictors}
+
+
+def _part(tell: Progress, k: int, splits: int) -> Progress:
+    """Progress within the k-th of several equal parts of the work."""
+    return lambda what, share: tell(what if splits == 1 else f"split {k + 1} of {splits}: {what}", (k + share) / splits)
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

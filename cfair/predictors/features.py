@@ -1,0 +1,68 @@
+"""From named columns to what a head reads, and the batches it learns from."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from cfair.errors import QueryError
+from cfair.interfaces import Values, World
+from cfair.spec import ModelSpec
+from cfair.worlds import collapse
+
+__all__ = ["Batches", "count_features", "features", "observed_features"]
+
+
+def count_features(spec: ModelSpec, nodes: Collection[str]) -> int:
+    """How many numbers ``features`` makes of ``nodes``."""
+    return sum(max(len(spec.nodes[node].levels) - 1, 1) for node in nodes)
+
+
+def features(spec: ModelSpec, nodes: Collection[str], values: Values, shape: torch.Size | tuple[int, ...]) -> Tensor:
+    """What a head reads, shape (*shape, k): numbers as they are, a discrete node as the indicators of its levels but the first."""
+    columns = [part.expand(shape) for node in nodes for part in _parts(spec, node, values[node])]
+    return torch.stack(columns).movedim(0, -1) if columns else torch.zeros(*shape, 0, dtype=torch.float64)  # each column contiguous
+
+
+def _parts(spec: ModelSpec, node: str, value: Tensor) -> list[Tensor]:
+    levels = spec.nodes[node].levels
+    return [(value == j).to(value.dtype) for j in range(1, len(levels))] if levels else [value]
+
+
+class Batches(Iterable[tuple[Tensor, Tensor]]):
+    """Features and outcomes of every (draw, person) pair, a block of people at a time, walked as often as a head needs.
+
+    Args:
+        worlds: blocks of abducted people.
+        outcome: of all people in the order of the blocks, shape (n,).
+        seen: a world's features, shape (draws or 1, n of the block, k).
+        keep: which people take part, shape (n,), bool; everyone if None.
+
+    Raises:
+        QueryError: (on walking) there are more or fewer outcomes than people.
+    """
+
+    def __init__(self, worlds: Iterable[World], outcome: Tensor, seen: Callable[[World], Tensor], keep: Tensor | None = None) -> None:
+        self._worlds, self._outcome, self._seen = worlds, outcome, seen
+        self._keep = torch.ones(len(outcome), dtype=torch.bool) if keep is None else keep
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        first = 0
+        for world in self._worlds:
+            last = first + world.shape[1]
+            keep = self._keep[first:last]
+            if last > len(self._outcome):
+                break
+            block = self._seen(world)[:, keep]
+            outcome = self._outcome[first:last][keep].expand(block.shape[:2])
+            yield block.flatten(0, 1), outcome.flatten()
+            first = last
+        if first != len(self._outcome):
+            raise QueryError("outcome", f"{len(self._outcome)} outcomes for worlds of another number of people", "give one outcome per person")
+
+
+def observed_features(spec: ModelSpec, nodes: Collection[str], world: World) -> Tensor:
+    """Features of a world, one draw where all agree: shape (draws or 1, n, k)."""
+    values = {node: collapse(world.values[node]) for node in nodes}
+    draws = max((value.shape[0] for value in values.values()), default=1)
+    return features(spec, nodes, values, (draws, world.shape[1]))

@@ -1,0 +1,168 @@
+"""Level 2: predictors on the non-descendants and the latents that no protected attribute caused (Kusner et al. 2017, section 4.1)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable
+from typing import ClassVar, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from cfair.access import guard, needs, sees
+from cfair.errors import LeakageError, QueryError
+from cfair.heads import head_for
+from cfair.inference import expectation, posterior_of_rows
+from cfair.interfaces import Values, World
+from cfair.predictors.features import Batches, count_features, features, observed_features
+from cfair.scm import SCM
+
+__all__ = ["FOLDS", "Latent", "LatentDraws", "LatentPosteriorMean"]
+
+FOLDS = 5  # of the validation inside the training rows that chooses between the two variants
+
+
+class _OnLatents(ABC):
+    """A head on level 1's columns and on latents, as each variant reads them.
+
+    Args:
+        scm: infers the latents; frozen with the predictor.
+        head: a name in HEADS, or "auto" by the outcome's kind.
+        features: some of what may be seen; all if None.
+
+    Raises:
+        LeakageError: ``features`` has a node that this predictor must not see.
+    """
+
+    name: ClassVar[str]
+    invariant_in: ClassVar[Literal["declared", "own"] | None] = "declared"
+    function_of_row: ClassVar[bool] = False
+
+    def __init__(self, scm: SCM, *, head: str = "auto", features: Collection[str] | None = None) -> None:
+        self.scm = scm
+        self.sees = sees(scm.spec, self.name) if features is None else guard(scm.spec, self.name, features)
+        self.needs = needs(scm.spec, self.name)
+        self.fitted = head_for(scm.spec.nodes[scm.spec.outcome].kind, head)(count_features(scm.spec, self.sees))
+
+    def fit(self, worlds: Iterable[World], outcome: Tensor, *, keep: Tensor | None = None) -> Self:
+        """Learn the head from blocks of abducted people and their outcomes, (n,); from those of ``keep``, (n,), bool, if given."""
+        self.fitted.fit(Batches(worlds, outcome, self.seen, keep))
+        return self
+
+    def predict(self, world: World) -> Tensor:
+        """Predictions (draws, n); the latents do not move between worlds of the same people."""
+        return self.fitted.predict(self.seen(world)).expand(world.shape)
+
+    @abstractmethod
+    def seen(self, world: World) -> Tensor:
+        """What the head reads of a world, shape (draws or 1, n, k)."""
+
+    @abstractmethod
+    def deploy(self, columns: Values, n: int) -> Tensor:
+        """Predictions (n,) of rows, each row's latents inferred from it."""
+
+
+class LatentPosteriorMean(_OnLatents):
+    """The plug-in: the head is fitted on, and reads, each person's posterior mean of the latents."""
+
+    name = "latent_posterior_mean"
+
+    def seen(self, world: World) -> Tensor:
+        """Level 1's columns and the posterior means, shape (1, n, k)."""
+        _check_evidence(self.scm, world)
+        assert world.moments is not None
+        means = {latent: mean.unsqueeze(0) for latent, mean in world.moments.mean.items()}
+        observed = {node: world.values[node][:1] for node in self.sees if node not in means}
+        return features(self.scm.spec, self.sees, {**observed, **means}, (1, world.shape[1]))
+
+    def deploy(self, columns: Values, n: int) -> Tensor:
+        """g(E[U | row]), shape (n,)."""
+        moments = posterior_of_rows(self.scm, columns, n)
+        return self.fitted.predict(features(self.scm.spec, self.sees, {**columns, **moments.mean}, (n,)))
+
+
+class LatentDraws(_OnLatents):
+    """Algorithm 1 of Kusner et al. (2017): the head is fitted on every (draw, person) pair, and its mean over the posterior deployed.
+
+    With a linear head this attenuates the slope by the reliability of the latent.
+    """
+
+    name = "latent_draws"
+
+    def seen(self, world: World) -> Tensor:
+        """Level 1's columns and the latents' draws, shape (draws, n, k)."""
+        _check_evidence(self.scm, world)
+        return observed_features(self.scm.spec, self.sees, world)
+
+    def deploy(self, columns: Values, n: int) -> Tensor:
+        """E[g(U) | row], shape (n,), by quadrature: no draw enters."""
+
+        def prediction(values: Values) -> Tensor:
+            shape = torch.broadcast_shapes(*(values[node].shape for node in self.sees), (1,))
+            return self.fitted.predict(features(self.scm.spec, self.sees, values, shape))
+
+        return expectation(self.scm, columns, prediction, n=n)
+
+
+class Latent:
+    """The better of the two variants, chosen by five-fold validation inside the training rows; both losses are kept.
+
+    Args and errors as of the variants.
+    """
+
+    name: ClassVar[str] = "latent"
+    invariant_in: ClassVar[Literal["declared", "own"] | None] = "declared"
+    function_of_row: ClassVar[bool] = False
+
+    def __init__(self, scm: SCM, *, head: str = "auto", features: Collection[str] | None = None) -> None:
+        self._variants = (LatentPosteriorMean(scm, head=head, features=features), LatentDraws(scm, head=head, features=features))
+        self.sees, self.needs = self._variants[0].sees, self._variants[0].needs
+        self.fitted = nn.ModuleList(variant.fitted for variant in self._variants)
+        self._losses = torch.zeros(len(self._variants), dtype=torch.float64)
+        self.fitted.register_buffer("losses", self._losses)
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """Variant -> mean squared error on the people left out, over five folds of the training rows."""
+        return {variant.name: float(loss) for variant, loss in zip(self._variants, self._losses, strict=True)}
+
+    @property
+    def chosen(self) -> LatentPosteriorMean | LatentDraws:
+        """The variant with the smaller loss."""
+        return self._variants[int(self._losses.argmin())]
+
+    def fit(self, worlds: Iterable[World], outcome: Tensor) -> Self:
+        """Validate both variants, then fit each on everyone."""
+        for j, variant in enumerate(self._variants):
+            self._losses[j] = _validated(variant, worlds, outcome)
+            variant.fit(worlds, outcome)
+        return self
+
+    def predict(self, world: World) -> Tensor:
+        """Predictions (draws, n) of the chosen variant."""
+        return self.chosen.predict(world)
+
+    def deploy(self, columns: Values, n: int) -> Tensor:
+        """Predictions (n,) of the chosen variant."""
+        return self.chosen.deploy(columns, n)
+
+
+def _validated(variant: _OnLatents, worlds: Iterable[World], outcome: Tensor) -> Tensor:
+    """Mean squared error, shape (), of predictions for people left out of the fit, over FOLDS folds (the Brier score of a binary outcome)."""
+    fold = torch.arange(len(outcome)) % FOLDS  # rows were shuffled by the split into training and test
+    total = torch.zeros((), dtype=torch.float64)
+    for left_out in range(FOLDS):
+        variant.fit(worlds, outcome, keep=fold != left_out)
+        predicted = torch.cat([variant.predict(world).mean(0) for world in worlds])
+        total = total + (predicted - outcome).square()[fold == left_out].sum()
+    return total / len(outcome)
+
+
+def _check_evidence(scm: SCM, world: World) -> None:
+    """A latent must have been inferred without the outcome and its descendants."""
+    if world.moments is None:
+        raise QueryError("world", "it was simulated, so nothing was inferred of its latents", "abduct it from a table")
+    for node in world.given:
+        if node not in scm.spec.evidence:
+            raise LeakageError(
+                "world", f"'{node}' is in the evidence from which the latents were inferred: the outcome would be seen through them",
+                "abduct with the default evidence, without given=",
+            )

@@ -1,0 +1,116 @@
+"""Level 3: residuals of an additive working model of its own (Kusner et al. 2017, section 4.1, "Fair Add")."""
+
+from collections.abc import Iterable
+from typing import ClassVar, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from cfair.access import needs, sees, working_parents
+from cfair.heads import head_for
+from cfair.heads.base import LinearHead
+from cfair.interfaces import Values, World
+from cfair.predictors.features import Batches, count_features, features
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+from cfair.worlds import collapse
+
+__all__ = ["Residual"]
+
+
+class Residual:
+    """A head on level 1's columns and on the residuals of the protected attributes' descendants.
+
+    The working SCM, without latents: x_v = m_v(observed parents) + e_v for each observed descendant v of a protected attribute,
+    m_v linear, fitted on the training rows (a discrete v by the indicators of its levels but the first). Its own
+    counterfactuals leave e_v, and so the prediction, as they are; in the declared SCM the prediction moves by as much as the two differ.
+
+    Args:
+        scm: whose graph decides what may be seen.
+        head: a name in HEADS, or "auto" by the outcome's kind.
+    """
+
+    name: ClassVar[str] = "residual"
+    invariant_in: ClassVar[Literal["declared", "own"] | None] = "own"
+    function_of_row: ClassVar[bool] = True
+
+    def __init__(self, scm: SCM, *, head: str = "auto") -> None:
+        spec = scm.spec
+        self._spec = spec
+        self.sees, self.needs = sees(spec, self.name), needs(spec, self.name)
+        self._plain = tuple(node for node in self.sees if node in spec.nodes)
+        self._parents = {v: working_parents(spec, v) for v in spec.order if f"residual[{v}]" in self.sees}
+        self._head = head_for(spec.nodes[spec.outcome].kind, head)(count_features(spec, [*self._plain, *self._parents]))
+        self._models = {v: [head_for("real")(count_features(spec, p)) for _ in range(count_features(spec, [v]))] for v, p in self._parents.items()}
+        working = nn.ModuleList(model for models in self._models.values() for model in models)
+        self.fitted = nn.ModuleDict({"head": self._head, "working": working})
+
+    def fit(self, worlds: Iterable[World], outcome: Tensor) -> Self:
+        """Learn the working SCM, then the head on its residuals, from the same people."""
+        for v, models in self._models.items():
+            for j, model in enumerate(models):
+                model.fit(_Regression(self._spec, worlds, self._parents[v], v, j))
+        self._head.fit(Batches(worlds, outcome, lambda world: self._seen(_collapsed(world, self.needs), None)))
+        return self
+
+    def predict(self, world: World) -> Tensor:
+        """Predictions (draws, n)."""
+        return self._head.predict(self._seen(_collapsed(world, self.needs), None)).expand(world.shape)
+
+    def deploy(self, columns: Values, n: int) -> Tensor:
+        """Predictions (n,) of rows."""
+        return self._head.predict(self._seen(columns, torch.Size((n,))))
+
+    def deploy_under(self, columns: Values, do: Values, n: int) -> Tensor:
+        """Predictions (n,) of the rows that the working SCM's own counterfactual makes of ``columns`` under ``do``.
+
+        Args:
+            columns: factual rows, node -> (n,).
+            do: node -> what it is set to, coded, shape () or (n,).
+            n: how many rows.
+        """
+        shape = torch.Size((n,))
+        before = {node: features(self._spec, [node], columns, shape) for node in self.needs}
+        after = {**before, **{node: features(self._spec, [node], do, shape) for node in do if node in before}}
+        for v, models in self._models.items():
+            if v not in do:
+                noise = before[v] - self._mean(models, self._stack(before, v))
+                after[v] = self._mean(models, self._stack(after, v)) + noise
+        residuals = [after[v] - self._mean(models, self._stack(after, v)) for v, models in self._models.items()]
+        return self._head.predict(torch.cat([*(after[node] for node in self._plain), *residuals], -1))
+
+    def _stack(self, coded: Values, v: str) -> Tensor:
+        parts = [coded[parent] for parent in self._parents[v]]
+        return torch.cat(parts, -1) if parts else coded[v][..., :0]
+
+    @staticmethod
+    def _mean(models: Iterable[LinearHead], inputs: Tensor) -> Tensor:
+        """m_v, shape (..., numbers that code v)."""
+        return torch.stack([model.predict(inputs) for model in models], -1)
+
+    def _seen(self, values: Values, shape: torch.Size | None) -> Tensor:
+        """Level 1's columns and the residuals, shape (..., k)."""
+        shape = torch.broadcast_shapes(*(values[node].shape for node in self.needs), (1, 1)) if shape is None else shape
+        plain = features(self._spec, self._plain, values, shape)
+        residuals = [
+            features(self._spec, [v], values, shape) - self._mean(models, features(self._spec, self._parents[v], values, shape))
+            for v, models in self._models.items()
+        ]
+        return torch.cat([plain, *residuals], -1)
+
+
+class _Regression(Iterable[tuple[Tensor, Tensor]]):
+    """Batches of the working parents of ``v`` and of its ``j``-th number, one draw per person: data, the same in all draws."""
+
+    def __init__(self, spec: ModelSpec, worlds: Iterable[World], parents: tuple[str, ...], v: str, j: int) -> None:
+        self._spec, self._worlds, self._parents, self._v, self._j = spec, worlds, parents, v, j
+
+    def __iter__(self) -> "Iterable[tuple[Tensor, Tensor]]":
+        for world in self._worlds:
+            values = {node: world.values[node][0] for node in (*self._parents, self._v)}
+            shape = (world.shape[1],)
+            yield features(self._spec, self._parents, values, shape), features(self._spec, [self._v], values, shape)[..., self._j]
+
+
+def _collapsed(world: World, nodes: Iterable[str]) -> Values:
+    return {node: collapse(world.values[node]) for node in nodes}

@@ -1,0 +1,79 @@
+"""Predictors that are functions of the row: a head on some of its columns."""
+
+from abc import ABC
+from collections.abc import Collection, Iterable
+from typing import ClassVar, Literal, Self
+
+from torch import Tensor
+
+from cfair.access import guard, sees
+from cfair.heads import head_for
+from cfair.interfaces import Values, World
+from cfair.predictors.features import Batches, count_features, features, observed_features
+from cfair.scm import SCM
+
+__all__ = ["Constant", "Full", "NonDescendants", "Unaware"]
+
+
+class _FromRow(ABC):
+    """A head on the columns that ``cfair.access`` grants to ``name``.
+
+    Args:
+        scm: whose graph decides what may be seen.
+        head: a name in HEADS, or "auto" by the outcome's kind.
+        features: some of the columns that may be seen; all if None.
+
+    Raises:
+        LeakageError: ``features`` has a column that this predictor must not see.
+    """
+
+    name: ClassVar[str]
+    invariant_in: ClassVar[Literal["declared", "own"] | None]
+    function_of_row: ClassVar[bool] = True
+
+    def __init__(self, scm: SCM, *, head: str = "auto", features: Collection[str] | None = None) -> None:
+        self.scm = scm
+        self.sees = sees(scm.spec, self.name) if features is None else guard(scm.spec, self.name, features)
+        self.needs = self.sees
+        self.fitted = head_for(scm.spec.nodes[scm.spec.outcome].kind, head)(count_features(scm.spec, self.sees))
+
+    def fit(self, worlds: Iterable[World], outcome: Tensor) -> Self:
+        """Learn the head from blocks of people and their outcomes, (n,)."""
+        self.fitted.fit(Batches(worlds, outcome, lambda world: observed_features(self.scm.spec, self.sees, world)))
+        return self
+
+    def predict(self, world: World) -> Tensor:
+        """Predictions (draws, n)."""
+        return self.fitted.predict(observed_features(self.scm.spec, self.sees, world)).expand(world.shape)
+
+    def deploy(self, columns: Values, n: int) -> Tensor:
+        """Predictions (n,) of rows."""
+        return self.fitted.predict(features(self.scm.spec, self.sees, columns, (n,)))
+
+
+class Constant(_FromRow):
+    """The mean outcome: sees nothing."""
+
+    name = "constant"
+    invariant_in = "declared"
+
+
+class Full(_FromRow):
+    """Sees every observed node but the outcome and its descendants."""
+
+    name = "full"
+    invariant_in = None
+
+
+class Unaware(_FromRow):
+    """Sees what ``full`` sees but the protected attributes: their descendants still carry them."""
+
+    name = "unaware"
+    invariant_in = None
+
+
+class NonDescendants(_FromRow):
+    """Sees the observed nodes that descend from no protected attribute (Kusner et al. 2017, level 1; counterfactually fair by Lemma 1)."""
+
+    name = "nondescendants"
+    invariant_in = "declared"
