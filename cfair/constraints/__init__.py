@@ -1,0 +1,16 @@
+"""What a group constraint asks to be equal across groups, by the name used in a report."""
+
+from cfair.constraints.base import Constraint, count
+from cfair.constraints.rates import GROUP_RATES, GroupRate, group_rate
+from cfair.constraints.violation import Violation, violation
+from cfair.constraints.wilson import wilson
+from cfair.registry import Registry
+
+__all__ = ["CONSTRAINTS", "GROUP_RATES", "Constraint", "GroupRate", "Violation", "count", "group_rate", "violation", "wilson"]
+
+CONSTRAINTS: Registry[Constraint] = Registry(
+    "constraint",
+    demographic_parity="cfair.constraints.demographic_parity:demographic_parity",
+    equal_opportunity="cfair.constraints.equal_opportunity:equal_opportunity",
+    equalized_odds="cfair.constraints.equalized_odds:equalized_odds",
+)

@@ -1,0 +1,44 @@
+"""The rates of one group, each with its interval."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import Tensor
+
+from cfair.constraints.base import (
+    Tally,
+    base_rate,
+    false_positive_rate,
+    positive_predictive_value,
+    selection_rate,
+    true_positive_rate,
+)
+from cfair.constraints.wilson import wilson
+
+__all__ = ["GROUP_RATES", "GroupRate", "group_rate"]
+
+GROUP_RATES: Mapping[str, Tally] = {
+    "selection_rate": selection_rate,
+    "base_rate": base_rate,
+    "true_positive_rate": true_positive_rate,
+    "false_positive_rate": false_positive_rate,
+    "positive_predictive_value": positive_predictive_value,
+}
+
+
+class GroupRate(NamedTuple):
+    """A rate in one group, with its Wilson interval; value and ends are None where the group has nobody to whom it applies."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+def group_rate(name: str, counts: Tensor, level: float = 0.95) -> GroupRate:
+    """The rate ``name`` of one group's counts, shape (2, 2), indexed [y, decision]; ``n`` counts the people to whom it applies."""
+    successes, trials = GROUP_RATES[name](counts)
+    if trials == 0:
+        return GroupRate(None, None, None, 0)
+    low, high = wilson(successes, trials, level)
+    return GroupRate((successes / trials).item(), low.item(), high.item(), int(trials))

@@ -1,0 +1,21 @@
+"""The score interval of a share."""
+
+from statistics import NormalDist
+
+from torch import Tensor
+
+__all__ = ["wilson"]
+
+
+def wilson(successes: Tensor, trials: Tensor, level: float = 0.95) -> tuple[Tensor, Tensor]:
+    """Low and high of the share that ``successes`` of ``trials`` estimate, each of their shape and within [0, 1].
+
+    (s + z²/2 ± z·√(s·(n − s)/n + z²/4)) / (n + z²): keeps its coverage near 0 and 1 and in small groups; of no trials it says [0, 1].
+
+    Source: Wilson (1927), Probable inference, the law of succession, and statistical inference.
+    """
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    failures = (trials - successes) / trials.where(trials > 0, 1)  # as a share; of no trials none, not 0/0
+    spread = (successes * failures + z**2 / 4).sqrt()
+    centre, scale = successes + z**2 / 2, trials + z**2
+    return ((centre - z * spread) / scale).clamp(min=0), ((centre + z * spread) / scale).clamp(max=1)  # rounding, at s = 0 and s = n

@@ -1,0 +1,22 @@
+"""Tables of people: the built-in ones and users' own, read as the spec codes them, split, cut into blocks, and written."""
+
+from cfair.data.catalogue import TableInfo, builtin_path, builtin_tables
+from cfair.data.decoding import decode, to_frame
+from cfair.data.reading import read_table
+from cfair.data.splitting import blocks, split
+from cfair.data.variation import check_variation
+from cfair.data.writing import check_writable, write_table
+
+__all__ = [
+    "TableInfo",
+    "blocks",
+    "builtin_path",
+    "builtin_tables",
+    "check_variation",
+    "check_writable",
+    "decode",
+    "read_table",
+    "split",
+    "to_frame",
+    "write_table",
+]

@@ -1,0 +1,111 @@
+"""A table read and coded as the spec declares."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cfair.data.coding import Floats, code
+from cfair.data.sources import Source, open_table
+from cfair.data.table import Table, likely, shown
+from cfair.errors import DataError, QueryError, nearest
+from cfair.interfaces import Columns, Facts
+from cfair.spec import ModelSpec
+
+__all__ = ["read_table"]
+
+
+def read_table(
+    source: Source, spec: ModelSpec, *, missing: Literal["error", "drop"] = "error", require: Collection[str] | None = None
+) -> Columns:
+    """The observed nodes' columns of a table, coded as ``spec`` declares, in the table's order.
+
+    A DataFrame is read as it is, its columns by their names. A Path is a file. A str is a built-in table if it names one, else a file;
+    with a "." or a "/" it always is a file.
+
+    Args:
+        source: where the table is.
+        spec: what the columns are.
+        missing: ``error`` refuses rows without an entry in a required column; ``drop`` leaves them out and counts them.
+        require: the nodes that must be there, by default all observed ones. Any other observed node is read, and its entries
+            checked, where the table has it; it is left out where one of its entries is missing.
+
+    Raises:
+        DataError: the table cannot be read, lacks a column, has no rows, or an entry does not fit the spec.
+        QueryError: ``require`` names something that is not an observed node, or ``missing`` is neither word.
+    """
+    required = _required(spec, require)
+    if missing not in {"error", "drop"}:
+        raise QueryError("missing", f"'{missing}' is not a way to treat missing values", "use 'error' or 'drop'")
+    table = open_table(source, spec.observed)
+    _refuse_absent(table, required)
+    if not len(table.frame):
+        raise DataError(table.place, "has no rows", "give at least one below the header")
+    coded = {node: code(table, node, spec.nodes[node]) for node in spec.observed if node in table.columns}
+    kept = _kept(table, {node: coded[node] for node in required}, drop=missing == "drop")
+    table = replace(table, sha256=table.sha256 or _fingerprint(coded))
+    return _columns(table, {node: values[kept] for node, values in coded.items()}, kept, spec)
+
+
+def _required(spec: ModelSpec, require: Collection[str] | None) -> Sequence[str]:
+    """The nodes that the table must have, in the spec's order."""
+    for node in require or ():
+        if node not in spec.observed:
+            raise QueryError("require", f"'{node}' is not an observed node", nearest(node, spec.observed))
+    return spec.observed if require is None else [node for node in spec.observed if node in require]
+
+
+def _refuse_absent(table: Table, required: Sequence[str]) -> None:
+    """Refuse a table that lacks a required column."""
+    absent = [node for node in required if node not in table.columns]
+    if not absent:
+        return
+    quoted = ", ".join(f"'{shown(node)}'" for node in absent)
+    problem = f"there is no column {quoted}" if len(absent) == 1 else f"there are no columns {quoted}"
+    packed = len(table.columns) == 1 and set(table.columns[0]) & set(";\t|")
+    named = likely(absent[0], table.columns, "add it to those that the table has")
+    raise DataError(table.place, problem, "separate the columns by commas" if packed else named)
+
+
+def _kept(table: Table, coded: Mapping[str, Floats], *, drop: bool) -> NDArray[np.int64]:
+    """Positions of the rows in which no column has a missing entry; refuses the others unless they are to be dropped."""
+    gaps = {node: np.isnan(values) for node, values in coded.items()}
+    gaps = {node: gap for node, gap in gaps.items() if gap.any()}
+    if gaps and not drop:
+        where = "; ".join(f"column '{shown(node)}', {table.rows(gap)}" for node, gap in gaps.items())
+        counts = ", ".join(f"{gap.sum()} in '{shown(node)}'" for node, gap in gaps.items())
+        problem = f"missing values: {counts}"
+        raise DataError(f"{table.place}, {where}", problem, "fill them in, or leave these rows out with --missing drop (missing='drop')")
+    complete = ~np.logical_or.reduce([np.zeros(len(table.frame), bool), *gaps.values()])
+    if not complete.any():
+        raise DataError(table.place, f"each of the {len(table.frame)} rows has a missing value", "fill some of them in")
+    return np.flatnonzero(complete)
+
+
+def _fingerprint(coded: Mapping[str, Floats]) -> str:
+    """The SHA-256 of coded values, the same whatever types of column they came in."""
+    digest = hashlib.sha256()
+    for node, values in coded.items():
+        digest.update(node.encode(errors="replace") + np.where(np.isnan(values), np.nan, values).tobytes())
+    return digest.hexdigest()
+
+
+def _columns(table: Table, coded: Mapping[str, Floats], kept: NDArray[np.int64], spec: ModelSpec) -> Columns:
+    """The kept rows of the columns in which each has an entry, counts rounded, with what was found on the way."""
+    complete = {node: values for node, values in coded.items() if not np.isnan(values).any()}
+    whole = {node: np.rint(values) if spec.nodes[node].kind == "count" else values for node, values in complete.items()}
+    rounded = {node: int((values != complete[node]).sum()) for node, values in whole.items()}
+    facts = Facts(
+        name=table.name,
+        rows=len(table.frame),
+        sha256=table.sha256,
+        dropped=len(table.frame) - len(kept),
+        rounded={node: rows for node, rows in rounded.items() if rows},
+        unused=tuple(name for name in table.columns if name not in spec.observed),
+    )
+    values = {node: torch.from_numpy(column + 0.0) for node, column in whole.items()}  # -0.0 is 0.0
+    return Columns(values, torch.from_numpy(kept), facts)

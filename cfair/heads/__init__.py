@@ -1,0 +1,5 @@
+"""From what is seen to a prediction, by the name used on the command line."""
+
+from cfair.heads.choice import HEADS, head_for
+
+__all__ = ["HEADS", "head_for"]

@@ -1,0 +1,18 @@
+"""Share of right decisions."""
+
+from torch import Tensor
+
+from cfair.interfaces import Measured
+from cfair.metrics.base import average, decide
+
+__all__ = ["accuracy"]
+
+
+def accuracy(y: Tensor, y_hat: Tensor) -> Measured:
+    """The share of people whose decision, ŷ ≥ 0.5, is their outcome; 1 when every one is right.
+
+    Args:
+        y: binary outcomes, 0 or 1, shape (n,).
+        y_hat: probabilities of the second level, shape (n,).
+    """
+    return average((decide(y_hat) == y).to(y_hat.dtype))

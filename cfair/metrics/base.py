@@ -1,0 +1,73 @@
+"""What the metrics share: an average with its influence, its standard error and interval, and the paired difference of two."""
+
+from statistics import NormalDist
+
+from torch import Tensor
+
+from cfair.errors import QueryError
+from cfair.interfaces import Measured
+
+__all__ = ["THRESHOLD", "average", "decide", "defined", "difference", "interval", "need_variation", "standard_error"]
+
+THRESHOLD = 0.5  # of a probability, from which the decision is the second level: the most accurate one for a calibrated probability
+NEED_VARIATION = frozenset({"r2", "roc_auc"})  # divide by the outcome's variance, or by the number of people of each level
+
+
+def average(contributions: Tensor) -> Measured:
+    """The mean of per-person contributions, shape (n,); each one's influence on a mean is its distance from it.
+
+    Raises:
+        QueryError: nobody to average over.
+    """
+    if not len(contributions):
+        raise QueryError(where="metric", problem="there is nobody to measure", mend="give at least one person")
+    mean = contributions.mean()
+    return Measured(mean.item(), contributions - mean)
+
+
+def decide(y_hat: Tensor) -> Tensor:
+    """The decisions, 0.0 or 1.0, of probabilities of any shape: 1 from ``THRESHOLD`` on."""
+    return (y_hat >= THRESHOLD).to(y_hat.dtype)
+
+
+def defined(name: str, y: Tensor) -> bool:
+    """Whether the metric ``name`` has a value for outcomes ``y``, shape (n,): r2 and roc_auc need an outcome that varies."""
+    return len(y) > 0 and (name not in NEED_VARIATION or bool((y != y[0]).any()))
+
+
+def need_variation(name: str, y: Tensor) -> None:
+    """Refuse outcomes for which the metric ``name`` would be 0/0.
+
+    Raises:
+        QueryError: nobody, or everybody with the same outcome.
+    """
+    if not defined(name, y):
+        mend = "measure people whose outcomes differ, or ask defined() first"
+        raise QueryError(where=name, problem=f"all {len(y)} outcomes are equal, and {name} needs two values", mend=mend)
+
+
+def standard_error(measured: Measured) -> float | None:
+    """The measure's standard error, sd(influence) / √n, in the measure's unit; None for a single person.
+
+    Source: Hampel (1974), The influence curve and its role in robust estimation.
+    """
+    n = len(measured.influence)
+    return (measured.influence.std() / n**0.5).item() if n > 1 else None
+
+
+def interval(measured: Measured, level: float = 0.95) -> tuple[float, float] | tuple[None, None]:
+    """The normal interval value ± z · standard error that covers the population's value with probability ``level`` in large samples.
+
+    A single person has no interval: (None, None), as a report's row shows it.
+    """
+    error = standard_error(measured)
+    if error is None:
+        return None, None
+    margin = NormalDist().inv_cdf((1 + level) / 2) * error
+    return measured.value - margin, measured.value + margin
+
+
+def difference(left: Measured, right: Measured) -> Measured:
+    """``left`` minus ``right``, paired person by person: what both share leaves the interval."""
+    assert left.influence.shape == right.influence.shape
+    return Measured(left.value - right.value, left.influence - right.influence)

@@ -1,0 +1,114 @@
+"""Heads against numpy and scikit-learn, and the choice between them."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from cfair.errors import FitError, QueryError
+from cfair.families import Kind
+from cfair.heads import head_for
+from cfair.heads.linear import Linear
+from cfair.heads.logistic import Logistic
+
+SOURCE = torch.Generator().manual_seed(0)
+X = torch.randn(500, 3, generator=SOURCE, dtype=torch.float64) * torch.tensor([1.0, 50.0, 0.01]) + torch.tensor([0.0, 1000.0, 1.0])
+Z = (X - X.mean(0)) / X.std(0, correction=0)
+Y = Z @ torch.tensor([1.0, -2.0, 0.5]).double() + torch.randn(500, generator=SOURCE, dtype=torch.float64)
+EVENT = torch.bernoulli(Y.sigmoid(), generator=SOURCE)
+
+
+def batches(x: Tensor, y: Tensor, m: int = 64) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(x.split(m), y.split(m), strict=True))
+
+
+def test_linear_is_numpys_least_squares() -> None:
+    design = np.column_stack([np.ones(500), X.numpy()])
+    expected = np.linalg.lstsq(design, Y.numpy())[0]
+    head = Linear(3).fit(batches(X, Y))
+    assert [head.intercept.item(), *head.coefficients.tolist()] == pytest.approx(expected.tolist(), rel=1e-10)
+
+
+def test_linear_keeps_its_digits_where_features_are_nearly_collinear() -> None:
+    """Singular values 1e-7 apart: sums of squares would leave no right digit of the difference, the triangular factor leaves eight."""
+    near = torch.stack([Z[:, 0], Z[:, 0] + 1e-7 * Z[:, 1]], -1)
+    head = Linear(2).fit(batches(near, near @ torch.tensor([3.0, -2.0]).double()))
+    torch.testing.assert_close(head.coefficients, torch.tensor([3.0, -2.0]).double(), rtol=1e-7, atol=0)
+
+
+def test_linear_takes_the_weights_of_least_norm_where_features_repeat() -> None:
+    head = Linear(2).fit(batches(Z[:, :1].expand(500, 2), Y))
+    once = Linear(1).fit(batches(Z[:, :1], Y))
+    torch.testing.assert_close(head.coefficients, once.coefficients.expand(2) / 2)
+
+
+def test_linear_with_fewer_rows_than_features_meets_every_row() -> None:
+    head = Linear(3).fit([(X[:2], Y[:2])])
+    torch.testing.assert_close(head.predict(X[:2]), Y[:2])
+
+
+def test_linear_of_a_constant_outcome_is_that_constant() -> None:
+    head = Linear(3).fit(batches(X, torch.full_like(Y, 0.1)))
+    torch.testing.assert_close(head.predict(X), torch.full_like(Y, 0.1))
+
+
+def test_linear_residuals_are_orthogonal_to_the_features() -> None:
+    residual = Y - Linear(3).fit(batches(X, Y)).predict(X)
+    assert (Z.T @ residual).abs().max() < 1e-9
+
+
+def test_logistic_is_scikit_learns_at_the_same_ridge() -> None:
+    expected = LogisticRegression(C=100, tol=1e-12, max_iter=1000, solver="newton-cholesky").fit(Z, EVENT)
+    head = Logistic(3).fit(batches(X, EVENT))
+    probability = torch.from_numpy(expected.predict_proba(Z)[:, 1])
+    torch.testing.assert_close(head.predict(X), probability, rtol=1e-8, atol=1e-8)
+    standardised = head.coefficients * X.std(0, correction=0)
+    assert standardised.tolist() == pytest.approx(expected.coef_[0].tolist(), rel=1e-7)
+
+
+def test_logistic_scores_are_orthogonal_to_the_features_but_for_the_ridge() -> None:
+    head = Logistic(3).fit(batches(X, EVENT))
+    pull = 0.01 * head.coefficients * X.std(0, correction=0)
+    torch.testing.assert_close(Z.T @ (EVENT - head.predict(X)), pull, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_logistic_of_separable_outcomes_stays_finite(scale: float) -> None:
+    event = (Z[:, 0] > 0.3).double()
+    head = Logistic(3).fit(batches(X * scale, event))
+    assert head.coefficients.isfinite().all()
+    assert ((head.predict(X * scale) > 0.5) == event).double().mean() > 0.98  # the ridge may move the border past a few near it
+
+
+def test_logistic_with_one_event_in_many_is_finite() -> None:
+    event = torch.zeros(500, dtype=torch.float64)
+    event[Z[:, 1].argmax()] = 1
+    head = Logistic(3).fit(batches(X, event))
+    torch.testing.assert_close(head.predict(X).sum(), torch.ones(()).double(), rtol=1e-8, atol=0)
+
+
+def test_logistic_refuses_outcomes_that_are_all_the_same() -> None:
+    with pytest.raises(FitError, match="all 500 outcomes to learn from are 1"):
+        Logistic(3).fit(batches(X, torch.ones_like(EVENT)))
+
+
+@pytest.mark.parametrize(("kind", "head"), [("real", Linear), ("count", Linear), ("binary", Logistic)])
+def test_auto_is_linear_for_numbers_and_logistic_for_two_levels(kind: Kind, head: type) -> None:
+    assert head_for(kind) is head
+
+
+def test_an_outcome_of_several_levels_comes_later() -> None:
+    with pytest.raises(QueryError, match="more of them come later"):
+        head_for("category")
+
+
+@pytest.mark.parametrize(("kind", "name", "mend"), [("real", "logistic", "Use 'linear'"), ("binary", "linear", "Use 'logistic'")])
+def test_a_head_that_does_not_suit_the_outcome_is_refused(kind: Kind, name: str, mend: str) -> None:
+    with pytest.raises(QueryError, match=mend):
+        head_for(kind, name)
+
+
+def test_a_misspelt_head_is_answered_with_the_nearest() -> None:
+    with pytest.raises(QueryError, match="Did you mean 'logistic'"):
+        head_for("binary", "logistc")
