@@ -1,12 +1,10 @@
 """The straight line from a declared model and a table to a run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeAlias
 
-import torch
-
-from cfair.auditing import Report, audit
+from cfair.auditing import audit
 from cfair.auditing.audit import MIN_GROUP_SIZE
 from cfair.auditing.crossing import crossing_of
 from cfair.auditing.splits import over_splits
@@ -16,7 +14,7 @@ from cfair.heads import HEADS, head_for
 from cfair.inference import abduct, learn
 from cfair.inference.learning import ENGINES
 from cfair.inference.neighbourhood import sole_latent
-from cfair.interfaces import Columns, Predictor, World
+from cfair.interfaces import Columns, Predictor
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
@@ -100,8 +98,7 @@ def fit(spec: ModelSpec, columns: Columns, options: Options | None = None, *, pr
         tell(f"split {k + 1} of {options.splits}" if options.splits > 1 else "learning", k / options.splits)
         runs.append(_fit_once(spec, columns, replace(options, seed=split_seed(options.seed, k)), _part(tell, k, options.splits)))
     report = over_splits([run.report for run in runs], options.test_share)
-    described = {**report.options, **{name: _plain(value) for name, value in asdict(options).items()}}
-    return replace(runs[0], report=replace(report, options=described))
+    return replace(runs[0], report=replace(report, options={**report.options, **asdict(options), "predictors": list(options.predictors)}))
 
 
 def check(spec: ModelSpec, options: Options) -> None:
@@ -143,9 +140,7 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, tell: Progres
 def _fitted(scm: SCM, train: Columns, options: Options) -> dict[str, Predictor]:
     """The predictors that the options name, fitted on abducted training rows."""
     draws = min(options.draws, FIT_DRAWS)
-    worlds = [
-        abduct(scm, block, draws=draws, seed=options.seed) for block in blocks(train, max(BLOCK_DRAWS // draws, 1))
-    ]
+    worlds = [abduct(scm, block, draws=draws, seed=options.seed) for block in blocks(train, max(BLOCK_DRAWS // draws, 1))]
     outcome = train[scm.spec.outcome]
     return {name: PREDICTORS[name](scm, head=options.head).fit(worlds, outcome) for name in options.predictors}
 
@@ -153,7 +148,3 @@ def _fitted(scm: SCM, train: Columns, options: Options) -> dict[str, Predictor]:
 def _part(tell: Progress, k: int, splits: int) -> Progress:
     """Progress within the k-th of several equal parts of the work."""
     return lambda what, share: tell(what if splits == 1 else f"split {k + 1} of {splits}: {what}", (k + share) / splits)
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value

@@ -32,12 +32,12 @@ class SCM(nn.Module):
     def __init__(self, spec: ModelSpec, units: Mapping[str, Unit] | None = None) -> None:
         super().__init__()
         self.spec = spec
-        self._modules_in_order = nn.ModuleList(cast(nn.Module, build(spec, node, units or {})) for node in spec.order)
+        self._modules_in_order = nn.ModuleList(cast("nn.Module", build(spec, node, units or {})) for node in spec.order)
 
     @property
     def mechanisms(self) -> dict[str, Mechanism]:
         """Node -> mechanism, in topological order."""
-        return {node: cast(Mechanism, module) for node, module in zip(self.spec.order, self._modules_in_order, strict=True)}
+        return {node: cast("Mechanism", module) for node, module in zip(self.spec.order, self._modules_in_order, strict=True)}
 
     def parents(self, node: str, values: Values) -> dict[str, Tensor]:
         """The part of ``values`` that ``node`` reads."""
@@ -66,14 +66,14 @@ class SCM(nn.Module):
         values: dict[str, Tensor] = {}
         with pyro.plate("rows", columns.n):
             for node, mechanism in self.mechanisms.items():
-                conditional = functional_call(cast(nn.Module, mechanism), drawn[node], (self.parents(node, values),))
+                conditional = functional_call(cast("nn.Module", mechanism), drawn[node], (self.parents(node, values),))
                 values[node] = pyro.sample(node, _as_pyro(conditional), obs=columns.coded.get(node))
         return values
 
 
 def _sample_parameters(node: str, mechanism: Mechanism) -> dict[str, Tensor]:
     """A Pyro site for each parameter with a learned entry; entries that are fixed keep their value."""
-    module = cast(nn.Module, mechanism)
+    module = cast("nn.Module", mechanism)
     known, free = dict(module.named_parameters()), dict(module.named_buffers())
     drawn = {}
     for name, prior in mechanism.priors().items():
@@ -96,4 +96,4 @@ def _as_pyro(distribution: Distribution) -> TorchDistributionMixin:
     kind = _pyro_class(type(distribution))
     pyro_distribution = kind.__new__(kind)
     pyro_distribution.__dict__.update(distribution.__dict__)
-    return cast(TorchDistributionMixin, pyro_distribution)
+    return cast("TorchDistributionMixin", pyro_distribution)

@@ -21,7 +21,7 @@ Edges: TypeAlias = Collection[tuple[str, str]]
 
 
 def simulate(scm: SCM, n: int, *, seed: int = 0) -> World:
-    """n new people drawn from the model, with their noise: values and noise of shape (1, n).
+    """N new people drawn from the model, with their noise: values and noise of shape (1, n).
 
     Raises:
         QueryError: n is not positive.
@@ -58,7 +58,8 @@ def counterfactual(scm: SCM, factual: World, do: Mapping[str, Setting], *, along
     Raises:
         QueryError: ``do`` or ``along`` names a node, level or edge that the model does not have.
 
-    Source: Pearl (2009), Causality, Theorem 7.1.7, steps 2 and 3; with ``along``, the edge-wise reading of Shpitser & Tchetgen Tchetgen (2016).
+    Source: Pearl (2009), Causality, Theorem 7.1.7, steps 2 and 3; with ``along``, edge interventions as in Shpitser & Tchetgen
+    Tchetgen (2016).
     """
     spec = scm.spec
     _check_edges(spec, along)

@@ -3,72 +3,93 @@
 from collections.abc import Iterator, Mapping
 
 from cfair.auditing.records import Assumption
+from cfair.families import Kind
 from cfair.interfaces import Facts, Predictor
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, spec_warnings
 
 __all__ = ["assumptions"]
 
-COUPLINGS = {
-    "real": "additive noise: no choice is left",
-    "binary": "monotone: raising a node's odds never turns its second level into its first",
-    "count": "monotone: raising a node's rate never lowers anyone's count",
+COUPLINGS: Mapping[Kind, str] = {
+    "binary": "the monotone coupling: raising the odds of its second level never turns that level into the first",
+    "count": "the monotone coupling: raising its rate never lowers anyone's count",
     "category": "Gumbel-max: raising one level's odds moves people to that level only",
+}
+CLAIMS = {
+    "declared": "in the declared model: nothing that they read moves there",
+    "own": "in a working model of their own, additive and without latents, not in the declared one",
 }
 
 
 def assumptions(scm: SCM, predictors: Mapping[str, Predictor], facts: Facts) -> tuple[Assumption, ...]:
     """The assumptions behind a report, each with how it was checked, if it was."""
-    return tuple(_assumptions(scm.spec, predictors, facts))
+    spec = scm.spec
+    return (
+        *_of_graph(spec),
+        *_of_latents(spec),
+        *_of_mechanisms(spec),
+        *_of_inference(spec),
+        *_of_table(facts),
+        *_of_predictors(predictors),
+    )
 
 
-def _assumptions(spec: ModelSpec, predictors: Mapping[str, Predictor], facts: Facts) -> Iterator[Assumption]:
+def _of_graph(spec: ModelSpec) -> Iterator[Assumption]:
     edges = ", ".join(f"{parent} -> {child}" for parent, child in spec.graph.edges)
-    yield Assumption("graph", f"The declared graph holds, and no cause of two of its nodes was left out: {edges or 'no edges'}.")
-    families = ", ".join(f"{node}: {declared.mechanism}" for node, declared in spec.nodes.items())
-    yield Assumption("mechanisms", f"Each node follows its family, its predictor linear in the parents ({families}).")
-    for latent in spec.latents:
-        if not any(attribute in spec.graph and latent in _descendants(spec, attribute) for attribute in spec.protected):
-            yield Assumption(
-                "independence",
-                f"The latent '{latent}' is independent of {' and '.join(spec.protected)}. Its mean given them cannot be tested: any difference "
-                f"is absorbed by their coefficients.",
-            )
-        yield Assumption("latent_scale", f"The latent '{latent}' has variance 1 given its parents; its sign is the outcome's, or its largest loading's.")
-    discrete = {node: declared.kind for node, declared in spec.nodes.items() if declared.kind != "real" and declared.parents}
-    for node, kind in discrete.items():
-        yield Assumption("coupling", f"The counterfactuals of '{node}' couple its worlds by {COUPLINGS[kind]}. Data cannot tell this from another coupling.")
-    yield Assumption("evidence", f"Latents and noise are inferred from {', '.join(spec.evidence)}, without the outcome and its descendants.",
-                     "the evidence is computed from the graph, and checked wherever a predictor reads a latent")
-    given = [node for node, declared in spec.nodes.items() if declared.prior is not None]
-    stated = f" (dag.yaml states those of {', '.join(given)})" if given else ""
-    yield Assumption("priors", f"Parameters have the priors of their families{stated}.")
-    yield Assumption("point_estimates", "Parameters are point estimates, the most probable ones given the training rows: the intervals cover the sampling of "
-                     "people, not the uncertainty of the model.")
-    if spec.latents:
-        yield Assumption("quadrature", "Latents are integrated out by adaptive Gauss-Hermite quadrature.",
-                         "the nodes of every row were doubled until its posterior mean and sd stood still to 1e-8 sd")
+    yield Assumption("graph", f"The declared graph holds, and leaves out no common cause of two nodes: {edges or 'no edges'}.")
+    for warning in spec_warnings(spec):
+        yield Assumption("warning", f"{warning.where}: {warning.problem}; {warning.mend}.")
     if spec.resolving:
-        yield Assumption("resolving", f"Influence through {', '.join(spec.resolving)} is accepted: they keep their factual values in every world.")
+        kept = ", ".join(spec.resolving)
+        yield Assumption("resolving", f"Influence through {kept} is accepted: in every world they keep their factual values.")
+
+
+def _of_latents(spec: ModelSpec) -> Iterator[Assumption]:
+    protected = " and ".join(spec.protected)
+    for latent in spec.latents:
+        if latent not in spec.descendants:
+            text = f"The latent '{latent}' is independent of {protected}. Of its mean this cannot be tested: coefficients absorb it."
+            yield Assumption("independence", text)
+        text = f"The latent '{latent}' has variance 1 given its parents; its sign makes the outcome's loading, or the largest, positive."
+        yield Assumption("latent_scale", text)
+
+
+def _of_mechanisms(spec: ModelSpec) -> Iterator[Assumption]:
+    families = ", ".join(f"{node} {declared.mechanism}" for node, declared in spec.nodes.items())
+    yield Assumption("mechanisms", f"Each node follows its family, with a predictor linear in its parents: {families}.")
+    for node, declared in spec.nodes.items():
+        if declared.kind in COUPLINGS and declared.parents:
+            text = f"Counterfactuals of '{node}' follow {COUPLINGS[declared.kind]}. Data cannot tell this coupling from another."
+            yield Assumption("coupling", text)
+    stated = ", ".join(node for node, declared in spec.nodes.items() if declared.prior is not None)
+    yield Assumption(
+        "priors", f"Parameters have their families' default priors{f', save those that dag.yaml states of {stated}' if stated else ''}."
+    )
+
+
+def _of_inference(spec: ModelSpec) -> Iterator[Assumption]:
+    seen = ", ".join(spec.evidence)
+    checked = "computed from the graph, and checked wherever a predictor reads a latent"
+    yield Assumption("evidence", f"Latents and noise are inferred from {seen}: never from the outcome or its descendants.", checked)
+    text = (
+        "Parameters are point estimates, the most probable given the training rows: intervals cover the sampling of people, not the model."
+    )
+    yield Assumption("point_estimates", text)
+    if spec.latents:
+        doubled = "for every row, nodes were doubled until the posterior mean and sd stood still to 1e-8 sd"
+        yield Assumption("quadrature", "Latents are integrated out by adaptive Gauss-Hermite quadrature.", doubled)
+
+
+def _of_table(facts: Facts) -> Iterator[Assumption]:
+    yield Assumption("rows", "People are drawn independently of one another, and the audited ones from where the trained ones came.")
     for node, rows in facts.rounded.items():
         yield Assumption("rounding", f"'{node}' was rounded to whole numbers in {rows:,} rows.")
     if facts.dropped:
-        yield Assumption("missing", f"{facts.dropped:,} rows with missing values were left out, as if they were missing at random.")
-    yield from _of_predictors(predictors)
-    for warning in spec_warnings(spec):
-        yield Assumption("warning", f"{warning.where}: {warning.problem}; {warning.mend}.")
+        yield Assumption("missing", f"{facts.dropped:,} rows with missing values were left out, as if missing completely at random.")
 
 
 def _of_predictors(predictors: Mapping[str, Predictor]) -> Iterator[Assumption]:
-    claims = {
-        "declared": "in the declared model, because nothing that it reads moves there",
-        "own": "in its own additive working model, not in the declared one",
-    }
-    for claim, text in claims.items():
-        names = [name for name, predictor in predictors.items() if predictor.invariant_in == claim]
+    for claim, text in CLAIMS.items():
+        names = ", ".join(name for name, predictor in predictors.items() if predictor.invariant_in == claim)
         if names:
-            yield Assumption("invariance", f"Invariant under the protected attributes {text}: {', '.join(names)}.", "same-noise gap, in this report")
-
-
-def _descendants(spec: ModelSpec, node: str) -> set[str]:
-    return set(spec.graph.successors(node)) | {below for child in spec.graph.successors(node) for below in _descendants(spec, child)}
+            yield Assumption("invariance", f"Invariant under the protected attributes {text}: {names}.", "by the gaps in this report")

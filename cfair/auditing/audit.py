@@ -1,23 +1,24 @@
 """The audit: predictions of people in every world, block by block, and what they add up to."""
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 
 import torch
 from torch import Tensor
 
 from cfair.auditing.assumptions import assumptions
-from cfair.auditing.crossing import crossing_of
+from cfair.auditing.crossing import Crossing, crossing_of
+from cfair.auditing.described import describe
 from cfair.auditing.gaps import Gaps, block_gaps, gap_rows
 from cfair.auditing.measures import constraint_rows, group_metrics, group_rows, overall_rows
-from cfair.auditing.records import Json, Report, Row
+from cfair.auditing.records import Json, Report
 from cfair.constraints import CONSTRAINTS
 from cfair.data import blocks
 from cfair.errors import QueryError
+from cfair.families import Kind
 from cfair.interfaces import Columns, Predictor
 from cfair.metrics import METRIC_KINDS, METRICS
-from cfair.predictors.latent import Latent
 from cfair.scm import SCM
 
 __all__ = ["MIN_GROUP_SIZE", "audit"]
@@ -61,41 +62,21 @@ def audit(
         QueryError: a protected attribute without levels, or a metric or constraint that does not exist or suit the outcome.
         DataError: ``columns`` lacks a node that is needed.
     """
-    spec = scm.spec
-    kind = spec.nodes[spec.outcome].kind
-    crossing = crossing_of(spec)
-    chosen = tuple(METRIC_KINDS[kind] if metrics is None else metrics)
-    _check_metrics(chosen, METRIC_KINDS[kind], kind)
-    if kind != "binary" and constraints:
-        raise QueryError("constraints", f"group constraints need a binary outcome, and '{spec.outcome}' is {kind}", "leave them out")
-    rates = tuple(CONSTRAINTS if constraints is None else constraints) if kind == "binary" else ()
-    for name in rates:
-        CONSTRAINTS[name]  # an unknown name is refused before any work
-    y = columns[spec.outcome]
-    group = crossing.group(columns)
-    total: Gaps | None = None
-    parts: dict[str, list[Tensor]] = {name: [] for name in predictors}
-    done = 0
-    for block in blocks(columns, block_rows or max(BLOCK_DRAWS // draws, 1)):
-        deployed = {name: predictor.deploy(block, block.n) for name, predictor in predictors.items()}
-        gaps = block_gaps(scm, predictors, crossing, block, deployed, draws=draws, seed=seed)
-        total = gaps if total is None else total + gaps
-        for name, part in deployed.items():
-            parts[name].append(part)
-        done += block.n
-        if progress is not None:
-            progress(done)
-    assert total is not None
-    predictions = {name: torch.cat(part) for name, part in parts.items()}
+    kind = scm.spec.nodes[scm.spec.outcome].kind
+    crossing = crossing_of(scm.spec)
+    chosen, rates = _chosen_metrics(metrics, kind), _chosen_constraints(constraints, kind)
+    y, group = columns[scm.spec.outcome], crossing.group(columns)
+    parts = blocks(columns, block_rows or max(BLOCK_DRAWS // draws, 1))
+    predictions, gaps = _fold(scm, predictors, crossing, parts, draws=draws, seed=seed, progress=progress)
     rows = [
         *overall_rows(y, predictions, chosen),
-        *gap_rows(total, crossing, min_group_size),
+        *gap_rows(gaps, crossing, min_group_size),
         *group_rows(y, predictions, group, crossing, group_metrics(kind)),
-        *(constraint_rows(y, predictions, group, crossing, constraints=rates, min_group_size=min_group_size) if kind == "binary" else ()),
+        *constraint_rows(y, predictions, group, crossing, constraints=rates, min_group_size=min_group_size),
     ]
     return Report(
         rows=tuple(rows),
-        model=_model(scm, predictors),
+        model=describe(scm, predictors),
         data=_data(columns),
         options={"draws": draws, "seed": seed, "metrics": list(chosen), "constraints": list(rates), "min_group_size": min_group_size},
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
@@ -104,38 +85,56 @@ def audit(
     )
 
 
-def _check_metrics(chosen: Sequence[str], suitable: Sequence[str], kind: str) -> None:
-    for name in chosen:
+def _fold(
+    scm: SCM,
+    predictors: Mapping[str, Predictor],
+    crossing: Crossing,
+    parts: Iterable[Columns],
+    *,
+    draws: int,
+    seed: int,
+    progress: Callable[[int], None] | None,
+) -> tuple[dict[str, Tensor], Gaps]:
+    """Deployed predictions of everyone, predictor -> (n,), and the gaps summed over the blocks; a world is never larger than its block."""
+    gaps, done = Gaps.none(predictors, crossing), 0
+    deployed: dict[str, list[Tensor]] = {name: [] for name in predictors}
+    for block in parts:
+        predicted = {name: predictor.deploy(block, block.n) for name, predictor in predictors.items()}
+        gaps = gaps + block_gaps(scm, predictors, crossing, block, predicted, draws=draws, seed=seed)
+        for name, prediction in predicted.items():
+            deployed[name].append(prediction)
+        done += block.n
+        if progress is not None:
+            progress(done)
+    return {name: torch.cat(predictions) for name, predictions in deployed.items()}, gaps
+
+
+def _chosen_metrics(metrics: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
+    """Those asked for, or all that suit the outcome's kind."""
+    for name in metrics or ():
+        if name in METRICS and name not in METRIC_KINDS[kind]:
+            suitable = ", ".join(METRIC_KINDS[kind])
+            raise QueryError("metrics", f"'{name}' does not measure predictions of a {kind} outcome", f"use some of: {suitable}")
         METRICS[name]  # an unknown name is refused with the nearest right one
-        if name not in suitable:
-            raise QueryError("metrics", f"'{name}' does not measure predictions of a {kind} outcome", f"use some of: {', '.join(suitable)}")
+    return tuple(METRIC_KINDS[kind] if metrics is None else metrics)
 
 
-def _model(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
-    """What was declared and learned."""
-    spec = scm.spec
-    described: dict[str, Json] = {}
-    for name, predictor in predictors.items():
-        described[name] = {"sees": list(predictor.sees), "needs": list(predictor.needs), "invariant_in": predictor.invariant_in}
-    for name, predictor in predictors.items():
-        if isinstance(predictor, Latent):
-            described[name] |= {"variant": predictor.chosen.name, "validation_mse": predictor.losses}
-    return {
-        "name": spec.name,
-        "source": spec.source,
-        "protected": list(spec.protected),
-        "outcome": spec.outcome,
-        "resolving": list(spec.resolving),
-        "latents": list(spec.latents),
-        "evidence": list(spec.evidence),
-        "parameters": scm.parameters_in_units(),
-        "predictors": described,
-    }
+def _chosen_constraints(constraints: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
+    """Those asked for, or all if the outcome is binary; none otherwise."""
+    if kind != "binary" and constraints:
+        raise QueryError("constraints", f"group constraints need a binary outcome, and this one is {kind}", "leave them out")
+    for name in constraints or ():
+        CONSTRAINTS[name]  # an unknown name is refused with the nearest right one
+    return () if kind != "binary" else tuple(CONSTRAINTS if constraints is None else constraints)
 
 
 def _data(columns: Columns) -> dict[str, Json]:
     facts = columns.facts
     return {
-        "name": facts.name, "rows": facts.rows, "sha256": facts.sha256, "dropped": facts.dropped, "rounded": dict(facts.rounded),
+        "name": facts.name,
+        "rows": facts.rows,
+        "sha256": facts.sha256,
+        "dropped": facts.dropped,
+        "rounded": dict(facts.rounded),
         "audited_rows": columns.n,
     }

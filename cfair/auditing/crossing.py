@@ -74,7 +74,9 @@ class Crossing:
         return Grouping(
             attribute=" x ".join(attributes),
             names=tuple(", ".join(combination) for combination in combinations),
-            worlds=tuple(",".join(f"{a}={level}" for a, level in zip(attributes, combination, strict=True)) for combination in combinations),
+            worlds=tuple(
+                ",".join(f"{a}={level}" for a, level in zip(attributes, combination, strict=True)) for combination in combinations
+            ),
             member=torch.tensor(members),
             others=torch.tensor([kinds.index(kind) for kind in rest]),
         )

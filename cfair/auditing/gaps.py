@@ -1,7 +1,7 @@
 """Counterfactual gaps, summed over blocks of people: how far predictions move when the protected attributes do."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Protocol, cast
 
@@ -40,13 +40,29 @@ class Gaps:
     people: Tensor
     sums: Mapping[str, Mapping[str, Tensor]]
 
+    @classmethod
+    def none(cls, predictors: Mapping[str, Predictor], crossing: Crossing) -> "Gaps":
+        """The sums over nobody."""
+        shape = (3, crossing.size, crossing.size)
+        sums = {
+            name: {gap: torch.zeros(shape, dtype=torch.float64) for gap in _gaps_of(predictor)} for name, predictor in predictors.items()
+        }
+        return cls(torch.zeros(crossing.size, dtype=torch.int64), sums)
+
     def __add__(self, other: "Gaps") -> "Gaps":
         sums = {name: {gap: total + other.sums[name][gap] for gap, total in own.items()} for name, own in self.sums.items()}
         return Gaps(self.people + other.people, sums)
 
 
 def block_gaps(
-    scm: SCM, predictors: Mapping[str, Predictor], crossing: Crossing, block: Columns, deployed: Mapping[str, Tensor], *, draws: int, seed: int
+    scm: SCM,
+    predictors: Mapping[str, Predictor],
+    crossing: Crossing,
+    block: Columns,
+    deployed: Mapping[str, Tensor],
+    *,
+    draws: int,
+    seed: int,
 ) -> Gaps:
     """The gaps of one block of people in every world of ``crossing``.
 
@@ -69,7 +85,7 @@ def block_gaps(
     before = {name: predictor.predict(factual) for name, predictor in predictors.items()}
     group = crossing.group(block)
     held = {node: block[node] for node in scm.spec.resolving if node in block}
-    sums = {name: {gap: torch.zeros(3, crossing.size, crossing.size, dtype=torch.float64) for gap in gaps_of(p)} for name, p in predictors.items()}
+    sums = Gaps.none(predictors, crossing).sums
     for world, setting in enumerate(crossing.settings()):
         do: dict[str, Setting] = {**setting, **held}
         moved = (group != world).nonzero().squeeze(-1)  # for the others the world is the factual one, and every gap exactly 0
@@ -80,12 +96,12 @@ def block_gaps(
             again = same if predictor.function_of_row else _reabducted(predictor, after, moved) - deployed[name][moved]
             _add(sums[name]["gap_reabducted"], world, group[moved], again)
             if predictor.invariant_in == "own":
-                own = cast(_OwnModel, predictor).deploy_under(block, _coded(scm.spec, setting, held), block.n)
+                own = cast("_OwnModel", predictor).deploy_under(block, _coded(scm.spec, setting, held), block.n)
                 _add(sums[name]["gap_own_model"], world, group[moved], (own - deployed[name])[moved].unsqueeze(0))
     return Gaps(torch.bincount(group, minlength=crossing.size), sums)
 
 
-def gaps_of(predictor: Predictor) -> tuple[str, ...]:
+def _gaps_of(predictor: Predictor) -> tuple[str, ...]:
     """The gaps that a predictor has."""
     return GAPS if predictor.invariant_in == "own" else GAPS[:2]
 
@@ -115,28 +131,26 @@ def _add(sums: Tensor, world: int, group: Tensor, difference: Tensor) -> None:
     sums[:, :, world].index_add_(1, group, parts)
 
 
-def gap_rows(gaps: Gaps, crossing: Crossing, min_group_size: int) -> list[Row]:
-    """Every ordered pair's gap, its signed mean, and the worst pair of each attribute among groups of at least ``min_group_size`` people."""
-    rows = []
+def gap_rows(gaps: Gaps, crossing: Crossing, min_group_size: int) -> Iterator[Row]:
+    """Every ordered pair's gap and its signed mean, and each attribute's worst pair among groups of ``min_group_size`` people or more."""
     for reading in crossing.readings():
         for predictor, by_gap in gaps.sums.items():
             for gap, sums in by_gap.items():
                 pairs = list(_pairs(reading, predictor, gap, gaps.people, sums))
-                rows += pairs
-                large = [row for row in pairs if row.measure == gap and row.n is not None and row.n >= min_group_size and row.value is not None]
-                worst = max(large, key=lambda row: row.value or 0.0, default=None)
-                if worst is not None:
-                    rows.append(
-                        Row(predictor=predictor, measure=f"{gap}_worst", attribute=reading.attribute, value=worst.value, low=worst.low,
-                            high=worst.high, n=worst.n)
-                    )
-    return rows
+                for row, signed in pairs:
+                    yield from (row, replace(row, measure=f"{gap}_signed", value=signed, low=None, high=None))
+                large = [row for row, _ in pairs if row.n is not None and row.n >= min_group_size]
+                if large:
+                    worst = max(
+                        large, key=lambda row: (round(row.value or 0.0, 12), row.n)
+                    )  # pairs equal but for rounding: the larger group
+                    yield replace(worst, measure=f"{gap}_worst", group=None, world=None)
 
 
-def _pairs(reading: Grouping, predictor: str, gap: str, people: Tensor, sums: Tensor) -> list[Row]:
-    """The gap from each group to each other one: crossed pairs that differ in this attribute only, added up."""
+def _pairs(reading: Grouping, predictor: str, gap: str, people: Tensor, sums: Tensor) -> Iterator[tuple[Row, float]]:
+    """The gap from each group to each other one, with its signed mean: crossed pairs that differ in this attribute only, added up."""
     same_others = reading.others.unsqueeze(1) == reading.others
-    rows = []
+    row = Row(predictor=predictor, measure=gap, attribute=reading.attribute, value=None)
     for a, group in enumerate(reading.names):
         n = int(people[reading.member == a].sum())
         for b, world in enumerate(reading.worlds):
@@ -144,8 +158,5 @@ def _pairs(reading: Grouping, predictor: str, gap: str, people: Tensor, sums: Te
                 cells = same_others & (reading.member == a).unsqueeze(1) & (reading.member == b)
                 size, signed, squares = (float(total[cells].sum()) / n for total in sums)
                 error = (max(squares - size**2, 0.0) / max(n - 1, 1)) ** 0.5
-                row = dict(predictor=predictor, attribute=reading.attribute, group=group, world=world, n=n)
                 margin = NormalDist().inv_cdf(0.975) * error
-                rows.append(Row(measure=gap, value=size, low=max(size - margin, 0.0), high=size + margin, **row))
-                rows.append(Row(measure=f"{gap}_signed", value=signed, **row))
-    return rows
+                yield replace(row, group=group, world=world, value=size, low=max(size - margin, 0.0), high=size + margin, n=n), signed

@@ -1,8 +1,8 @@
 """Accuracy of predictions, overall and by group, and group constraints beside it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from cfair.auditing.crossing import Crossing, Grouping
@@ -13,7 +13,7 @@ from cfair.interfaces import Measured
 from cfair.metrics import METRICS, decide, defined, difference, interval
 from cfair.metrics.base import average
 
-__all__ = ["constraint_rows", "group_rows", "overall_rows"]
+__all__ = ["constraint_rows", "group_metrics", "group_rows", "overall_rows"]
 
 YARDSTICKS = ("full", "constant")  # predictors to which every other is compared, person by person
 
@@ -49,8 +49,11 @@ def group_rows(y: Tensor, predictions: Mapping[str, Tensor], group: Tensor, cros
 def constraint_rows(
     y: Tensor, predictions: Mapping[str, Tensor], group: Tensor, crossing: Crossing, *, constraints: Sequence[str], min_group_size: int
 ) -> Iterator[Row]:
-    """For a binary outcome: each group's rates, and each constraint's difference and ratio among groups of at least ``min_group_size`` people."""
-    for reading in crossing.readings():
+    """For a binary outcome: each group's rates, and each constraint's difference and ratio among groups of ``min_group_size`` or more.
+
+    Nothing where no constraint is named.
+    """
+    for reading in crossing.readings() if constraints else ():
         member = reading.member[group]
         for predictor, y_hat in predictions.items():
             counts = count(y, decide(y_hat), member, len(reading.names))
@@ -60,8 +63,8 @@ def constraint_rows(
             for constraint in constraints:
                 found = violation(CONSTRAINTS[constraint], counts[large], names)
                 for form, extent in (("difference", found.difference), ("ratio", found.ratio)):
-                    yield Row(predictor=predictor, measure=f"{constraint}_{form}", attribute=reading.attribute, value=extent.value,
-                              low=extent.low, high=extent.high, n=found.n)
+                    row = Row(predictor=predictor, measure=f"{constraint}_{form}", attribute=reading.attribute, value=extent.value)
+                    yield replace(row, low=extent.low, high=extent.high, n=found.n)
 
 
 def group_metrics(kind: Kind) -> tuple[str, ...]:
@@ -74,11 +77,11 @@ def _rate_rows(predictor: str, reading: Grouping, counts: Tensor) -> Iterator[Ro
         if counts[g].sum() > 0:
             for measure in GROUP_RATES:
                 rate = group_rate(measure, counts[g])
-                yield Row(predictor=predictor, measure=measure, attribute=reading.attribute, group=name, value=rate.value, low=rate.low,
-                          high=rate.high, n=rate.n)
+                row = Row(predictor=predictor, measure=measure, attribute=reading.attribute, group=name, value=rate.value)
+                yield replace(row, low=rate.low, high=rate.high, n=rate.n)
 
 
 def _row(predictor: str, measure: str, measured: Measured, attribute: str | None = None, group: str | None = None) -> Row:
     low, high = interval(measured)
-    return Row(predictor=predictor, measure=measure, attribute=attribute, group=group, value=measured.value, low=low, high=high,
-               n=len(measured.influence))
+    row = Row(predictor=predictor, measure=measure, attribute=attribute, group=group, value=measured.value)
+    return replace(row, low=low, high=high, n=len(measured.influence))

@@ -8,7 +8,7 @@ import pandas as pd
 
 __all__ = ["Assumption", "Json", "Report", "Row"]
 
-Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ __all__ = ["over_splits"]
 
 
 def over_splits(reports: Sequence[Report], test_share: float) -> Report:
-    """The first report with each value replaced by its mean over the splits, its interval by Nadeau & Bengio's; one report is left as it is.
+    """The first report with each value replaced by its mean over the splits, each interval by Nadeau & Bengio's; one report as it is.
 
     A measure that some splits cannot have (a group without people) is averaged over those that have it.
 

@@ -1,11 +1,23 @@
 """What a predictor may see, by the name used on the command line."""
 
+from typing import Protocol
+
 from cfair.interfaces import Predictor
 from cfair.registry import Registry
+from cfair.scm import SCM
 
-__all__ = ["PREDICTORS"]
+__all__ = ["PREDICTORS", "PredictorClass"]
 
-PREDICTORS: Registry[type[Predictor]] = Registry(
+
+class PredictorClass(Protocol):
+    """How a predictor is made, before it is fitted."""
+
+    def __call__(self, scm: SCM, *, head: str = "auto") -> Predictor:
+        """A predictor that sees what ``scm``'s graph grants it."""
+        ...
+
+
+PREDICTORS: Registry[PredictorClass] = Registry(
     "predictor",
     constant="cfair.predictors.row:Constant",
     full="cfair.predictors.row:Full",

@@ -58,7 +58,9 @@ class Batches(Iterable[tuple[Tensor, Tensor]]):
             yield block.flatten(0, 1), outcome.flatten()
             first = last
         if first != len(self._outcome):
-            raise QueryError("outcome", f"{len(self._outcome)} outcomes for worlds of another number of people", "give one outcome per person")
+            raise QueryError(
+                "outcome", f"{len(self._outcome)} outcomes for worlds of another number of people", "give one outcome per person"
+            )
 
 
 def observed_features(spec: ModelSpec, nodes: Collection[str], world: World) -> Tensor:

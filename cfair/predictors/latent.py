@@ -1,7 +1,7 @@
 """Level 2: predictors on the non-descendants and the latents that no protected attribute caused (Kusner et al. 2017, section 4.1)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -36,7 +36,7 @@ class _OnLatents(ABC):
     invariant_in: ClassVar[Literal["declared", "own"] | None] = "declared"
     function_of_row: ClassVar[bool] = False
 
-    def __init__(self, scm: SCM, *, head: str = "auto", features: Collection[str] | None = None) -> None:
+    def __init__(self, scm: SCM, *, head: str = "auto", features: Sequence[str] | None = None) -> None:
         self.scm = scm
         self.sees = sees(scm.spec, self.name) if features is None else guard(scm.spec, self.name, features)
         self.needs = needs(scm.spec, self.name)
@@ -99,7 +99,7 @@ class LatentDraws(_OnLatents):
             shape = torch.broadcast_shapes(*(values[node].shape for node in self.sees), (1,))
             return self.fitted.predict(features(self.scm.spec, self.sees, values, shape))
 
-        return expectation(self.scm, columns, prediction, n=n)
+        return expectation(self.scm, {node: columns[node] for node in self.needs}, prediction, n=n)
 
 
 class Latent:
@@ -112,7 +112,7 @@ class Latent:
     invariant_in: ClassVar[Literal["declared", "own"] | None] = "declared"
     function_of_row: ClassVar[bool] = False
 
-    def __init__(self, scm: SCM, *, head: str = "auto", features: Collection[str] | None = None) -> None:
+    def __init__(self, scm: SCM, *, head: str = "auto", features: Sequence[str] | None = None) -> None:
         self._variants = (LatentPosteriorMean(scm, head=head, features=features), LatentDraws(scm, head=head, features=features))
         self.sees, self.needs = self._variants[0].sees, self._variants[0].needs
         self.fitted = nn.ModuleList(variant.fitted for variant in self._variants)
@@ -146,7 +146,7 @@ class Latent:
 
 
 def _validated(variant: _OnLatents, worlds: Iterable[World], outcome: Tensor) -> Tensor:
-    """Mean squared error, shape (), of predictions for people left out of the fit, over FOLDS folds (the Brier score of a binary outcome)."""
+    """Mean squared error, shape (), of predictions for people left out of the fit; of a binary outcome, the Brier score."""
     fold = torch.arange(len(outcome)) % FOLDS  # rows were shuffled by the split into training and test
     total = torch.zeros((), dtype=torch.float64)
     for left_out in range(FOLDS):
@@ -163,6 +163,7 @@ def _check_evidence(scm: SCM, world: World) -> None:
     for node in world.given:
         if node not in scm.spec.evidence:
             raise LeakageError(
-                "world", f"'{node}' is in the evidence from which the latents were inferred: the outcome would be seen through them",
+                "world",
+                f"'{node}' is in the evidence from which the latents were inferred: the outcome would be seen through them",
                 "abduct with the default evidence, without given=",
             )

@@ -1,6 +1,6 @@
 """Level 3: residuals of an additive working model of its own (Kusner et al. 2017, section 4.1, "Fair Add")."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -41,7 +41,10 @@ class Residual:
         self._plain = tuple(node for node in self.sees if node in spec.nodes)
         self._parents = {v: working_parents(spec, v) for v in spec.order if f"residual[{v}]" in self.sees}
         self._head = head_for(spec.nodes[spec.outcome].kind, head)(count_features(spec, [*self._plain, *self._parents]))
-        self._models = {v: [head_for("real")(count_features(spec, p)) for _ in range(count_features(spec, [v]))] for v, p in self._parents.items()}
+        linear = head_for("real")
+        self._models = {
+            v: [linear(count_features(spec, own)) for _ in range(count_features(spec, [v]))] for v, own in self._parents.items()
+        }
         working = nn.ModuleList(model for models in self._models.values() for model in models)
         self.fitted = nn.ModuleDict({"head": self._head, "working": working})
 
@@ -105,7 +108,7 @@ class _Regression(Iterable[tuple[Tensor, Tensor]]):
     def __init__(self, spec: ModelSpec, worlds: Iterable[World], parents: tuple[str, ...], v: str, j: int) -> None:
         self._spec, self._worlds, self._parents, self._v, self._j = spec, worlds, parents, v, j
 
-    def __iter__(self) -> "Iterable[tuple[Tensor, Tensor]]":
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for world in self._worlds:
             values = {node: world.values[node][0] for node in (*self._parents, self._v)}
             shape = (world.shape[1],)

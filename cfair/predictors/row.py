@@ -1,7 +1,7 @@
 """Predictors that are functions of the row: a head on some of its columns."""
 
 from abc import ABC
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal, Self
 
 from torch import Tensor
@@ -31,7 +31,7 @@ class _FromRow(ABC):
     invariant_in: ClassVar[Literal["declared", "own"] | None]
     function_of_row: ClassVar[bool] = True
 
-    def __init__(self, scm: SCM, *, head: str = "auto", features: Collection[str] | None = None) -> None:
+    def __init__(self, scm: SCM, *, head: str = "auto", features: Sequence[str] | None = None) -> None:
         self.scm = scm
         self.sees = sees(scm.spec, self.name) if features is None else guard(scm.spec, self.name, features)
         self.needs = self.sees

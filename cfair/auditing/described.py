@@ -1,0 +1,35 @@
+"""What was declared and learned, for a report."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from cfair.auditing.records import Json
+from cfair.interfaces import Predictor
+from cfair.predictors.latent import Latent
+from cfair.scm import SCM
+
+__all__ = ["describe"]
+
+
+def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
+    """The model's declaration in short, its parameters in the columns' own units, and what each predictor sees and needs."""
+    spec = scm.spec
+    return {
+        "name": spec.name,
+        "source": spec.source,
+        "protected": list(spec.protected),
+        "outcome": spec.outcome,
+        "outcome_kind": spec.nodes[spec.outcome].kind,
+        "resolving": list(spec.resolving),
+        "latents": list(spec.latents),
+        "evidence": list(spec.evidence),
+        "parameters": cast("Json", scm.parameters_in_units()),
+        "predictors": {name: _predictor(predictor) for name, predictor in predictors.items()},
+    }
+
+
+def _predictor(predictor: Predictor) -> Json:
+    described: dict[str, Json] = {"sees": list(predictor.sees), "needs": list(predictor.needs), "invariant_in": predictor.invariant_in}
+    if isinstance(predictor, Latent):
+        described |= {"variant": predictor.chosen.name, "validation_mse": dict(predictor.losses)}
+    return described

@@ -1,0 +1,72 @@
+"""A declared model with a node of every kind in every place, all parameters fixed, and people drawn from it."""
+
+import torch
+
+from cfair.interfaces import Columns, Facts
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+from cfair.worlds import simulate
+
+__all__ = ["OUTCOMES", "columns_of", "people", "school"]
+
+OUTCOMES = ("gaussian", "bernoulli")
+
+
+def school(outcome: str = "gaussian") -> ModelSpec:
+    """Two protected attributes, a free covariate, a latent, descendants of every kind, an outcome and a descendant of it."""
+    levels = {"levels": ["fail", "pass"]} if outcome == "bernoulli" else {}
+    scale = {"scale": 0.8} if outcome == "gaussian" else {}
+    nodes = {
+        "race": {"mechanism": "categorical", "levels": ["w", "b", "h"], "parameters": {"probabilities": [0.5, 0.3, 0.2]}},
+        "sex": {"mechanism": "bernoulli", "levels": ["m", "f"], "parameters": {"intercept": 0.2, "weights": {}}},
+        "talent": {"mechanism": "gaussian", "latent": True},
+        "age": {"mechanism": "gaussian", "parameters": {"intercept": 40.0, "weights": {}, "scale": 9.0}},
+        "grade": {
+            "mechanism": "gaussian",
+            "parents": ["race", "sex", "talent", "age"],
+            "parameters": {
+                "intercept": 2.0,
+                "weights": {"race=b": -0.4, "race=h": -0.2, "sex=f": 0.1, "talent": 0.5, "age": 0.01},
+                "scale": 0.6,
+            },
+        },
+        "visits": {
+            "mechanism": "poisson",
+            "parents": ["race", "talent"],
+            "parameters": {"intercept": 1.2, "weights": {"race=b": 0.5, "race=h": 0.3, "talent": -0.4}},
+        },
+        "track": {
+            "mechanism": "categorical",
+            "levels": ["arts", "maths", "law"],
+            "parents": ["sex", "grade"],
+            "parameters": {
+                "maths": {"intercept": -1.0, "weights": {"sex=f": -0.5, "grade": 0.6}},
+                "law": {"intercept": 0.3, "weights": {"sex=f": 0.4, "grade": -0.2}},
+            },
+        },
+        "y": {
+            "mechanism": outcome,
+            "parents": ["race", "talent", "grade", "age"],
+            "parameters": {
+                "intercept": -1.0,
+                "weights": {"race=b": -0.6, "race=h": -0.3, "talent": 0.8, "grade": 0.3, "age": 0.01},
+                **scale,
+            },
+            **levels,
+        },
+        "salary": {"mechanism": "gaussian", "parents": ["y"], "parameters": {"intercept": 0.0, "weights": {}, "scale": 1.0}},
+    }
+    return ModelSpec.model_validate({"name": "school", "protected": ["race", "sex"], "outcome": "y", "nodes": nodes})
+
+
+def people(spec: ModelSpec, n: int, *, seed: int = 0) -> tuple[SCM, Columns]:
+    """The model, every parameter fixed, and ``n`` people drawn from it."""
+    scm = SCM(spec)
+    world = simulate(scm, n, seed=seed)
+    return scm, columns_of({node: world.values[node][0] for node in spec.observed})
+
+
+def columns_of(coded: dict[str, torch.Tensor]) -> Columns:
+    """Coded columns as a table."""
+    n = len(next(iter(coded.values())))
+    return Columns(coded, torch.arange(n), Facts("simulated", n, "0" * 64))
