@@ -1,0 +1,87 @@
+"""Counterfactual fairness with structural causal models: declare, learn, abduct, predict, audit.
+
+Each name is imported when first used, so that ``import cfair`` and the command line start at once.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cfair.auditing import Report, audit
+    from cfair.constraints import CONSTRAINTS
+    from cfair.data import read_table
+    from cfair.errors import CfairError, DataError, FitError, LeakageError, QueryError, SpecError, StoreError
+    from cfair.heads import HEADS
+    from cfair.inference import abduct, learn, posterior
+    from cfair.interfaces import Columns, Moments, World
+    from cfair.metrics import METRICS
+    from cfair.pipeline import Options, fit
+    from cfair.predictors import PREDICTORS
+    from cfair.scm import SCM
+    from cfair.spec import ModelSpec, load_spec
+    from cfair.store import Run, load
+    from cfair.worlds import counterfactual, simulate
+
+__all__ = [
+    "CONSTRAINTS",
+    "HEADS",
+    "METRICS",
+    "PREDICTORS",
+    "SCM",
+    "CfairError",
+    "Columns",
+    "DataError",
+    "FitError",
+    "LeakageError",
+    "ModelSpec",
+    "Moments",
+    "Options",
+    "QueryError",
+    "Report",
+    "Run",
+    "SpecError",
+    "StoreError",
+    "World",
+    "__version__",
+    "abduct",
+    "audit",
+    "counterfactual",
+    "fit",
+    "learn",
+    "load",
+    "load_spec",
+    "posterior",
+    "read_table",
+    "simulate",
+]
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "cfair.auditing": ("Report", "audit"),
+    "cfair.constraints": ("CONSTRAINTS",),
+    "cfair.data": ("read_table",),
+    "cfair.errors": ("CfairError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError"),
+    "cfair.heads": ("HEADS",),
+    "cfair.inference": ("abduct", "learn", "posterior"),
+    "cfair.interfaces": ("Columns", "Moments", "World"),
+    "cfair.metrics": ("METRICS",),
+    "cfair.pipeline": ("Options", "fit"),
+    "cfair.predictors": ("PREDICTORS",),
+    "cfair.scm": ("SCM",),
+    "cfair.spec": ("ModelSpec", "load_spec"),
+    "cfair.store": ("Run", "load"),
+    "cfair.worlds": ("counterfactual", "simulate"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """A public name, from its room."""
+    room = next((room for room, names in _ROOMS.items() if name in names), None)
+    if room is None:
+        raise AttributeError(f"module 'cfair' has no attribute '{name}'")
+    return getattr(import_module(room), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

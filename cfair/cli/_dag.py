@@ -1,0 +1,35 @@
+"""What a command's DAG argument means, and which table goes with it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cfair.errors import SpecError
+from cfair.spec import ModelSpec, find_model, load_spec
+
+__all__ = ["Dag", "read_dag", "table_of"]
+
+Dag = Annotated[str, typer.Argument(metavar="DAG", help="A dag.yaml, or the name of a shipped model.", show_default=False)]
+
+
+def read_dag(dag: str) -> ModelSpec:
+    """The declaration in a file, or the shipped model of that name.
+
+    Raises:
+        SpecError: ``dag`` is neither, or declares no model.
+    """
+    return load_spec(find_model(dag))
+
+
+def table_of(spec: ModelSpec, dag: str, data: str | None = None) -> str | Path:
+    """The table to read: ``--data`` if given, else what the declaration names: a built-in table, or a file beside the dag.yaml.
+
+    Raises:
+        SpecError: neither names a table.
+    """
+    if data is not None:
+        return data
+    if spec.data is None:
+        raise SpecError(dag, "names no table", "write 'data:' into it, or pass --data")
+    return find_model(dag).parent / spec.data if set("./\\") & set(spec.data) else spec.data

@@ -1,0 +1,112 @@
+"""A declaration in the terminal: short tables, plain where the output is not a terminal."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cfair.access import ACCESS, refused, sees
+from cfair.graph import implied_independences
+from cfair.spec import ModelSpec, NodeSpec, spec_warnings
+
+__all__ = ["show"]
+
+Cells: TypeAlias = tuple[str, ...]
+Rows: TypeAlias = list[Cells]
+
+
+def show(spec: ModelSpec, *, explain: bool, table: Mapping[str, object] | None) -> None:
+    """Print what ``spec`` declares.
+
+    Args:
+        spec: the declaration.
+        explain: also what each predictor may see, and what the graph implies.
+        table: what reading a table found, if one was read.
+    """
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = 1_000  # nobody wants a wrapped line in a file
+    with console.capture() as drawn:
+        console.print(Text(spec.name, style="bold"), *([Text(spec.source, style="dim")] if spec.source else []), sep="\n")
+        for title, rows in _sections(spec, explain=explain, table=table):
+            console.print()
+            console.print(_grid(title, rows))
+    typer.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+
+
+def _sections(spec: ModelSpec, *, explain: bool, table: Mapping[str, object] | None) -> Iterator[tuple[Cells, Rows]]:
+    """A title row and rows, for each part that has something to say."""
+    yield ("node", "mechanism", "parents", ""), [(name, *_node(node)) for name, node in spec.nodes.items()]
+    yield ("in the graph", ""), _roles(spec)
+    if explain:
+        yield ("predictor", "sees", "may not see", "because"), [row for names in _predictors() for row in _access(spec, names)]
+        implied: Rows = [(str(each),) for each in implied_independences(spec.graph, spec.latents)]
+        yield ("the graph implies",), implied or [("nothing that the observed nodes can test",)]
+    if table is not None:
+        yield ("table", ""), _table(table)
+    if warnings := spec_warnings(spec):
+        yield ("warning", ""), [(warning.where, str(warning).removeprefix(f"{warning.where}: ")) for warning in warnings]
+
+
+def _node(node: NodeSpec) -> tuple[str, str, str]:
+    """Mechanism, parents, and whatever else is said of a node."""
+    said = ["latent"] if node.latent else []
+    said += [f"levels {', '.join(node.levels)}"] if node.levels else []
+    said += ["rounded"] if node.round else []
+    if node.parameters is not None:
+        said.append(f"fixed {_listed([name for name in type(node.parameters).model_fields if getattr(node.parameters, name) is not None])}")
+    return node.mechanism, ", ".join(node.parents), "; ".join(said)
+
+
+def _roles(spec: ModelSpec) -> Rows:
+    roles = {
+        "protected": spec.protected,
+        "outcome": (spec.outcome,),
+        "resolving": spec.resolving,
+        "latents": spec.latents,
+        "descendants": spec.descendants,
+        "non-descendants": spec.non_descendants,
+    }
+    return [(role, _listed(names)) for role, names in roles.items() if names or role != "resolving"]
+
+
+def _predictors() -> Rows:
+    """Names of predictors, those together that may see the same."""
+    return list({id(access): tuple(name for name in ACCESS if ACCESS[name] is access) for access in ACCESS.values()}.values())
+
+
+def _access(spec: ModelSpec, names: Cells) -> Rows:
+    """What predictors may see, and a line for each column that they may not."""
+    reasons = [(column, _why(spec, path)) for column, path in refused(spec, names[0]).items()] or [("", "")]
+    first, *others = reasons
+    return [(", ".join(names), _listed(sees(spec, names[0])), *first), *(("", "", *other) for other in others)]
+
+
+def _why(spec: ModelSpec, path: Cells) -> str:
+    if len(path) > 1:
+        return " -> ".join(path)
+    return "it is the outcome" if path[0] == spec.outcome else "it is protected"
+
+
+def _table(table: Mapping[str, object]) -> Rows:
+    """What reading the table found, without what is empty."""
+    rounded, unused = table["rounded"], table["unused"]
+    assert isinstance(rounded, Mapping)
+    assert isinstance(unused, Iterable)
+    rows: Rows = [("name", str(table["name"])), ("rows", f"{table['rows']:,}")]
+    rows += [("rounded", f"{name}: {count:,} rows") for name, count in rounded.items() if count]
+    return [*rows, ("unused columns", _listed(unused))]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _grid(title: Cells, rows: Rows) -> Table:
+    grid = Table(*title, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for row in rows:
+        grid.add_row(*row)
+    return grid

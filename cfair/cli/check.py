@@ -1,0 +1,76 @@
+"""``cfair check``: what a DAG declares, and whether a table fits it. Imports no torch, numpy or pandas unless a table is read."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated, TypeAlias
+
+import typer
+
+from cfair.access import ACCESS, refused, sees
+from cfair.cli._dag import Dag, read_dag
+from cfair.graph import implied_independences
+from cfair.spec import ModelSpec, NodeSpec, spec_warnings
+
+__all__ = ["check"]
+
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
+
+
+def check(
+    dag: Dag,
+    data: Annotated[str | None, typer.Option(help="Read this table too: a file, or a built-in table's name.", show_default=False)] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what each predictor may see, and why not the rest.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Say what a DAG declares, who descends from whom, and what each predictor may see."""
+    spec = read_dag(dag)
+    table = None if data is None else _read(data, spec)
+    if as_json:
+        typer.echo(json.dumps(_document(spec, explain=explain) | ({} if table is None else {"data": table})))
+    else:
+        from cfair.cli._declaration import show  # rich, only where something is drawn
+
+        show(spec, explain=explain, table=table)
+
+
+def _read(data: str, spec: ModelSpec) -> dict[str, Json]:
+    """What reading the table found."""
+    from cfair.data import read_table  # torch and pandas, only where a table is read
+
+    return asdict(read_table(data, spec).facts)
+
+
+def _document(spec: ModelSpec, *, explain: bool) -> dict[str, Json]:
+    document: dict[str, Json] = {
+        "name": spec.name,
+        "nodes": {name: _node(node) for name, node in spec.nodes.items()},
+        "protected": list(spec.protected),
+        "outcome": spec.outcome,
+        "resolving": list(spec.resolving),
+        "latents": list(spec.latents),
+        "descendants": list(spec.descendants),
+        "non_descendants": list(spec.non_descendants),
+        "predictors": {name: _predictor(spec, name) for name in ACCESS},
+        "warnings": [asdict(warning) for warning in spec_warnings(spec)],
+    }
+    return document | ({"independences": _independences(spec)} if explain else {})
+
+
+def _node(node: NodeSpec) -> dict[str, Json]:
+    return {
+        "mechanism": node.mechanism,
+        "kind": node.kind,
+        "parents": list(node.parents),
+        "levels": list(node.levels),
+        "latent": node.latent,
+        "round": node.round,
+    }
+
+
+def _predictor(spec: ModelSpec, name: str) -> dict[str, Json]:
+    return {"sees": list(sees(spec, name)), "refused": {column: list(path) for column, path in refused(spec, name).items()}}
+
+
+def _independences(spec: ModelSpec) -> list[Json]:
+    found = implied_independences(spec.graph, spec.latents)
+    return [{"first": each.first, "second": each.second, "given": list(each.given)} for each in found]

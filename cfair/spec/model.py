@@ -1,0 +1,140 @@
+"""The declaration of a structural causal model."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Self
+
+import networkx as nx
+from pydantic import AfterValidator, ModelWrapValidatorHandler, ValidationError, ValidationInfo, model_validator
+
+from cfair.errors import QueryError, SpecError, nearest
+from cfair.graph import Graph, descendants
+from cfair.spec.checks import STAGES
+from cfair.spec.frozen import Frozen
+from cfair.spec.graphs import attributed, bare, declaration
+from cfair.spec.mistakes import spec_error
+from cfair.spec.places import GraphPlaces, NamePlaces, Places
+from cfair.spec.records import NodeSpec, Record
+from cfair.spec.scalars import Names, Text, level_text
+
+__all__ = ["ModelSpec"]
+
+
+class ModelSpec(Record):
+    """What dag.yaml declares: every node with its mechanism and parents, what is protected, and what is predicted.
+
+    Args:
+        name: of the model; a run's folder is named after it.
+        source: where the model comes from.
+        data: a built-in table, or a path beside the file.
+        protected: the protected attributes, A.
+        outcome: the node to be predicted, Y.
+        resolving: descendants of A through which influence is accepted.
+        nodes: name -> declaration, in declared order.
+
+    Raises:
+        SpecError: anything does not fit; the message names the place.
+    """
+
+    name: Text = "model"
+    source: Text = ""
+    data: Text | None = None
+    protected: Names
+    outcome: Text
+    resolving: Names = ()
+    nodes: Annotated[Mapping[Text, NodeSpec], AfterValidator(Frozen)]
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _checked(cls, raw: object, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        """Turn the first mistake into a SpecError at its place, which ``info.context`` knows."""
+        places: Places = info.context or NamePlaces()
+        try:
+            spec = handler(raw)
+        except ValidationError as error:
+            raise spec_error(error, raw, model=cls, places=places) from None
+        for stage in STAGES:
+            if found := stage(spec):
+                path, problem, mend = min(found, key=lambda mistake: places.line(mistake.path))
+                raise SpecError(places.where(path), problem, mend)
+        return spec
+
+    @classmethod
+    def from_graph(cls, graph: Graph) -> Self:
+        """The declaration in a graph's attributes: its own as dag.yaml's top keys, its nodes' as theirs, its edges as parents, in order.
+
+        >>> graph = nx.DiGraph(protected=["a"], outcome="y")
+        >>> graph.add_node("a", mechanism="bernoulli", levels=["no", "yes"])
+        >>> graph.add_node("y", mechanism="gaussian")
+        >>> graph.add_edge("a", "y")
+        >>> ModelSpec.from_graph(graph).nodes["y"].parents
+        ('a',)
+
+        Raises:
+            SpecError: the graph does not declare a model; the message names the node.
+        """
+        return cls.model_validate(declaration(graph), context=GraphPlaces())
+
+    def to_graph(self) -> Graph:
+        """A graph of its own from which ``from_graph`` makes an equal declaration."""
+        return attributed(self)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Names and edges only; frozen."""
+        return bare(self.nodes)
+
+    @cached_property
+    def latents(self) -> tuple[str, ...]:
+        """Nodes that are never observed, in declared order."""
+        return tuple(name for name, node in self.nodes.items() if node.latent)
+
+    @cached_property
+    def observed(self) -> tuple[str, ...]:
+        """All other nodes, in declared order."""
+        return tuple(name for name, node in self.nodes.items() if not node.latent)
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """All nodes, parents before children, else as declared."""
+        return tuple(nx.lexicographical_topological_sort(self.graph, key=list(self.nodes).index))
+
+    @cached_property
+    def descendants(self) -> tuple[str, ...]:
+        """Nodes that descend from a protected attribute and are not protected themselves, in declared order."""
+        after = descendants(self.graph, self.protected)
+        return tuple(name for name in self.nodes if name in after and name not in self.protected)
+
+    @cached_property
+    def non_descendants(self) -> tuple[str, ...]:
+        """Observed nodes that descend from no protected attribute and are neither protected nor the outcome, in declared order."""
+        return tuple(name for name in self.observed if name not in {*self.descendants, *self.protected, self.outcome})
+
+    @cached_property
+    def level_1(self) -> tuple[str, ...]:
+        """What a predictor of level 1 may see: the non-descendants that are not descendants of the outcome either.
+
+        Source: Kusner et al. (2017), section 4, level 1.
+        """
+        return tuple(name for name in self.non_descendants if name in self.evidence)
+
+    @cached_property
+    def evidence(self) -> tuple[str, ...]:
+        """What a person's latents may be inferred from: observed nodes that are neither the outcome nor its descendants."""
+        after = descendants(self.graph, self.outcome)
+        return tuple(name for name in self.observed if name != self.outcome and name not in after)
+
+    def level(self, node: str, level: str | float) -> int:
+        """Position of a level among ``node``'s, compared by text: 1, 1.0 and "1" agree.
+
+        Raises:
+            QueryError: there is no such node, it has no levels, or none of this name.
+        """
+        if node not in self.nodes:
+            raise QueryError(f"'{node}'", "is not a declared node", nearest(node, self.nodes))
+        levels, text = self.nodes[node].levels, level_text(level)
+        if not levels:
+            raise QueryError(f"'{node}'", f"a {self.nodes[node].mechanism} node has no levels", "give it a number")
+        if text not in levels:
+            raise QueryError(f"'{node}'", f"'{text}' is not one of its levels", nearest(text, levels))
+        return levels.index(text)

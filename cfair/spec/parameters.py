@@ -1,0 +1,94 @@
+"""Which parameters and priors a node's family allows, and what its weights are called."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from cfair.errors import nearest
+from cfair.spec.places import Path
+from cfair.spec.records import LevelParameters, NodeSpec, Parameters, Prior
+
+if TYPE_CHECKING:
+    from cfair.spec.model import ModelSpec
+
+__all__ = ["Mistake", "parameter_mistakes", "prior_mistakes", "weight_names"]
+
+_ROUNDING = 1e-6  # how far written probabilities may sum from 1
+
+
+class Mistake(NamedTuple):
+    """What is wrong at the end of a path of keys, and how to mend it."""
+
+    path: Path
+    problem: str
+    mend: str
+
+
+def weight_names(spec: "ModelSpec", node: str) -> tuple[str, ...]:
+    """What ``node``'s weights are called: a real or count parent by its name, a discrete one as ``parent=Level``, each level but the first.
+
+    Parents come in their declared order, levels in theirs.
+    """
+    return _weight_names(spec.nodes, spec.nodes[node])
+
+
+def _weight_names(nodes: Mapping[str, NodeSpec], node: NodeSpec) -> tuple[str, ...]:
+    parents = ((parent, nodes[parent]) for parent in node.parents)
+    return tuple(name for parent, of in parents for name in ([f"{parent}={level}" for level in of.levels[1:]] if of.discrete else [parent]))
+
+
+def parameter_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mistake]:
+    """What is wrong under ``parameters`` of one node, all of whose parents exist."""
+    node, given = nodes[name], nodes[name].parameters
+    if given is None:
+        return
+    path: Path = ("nodes", name, "parameters")
+    allowed = ("levels", "probabilities") if node.family.by_level else node.family.parameters
+    for parameter in Parameters.model_fields:
+        if getattr(given, parameter) is not None and parameter not in allowed:
+            problem = f"a {node.mechanism} node has no parameter '{parameter}'"
+            yield Mistake((*path, parameter), problem, nearest(parameter, node.family.parameters))
+            return
+    yield from _weights(nodes, node, given, path)
+    yield from _levels(nodes, node, given.levels or {}, path)
+    yield from _probabilities(node, given, path)
+
+
+def _levels(nodes: Mapping[str, NodeSpec], node: NodeSpec, given: Mapping[str, LevelParameters], path: Path) -> Iterator[Mistake]:
+    for level, parameters in given.items():
+        if level not in node.levels:
+            yield Mistake((*path, level), f"'{level}' is not a level", nearest(level, node.levels[1:]))
+        elif level == node.levels[0]:
+            yield Mistake((*path, level), f"'{level}' is the reference level, whose parameters are 0", "leave it out")
+        yield from _weights(nodes, node, parameters, (*path, level))
+
+
+def _weights(nodes: Mapping[str, NodeSpec], node: NodeSpec, given: Parameters | LevelParameters, path: Path) -> Iterator[Mistake]:
+    names = _weight_names(nodes, node)
+    references = {f"{parent}={nodes[parent].levels[0]}" for parent in node.parents if nodes[parent].discrete}
+    for weight in given.weights or ():
+        if weight in references:
+            yield Mistake((*path, "weights", weight), f"'{weight}' is a reference level, whose weight is 0", "leave it out")
+        elif weight not in names:
+            yield Mistake((*path, "weights", weight), f"'{weight}' is not a weight of this node", nearest(weight, names))
+
+
+def _probabilities(node: NodeSpec, given: Parameters, path: Path) -> Iterator[Mistake]:
+    if given.probabilities is None:
+        return
+    path, count, total = (*path, "probabilities"), len(given.probabilities), sum(given.probabilities)
+    if node.parents:
+        yield Mistake(path, "only a node without parents has fixed probabilities", "fix {Level: {intercept, weights}} instead")
+    elif given.levels:
+        yield Mistake(path, "probabilities and levels' parameters are both given", "keep one of them")
+    elif count != len(node.levels):
+        yield Mistake(path, f"{count} probabilities for {len(node.levels)} levels", "write one per level, in the order of 'levels'")
+    elif abs(total - 1) > _ROUNDING:
+        yield Mistake(path, f"the probabilities sum to {total:g}", "make them sum to 1")
+
+
+def prior_mistakes(name: str, node: NodeSpec) -> Iterator[Mistake]:
+    """What is wrong under ``prior`` of one node."""
+    for parameter in Prior.model_fields:
+        if node.prior and getattr(node.prior, parameter) is not None and parameter not in node.family.priors:
+            problem = f"a {node.mechanism} node has no prior for '{parameter}'"
+            yield Mistake(("nodes", name, "prior", parameter), problem, nearest(parameter, node.family.priors))

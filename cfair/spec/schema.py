@@ -1,0 +1,84 @@
+"""The JSON Schema of dag.yaml, for editors."""
+
+from typing import TypeAlias
+
+from cfair.families import FAMILIES, Family
+
+__all__ = ["spec_schema"]
+
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json]"
+
+_Object: TypeAlias = dict[str, Json]
+
+_TEXT: _Object = {"type": ["string", "number", "boolean"]}  # names and levels count by their text
+_NAMES: _Object = {"type": "array", "items": _TEXT, "uniqueItems": True}
+_FLAG: _Object = {"type": "boolean"}
+_NUMBER: _Object = {"type": "number"}
+_POSITIVE: _Object = {"type": "number", "exclusiveMinimum": 0}
+_WEIGHTS: _Object = {"type": "object", "additionalProperties": _NUMBER, "description": "Fixes them all: what is not named is 0."}
+_PARAMETERS: _Object = {"intercept": _NUMBER, "weights": _WEIGHTS, "scale": _POSITIVE}
+_PROBABILITIES: _Object = {"type": "array", "items": _POSITIVE, "minItems": 2}
+
+
+def spec_schema() -> _Object:
+    """The JSON Schema (draft 2020-12) of a dag.yaml. What it cannot say (parents exist, no cycle) ``load_spec`` checks."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cfair dag.yaml",
+        "description": "A structural causal model: nodes with their mechanisms and parents, what is protected, and what is predicted.",
+        **_object(
+            {
+                "name": {**_TEXT, "description": "Name of the model, and of its run's folder."},
+                "source": {**_TEXT, "description": "Where the model comes from."},
+                "data": {**_TEXT, "description": "A built-in table, or a path beside this file."},
+                "protected": {**_NAMES, "minItems": 1, "description": "The protected attributes."},
+                "outcome": {**_TEXT, "description": "The node to be predicted."},
+                "resolving": {**_NAMES, "description": "Descendants of a protected attribute through which influence is accepted."},
+                "nodes": {
+                    "type": "object",
+                    "minProperties": 1,
+                    "propertyNames": {"pattern": r"^[^=,\[\]]+$", "maxLength": 200},
+                    "additionalProperties": {"oneOf": [_node(name, family) for name, family in FAMILIES.items()]},
+                },
+            },
+            required=["protected", "outcome", "nodes"],
+        ),
+    }
+
+
+def _node(name: str, family: Family) -> _Object:
+    """What may be said of a node of one family."""
+    said: _Object = {
+        "mechanism": {"oneOf": [{"const": name}, _object({"family": {"const": name}}, required=["family"])]},
+        "parents": {**_NAMES, "description": "Nodes that cause this one."},
+        "latent": {**_FLAG, "description": "Never observed."},
+        "parameters": {**_parameters(family), "description": "What is fixed; the rest is learned."},
+        "prior": {**_object({parameter: _prior(prior) for parameter, prior in family.priors.items()}), "description": "In raw units."},
+    }
+    if family.kind == "binary":
+        said["levels"] = {**_NAMES, "minItems": 2, "maxItems": 2, "description": "The reference, then the event."}
+    elif family.kind == "category":
+        said["levels"] = {**_NAMES, "minItems": 2, "description": "The first is the reference."}
+    elif family.kind == "count":
+        said["round"] = {**_FLAG, "description": "Round a fractional count when reading."}
+    return {"title": name, **_object(said, required=["mechanism", "levels"] if "levels" in said else ["mechanism"])}
+
+
+def _parameters(family: Family) -> _Object:
+    own = _object({name: _PARAMETERS[name] for name in family.parameters})
+    if not family.by_level:
+        return own
+    levels: _Object = {"type": "object", "additionalProperties": own, "description": "One set per level but the first."}
+    return {"anyOf": [levels, _object({"probabilities": _PROBABILITIES}, required=["probabilities"])]}
+
+
+def _prior(family: str) -> _Object:
+    """``{normal: sd}``, ``{normal: [mean, sd]}`` or ``{inverse_gamma: [shape, scale]}``."""
+    first = _NUMBER if family == "normal" else _POSITIVE
+    pair: _Object = {"type": "array", "prefixItems": [first, _POSITIVE], "minItems": 2, "maxItems": 2}
+    return _object({family: {"anyOf": [_POSITIVE, pair]} if family == "normal" else pair}, required=[family])
+
+
+def _object(properties: _Object, required: list[Json] | None = None) -> _Object:
+    """A mapping with these keys and no others."""
+    return {"type": "object", "properties": properties, "required": required or [], "additionalProperties": False}

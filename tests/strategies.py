@@ -1,0 +1,120 @@
+"""Random graphs, declarations and damage for hypothesis; the same ones in every run."""
+
+from itertools import combinations
+from random import Random
+from typing import Any
+
+import networkx as nx
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from cfair.families import FAMILIES
+from cfair.spec import ModelSpec, weight_names
+
+LAW = settings(derandomize=True, deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+
+TRICKY = ["no", "on", "null", "~", "true", "1", "1.0", "0x1F", "1e3", ".inf", "a b", " a", "x: y", "# c", "'", '"', "\\", "- a", "{b}"]
+TRICKY += ["*a", "&a", "!t", "%d", "@", "`", "<<", "?", ":", "é", "日本", "a\u00a0b", "\ufeff", "\U0001f600", "a.b", "|", ">"]
+TRICKY += ["probabilities", "levels", "normal"]
+
+_UNPRINTED = ("Cc", "Cs", "Zl", "Zp")
+_level_characters = st.characters(exclude_categories=_UNPRINTED)
+_name_characters = st.characters(exclude_categories=_UNPRINTED, exclude_characters="=,[]")
+levels_text = st.sampled_from([*TRICKY, "<=50K", "a,b", "a=b", "[x]"]) | st.text(_level_characters, min_size=1, max_size=6)
+node_names = st.sampled_from(TRICKY) | st.text(_name_characters, min_size=1, max_size=6)
+
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-3, 3)
+positives = st.floats(min_value=1e-300, max_value=1e300)
+
+
+@st.composite
+def dags(draw: DrawFn, max_nodes: int = 6) -> "nx.DiGraph[str]":
+    """A random acyclic graph, its nodes in random order."""
+    names = [f"v{i}" for i in range(draw(st.integers(1, max_nodes)))]
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(draw(st.permutations(names)))
+    graph.add_edges_from(edge for edge in combinations(names, 2) if draw(st.booleans()))
+    return graph
+
+
+@st.composite
+def specs(draw: DrawFn, names: SearchStrategy[str] = node_names) -> ModelSpec:
+    """A random declaration with anything that dag.yaml may say."""
+    order = draw(st.lists(names, min_size=2, max_size=6, unique=True))
+    bare = {name: _bare_node(draw, order[:position]) for position, name in enumerate(order)}
+    protected, outcome = draw(st.sampled_from([(a, b) for a in order for b in order if a != b]))
+    for name in (protected, outcome):
+        bare[name]["latent"] = False
+    head = {"name": "m", "protected": [protected], "outcome": outcome, **_head(draw, order, {protected, outcome}, bare)}
+    declared = {name: bare[name] for name in draw(st.permutations(order))}
+    spec = ModelSpec.model_validate({**head, "nodes": declared})
+    full = {name: {**node, **_fixed(draw, spec, name), **_prior(draw, node["mechanism"])} for name, node in declared.items()}
+    return ModelSpec.model_validate({**head, "nodes": full})
+
+
+def _head(draw: DrawFn, order: list[str], taken: set[str], bare: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    observed = [name for name in order if name not in taken and not bare[name]["latent"]]
+    resolving = draw(st.lists(st.sampled_from(observed), unique=True)) if observed else []
+    texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+    return {"resolving": resolving, "source": draw(texts), "data": draw(st.none() | st.sampled_from(["law_school", "a.csv", "no"]))}
+
+
+def _bare_node(draw: DrawFn, before: list[str]) -> dict[str, Any]:
+    mechanism = draw(st.sampled_from(sorted(FAMILIES)))
+    kind = FAMILIES[mechanism].kind
+    count = {"binary": (2, 2), "category": (2, 4)}.get(kind)
+    return {
+        "mechanism": mechanism,
+        "parents": draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else [],
+        "levels": draw(st.lists(levels_text, min_size=count[0], max_size=count[1], unique=True)) if count else [],
+        "latent": draw(st.booleans()),
+        "round": kind == "count" and draw(st.booleans()),
+    }
+
+
+def _fixed(draw: DrawFn, spec: ModelSpec, name: str) -> dict[str, Any]:
+    node = spec.nodes[name]
+    weights = dict.fromkeys(weight_names(spec, name), numbers)
+    linear = {"intercept": numbers, "weights": st.fixed_dictionaries({}, optional=weights)}
+    own = st.fixed_dictionaries({}, optional=linear | ({"scale": positives} if node.mechanism == "gaussian" else {}))
+    if node.family.by_level:
+        own = st.fixed_dictionaries({}, optional=dict.fromkeys(node.levels[1:], own))
+        if not node.parents:
+            own |= st.just({"probabilities": [1 / len(node.levels)] * len(node.levels)})
+    return draw(st.fixed_dictionaries({}, optional={"parameters": own}))
+
+
+def _prior(draw: DrawFn, mechanism: str) -> dict[str, Any]:
+    normal = st.fixed_dictionaries({"normal": positives | st.tuples(numbers, positives)})
+    gamma = st.fixed_dictionaries({"inverse_gamma": st.tuples(positives, positives)})
+    forms = {"normal": normal, "inverse_gamma": gamma}
+    own = {parameter: forms[family] for parameter, family in FAMILIES[mechanism].priors.items()}
+    return draw(st.fixed_dictionaries({}, optional={"prior": st.fixed_dictionaries({}, optional=own)}))
+
+
+def damaged(text: str) -> SearchStrategy[str]:
+    """``text`` with a few characters or lines cut, doubled or put in, evenly over its length."""
+    return st.integers(0, 2**32 - 1).map(lambda seed: _damage(text, Random(seed)))
+
+
+def _damage(text: str, dice: Random) -> str:
+    for _ in range(dice.randint(1, 3)):
+        lines, at, splinter = text.splitlines(keepends=True), dice.randint(0, len(text)), dice.choice(SPLINTERS)
+        line = dice.randint(0, len(lines))
+        text = dice.choice(
+            [
+                text[:at] + text[at + dice.randint(1, 12) :],
+                text[:at] + splinter + text[at:],
+                text[:at] if dice.random() < 0.1 else text[:at] + dice.choice("abcxyz") + text[at + 1 :],
+                "".join(lines[:line] + lines[line + 1 :]),
+                "".join(lines[: line + 1] + lines[line:]),
+                "".join([*lines[:line], dice.choice(["\t", "- ", "  ", splinter]), *lines[line:]]),
+            ]
+        )
+    return text
+
+
+SPLINTERS = ["[", "]", "{", "}", ":", ": ", "- ", "&a ", "*a", "!t ", "!!int ", "<<: ", "---\n", "...\n", "'", '"', "|", ">", "#", "%", "@"]
+SPLINTERS += ["\t", "\x00", "\ud800", "null", "~", "1e999", ".nan", "-.inf", "0x", '"\\ud800"', '"\\U7fffffff"', "? ", ",", "\r", "\u2028"]
+SPLINTERS += ["\ufeff", "[" * 30, "9" * 5000, "true", "1", "no"]
