@@ -1,0 +1,115 @@
+"""The straight line from a table to a run."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cfair.data import split
+from cfair.errors import CfairError, DataError, QueryError
+from cfair.interfaces import Columns
+from cfair.pipeline import Options, fit
+from cfair.spec import ModelSpec
+
+from school import OUTCOMES, columns_of, people, school
+
+QUICK = Options(draws=4, min_group_size=5)
+
+
+def learned(outcome: str = "gaussian") -> tuple[ModelSpec, Columns]:
+    """People of the school, and its model with everything left to be learned."""
+    graph = school(outcome).to_graph()
+    for node in graph:
+        graph.nodes[node].pop("parameters", None)
+    return ModelSpec.from_graph(graph), people(school(outcome), 400)[1]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_the_same_data_spec_and_seed_give_the_same_numbers(outcome: str) -> None:
+    spec, columns = learned(outcome)
+    first, second = fit(spec, columns, QUICK), fit(spec, columns, QUICK)
+    assert first.report == second.report
+    assert fit(spec, columns, replace(QUICK, seed=1)).report.rows != first.report.rows
+
+
+def test_the_callers_random_stream_is_untouched() -> None:
+    spec, columns = learned()
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    fit(spec, columns, QUICK)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_the_order_of_rows_changes_only_who_is_tested() -> None:
+    spec, columns = learned()
+    run = fit(spec, columns, QUICK)
+    train, test = split(columns, spec, test_share=0.2, seed=0)
+    shuffled = test.take(torch.randperm(test.n, generator=torch.Generator().manual_seed(0)))
+    for predictor in run.predictors.values():
+        before = dict(zip(test.rows.tolist(), predictor.deploy(test, test.n).tolist(), strict=True))
+        after = dict(zip(shuffled.rows.tolist(), predictor.deploy(shuffled, test.n).tolist(), strict=True))
+        assert before == pytest.approx(after, abs=1e-12)
+    assert run.report.data["audited_rows"] == test.n
+    assert run.report.data["training_rows"] == train.n
+
+
+def test_several_splits_give_means_and_keep_the_first_as_the_run() -> None:
+    spec, columns = learned()
+    one, three = fit(spec, columns, QUICK), fit(spec, columns, replace(QUICK, splits=3))
+    assert torch.equal(one.predictors["full"].deploy(columns, columns.n), three.predictors["full"].deploy(columns, columns.n))
+    parts = [fit(spec, columns, replace(QUICK, seed=1_000_003 * k)).report.rows[0].value for k in range(3)]
+    row = three.report.rows[0]
+    assert row.value == pytest.approx(sum(part or 0 for part in parts) / 3)
+    assert row.low is not None
+    assert row.high is not None
+    assert row.low < row.value < row.high
+
+
+def test_progress_never_goes_back_and_ends_at_1() -> None:
+    spec, columns = learned()
+    told: list[float] = []
+    fit(spec, columns, replace(QUICK, splits=2), progress=lambda what, share: told.append(share))
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ({"test_share": 1.0}, "between 0 and 1"),
+        ({"draws": 0}, "below 1"),
+        ({"splits": 0}, "below 1"),
+        ({"seed": -1}, "below 0"),
+        ({"predictors": ()}, "none is named"),
+        ({"predictors": ("latnt",)}, "Did you mean 'latent'"),
+        ({"head": "lineer"}, "Did you mean 'linear'"),
+        ({"engine": "magic"}, "is not an engine"),
+    ],
+)
+def test_nonsense_options_are_refused(option: dict[str, object], problem: str) -> None:
+    with pytest.raises(QueryError, match=problem):
+        Options(**option)  # type: ignore[arg-type]
+
+
+def test_what_this_version_cannot_do_is_refused_before_any_work() -> None:
+    told: list[str] = []
+    graph = school().to_graph()
+    graph.add_node("grit", mechanism="gaussian", latent=True)
+    graph.add_edge("grit", "grade")
+    graph.nodes["grade"].pop("parameters")
+    with pytest.raises(QueryError, match="2 latents"):
+        fit(ModelSpec.from_graph(graph), people(school(), 50)[1], QUICK, progress=lambda what, share: told.append(what))
+    spec, columns = learned()
+    with pytest.raises(QueryError, match="does not predict an outcome of kind 'real'"):
+        fit(spec, columns, replace(QUICK, head="logistic"), progress=lambda what, share: told.append(what))
+    alone = columns_of({**columns, "race": torch.zeros(columns.n, dtype=torch.float64)})
+    with pytest.raises(DataError, match="race"):
+        fit(spec, alone, QUICK, progress=lambda what, share: told.append(what))
+    assert not told
+
+
+def test_every_mistake_says_where_what_and_how_to_mend_it() -> None:
+    with pytest.raises(CfairError) as caught:
+        Options(draws=0)
+    assert str(caught.value) == "draws: 0 is below 1. Use a whole number from 1"

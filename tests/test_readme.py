@@ -1,0 +1,52 @@
+"""What the README shows is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cfair.auditing import Row, audit
+from cfair.cli import COMMANDS
+from cfair.constraints import CONSTRAINTS, GROUP_RATES
+from cfair.inference import abduct
+from cfair.metrics import METRICS
+from cfair.predictors import PREDICTORS
+from cfair.spec import read_spec, shipped_models
+
+from school import OUTCOMES, people, school
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_its_dag_declares_a_model() -> None:
+    (text,) = blocks("yaml")
+    assert read_spec(text, name="README.md").outcome == "hired"
+
+
+@pytest.mark.slow
+def test_its_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    (text,) = blocks("python")
+    names: dict[str, object] = {}
+    exec(text, names)
+    assert float(names["gap"]) == 0  # type: ignore[arg-type]
+
+
+def test_it_names_every_command_predictor_and_model() -> None:
+    for name in [*COMMANDS, *PREDICTORS, *shipped_models(), *METRICS, *CONSTRAINTS, *GROUP_RATES]:
+        assert re.search(rf"\b{name}", README), name
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_it_explains_every_measure(outcome: str) -> None:
+    scm, columns = people(school(outcome), 200)
+    worlds = [abduct(scm, columns, draws=2)]
+    predictors = {name: PREDICTORS[name](scm).fit(worlds, columns["y"]) for name in ("constant", "full", "residual")}
+    rows: tuple[Row, ...] = audit(scm, predictors, columns, draws=2).rows
+    for measure in {row.measure for row in rows}:
+        stem = re.sub(r"_(minus_full|minus_constant|signed|worst|difference|ratio)$", "", measure)
+        assert stem in README, measure
