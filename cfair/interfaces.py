@@ -6,14 +6,14 @@ Every tensor is float64 and carries no gradient. A level of a discrete node is i
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from cfair.families import Kind
 
-__all__ = ["Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "Values", "World"]
+__all__ = ["Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "Values", "World", "Worlds"]
 
 Values = Mapping[str, Tensor]  # node -> its values, any shape that broadcasts to (draws, n)
 
@@ -107,6 +107,9 @@ class World:
     label: str = "factual"
 
 
+Worlds: TypeAlias = World | Iterable[World]  # people, whole or in blocks
+
+
 @runtime_checkable
 class Mechanism(Protocol):
     """How a node gets its value from its parents and its noise. Implementations are torch modules.
@@ -185,8 +188,8 @@ class Predictor(Protocol):
         """Whether it reads columns only, so that same-noise and re-abducted predictions agree."""
         ...
 
-    def fit(self, worlds: Iterable[World], outcome: Tensor) -> Self:
-        """Learn from blocks of abducted people, walked as often as needed, and their outcomes, (n,) over all blocks in order."""
+    def fit(self, worlds: Worlds, outcome: Tensor) -> Self:
+        """Learn from abducted people, whole or in blocks walked as often as needed, and their outcomes, (n,) over all blocks in order."""
         ...
 
     def predict(self, world: World) -> Tensor:

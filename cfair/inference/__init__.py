@@ -3,5 +3,6 @@
 from cfair.inference.abduction import abduct
 from cfair.inference.learning import learn
 from cfair.inference.posterior import expectation, posterior, posterior_of_rows
+from cfair.inference.uniforms import fingerprint
 
-__all__ = ["abduct", "expectation", "learn", "posterior", "posterior_of_rows"]
+__all__ = ["abduct", "expectation", "fingerprint", "learn", "posterior", "posterior_of_rows"]

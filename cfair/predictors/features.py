@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from cfair.errors import QueryError
-from cfair.interfaces import Values, World
+from cfair.interfaces import Values, World, Worlds
 from cfair.spec import ModelSpec
 from cfair.worlds import collapse
 
-__all__ = ["Batches", "count_features", "features", "observed_features"]
+__all__ = ["Batches", "count_features", "each_block", "features", "observed_features"]
 
 
 def count_features(spec: ModelSpec, nodes: Collection[str]) -> int:
@@ -29,11 +29,16 @@ def _parts(spec: ModelSpec, node: str, value: Tensor) -> list[Tensor]:
     return [(value == j).to(value.dtype) for j in range(1, len(levels))] if levels else [value]
 
 
+def each_block(worlds: Worlds) -> Iterable[World]:
+    """Blocks of people; one world is one block."""
+    return (worlds,) if isinstance(worlds, World) else worlds
+
+
 class Batches(Iterable[tuple[Tensor, Tensor]]):
     """Features and outcomes of every (draw, person) pair, a block of people at a time, walked as often as a head needs.
 
     Args:
-        worlds: blocks of abducted people.
+        worlds: abducted people, whole or in blocks.
         outcome: of all people in the order of the blocks, shape (n,).
         seen: a world's features, shape (draws or 1, n of the block, k).
         keep: which people take part, shape (n,), bool; everyone if None.
@@ -42,8 +47,8 @@ class Batches(Iterable[tuple[Tensor, Tensor]]):
         QueryError: (on walking) there are more or fewer outcomes than people.
     """
 
-    def __init__(self, worlds: Iterable[World], outcome: Tensor, seen: Callable[[World], Tensor], keep: Tensor | None = None) -> None:
-        self._worlds, self._outcome, self._seen = worlds, outcome, seen
+    def __init__(self, worlds: Worlds, outcome: Tensor, seen: Callable[[World], Tensor], keep: Tensor | None = None) -> None:
+        self._worlds, self._outcome, self._seen = each_block(worlds), outcome, seen
         self._keep = torch.ones(len(outcome), dtype=torch.bool) if keep is None else keep
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

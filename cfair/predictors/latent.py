@@ -1,7 +1,7 @@
 """Level 2: predictors on the non-descendants and the latents that no protected attribute caused (Kusner et al. 2017, section 4.1)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from cfair.access import guard, needs, sees
 from cfair.errors import LeakageError, QueryError
 from cfair.heads import head_for
-from cfair.inference import expectation, posterior_of_rows
-from cfair.interfaces import Values, World
-from cfair.predictors.features import Batches, count_features, features, observed_features
+from cfair.inference import expectation, fingerprint, posterior_of_rows
+from cfair.interfaces import Values, World, Worlds
+from cfair.predictors.features import Batches, count_features, each_block, features, observed_features
 from cfair.scm import SCM
 
 __all__ = ["FOLDS", "Latent", "LatentDraws", "LatentPosteriorMean"]
@@ -42,7 +42,7 @@ class _OnLatents(ABC):
         self.needs = needs(scm.spec, self.name)
         self.fitted = head_for(scm.spec.nodes[scm.spec.outcome].kind, head)(count_features(scm.spec, self.sees))
 
-    def fit(self, worlds: Iterable[World], outcome: Tensor, *, keep: Tensor | None = None) -> Self:
+    def fit(self, worlds: Worlds, outcome: Tensor, *, keep: Tensor | None = None) -> Self:
         """Learn the head from blocks of abducted people and their outcomes, (n,); from those of ``keep``, (n,), bool, if given."""
         self.fitted.fit(Batches(worlds, outcome, self.seen, keep))
         return self
@@ -129,10 +129,11 @@ class Latent:
         """The variant with the smaller loss."""
         return self._variants[int(self._losses.argmin())]
 
-    def fit(self, worlds: Iterable[World], outcome: Tensor) -> Self:
+    def fit(self, worlds: Worlds, outcome: Tensor) -> Self:
         """Validate both variants, then fit each on everyone."""
+        fold = _folds(self.needs, worlds, outcome)
         for j, variant in enumerate(self._variants):
-            self._losses[j] = _validated(variant, worlds, outcome)
+            self._losses[j] = _validated(variant, worlds, outcome, fold)
             variant.fit(worlds, outcome)
         return self
 
@@ -145,13 +146,23 @@ class Latent:
         return self.chosen.deploy(columns, n)
 
 
-def _validated(variant: _OnLatents, worlds: Iterable[World], outcome: Tensor) -> Tensor:
+def _folds(nodes: Sequence[str], worlds: Worlds, outcome: Tensor) -> Tensor:
+    """Each person's fold, shape (n,): people ranked by a hash of their row, so that the order of rows changes nothing."""
+    evidence = {node: torch.cat([world.values[node][0] for world in each_block(worlds)]) for node in nodes}
+    people = sum(world.shape[1] for world in each_block(worlds))
+    if people != len(outcome):
+        raise QueryError(
+            "outcome", f"{len(outcome)} outcomes for {people} people", "give one outcome per person, in the order of the worlds"
+        )
+    return fingerprint({**evidence, "": outcome}).argsort().argsort() % FOLDS
+
+
+def _validated(variant: _OnLatents, worlds: Worlds, outcome: Tensor, fold: Tensor) -> Tensor:
     """Mean squared error, shape (), of predictions for people left out of the fit; of a binary outcome, the Brier score."""
-    fold = torch.arange(len(outcome)) % FOLDS  # rows were shuffled by the split into training and test
     total = torch.zeros((), dtype=torch.float64)
     for left_out in range(FOLDS):
         variant.fit(worlds, outcome, keep=fold != left_out)
-        predicted = torch.cat([variant.predict(world).mean(0) for world in worlds])
+        predicted = torch.cat([variant.predict(world).mean(0) for world in each_block(worlds)])
         total = total + (predicted - outcome).square()[fold == left_out].sum()
     return total / len(outcome)
 

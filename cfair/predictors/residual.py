@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from cfair.access import needs, sees, working_parents
 from cfair.heads import head_for
 from cfair.heads.base import LinearHead
-from cfair.interfaces import Values, World
-from cfair.predictors.features import Batches, count_features, features
+from cfair.interfaces import Values, World, Worlds
+from cfair.predictors.features import Batches, count_features, each_block, features
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import collapse
@@ -48,7 +48,7 @@ class Residual:
         working = nn.ModuleList(model for models in self._models.values() for model in models)
         self.fitted = nn.ModuleDict({"head": self._head, "working": working})
 
-    def fit(self, worlds: Iterable[World], outcome: Tensor) -> Self:
+    def fit(self, worlds: Worlds, outcome: Tensor) -> Self:
         """Learn the working SCM, then the head on its residuals, from the same people."""
         for v, models in self._models.items():
             for j, model in enumerate(models):
@@ -105,11 +105,11 @@ class Residual:
 class _Regression(Iterable[tuple[Tensor, Tensor]]):
     """Batches of the working parents of ``v`` and of its ``j``-th number, one draw per person: data, the same in all draws."""
 
-    def __init__(self, spec: ModelSpec, worlds: Iterable[World], parents: tuple[str, ...], v: str, j: int) -> None:
+    def __init__(self, spec: ModelSpec, worlds: Worlds, parents: tuple[str, ...], v: str, j: int) -> None:
         self._spec, self._worlds, self._parents, self._v, self._j = spec, worlds, parents, v, j
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for world in self._worlds:
+        for world in each_block(self._worlds):
             values = {node: world.values[node][0] for node in (*self._parents, self._v)}
             shape = (world.shape[1],)
             yield features(self._spec, self._parents, values, shape), features(self._spec, [self._v], values, shape)[..., self._j]

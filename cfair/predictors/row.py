@@ -1,14 +1,14 @@
 """Predictors that are functions of the row: a head on some of its columns."""
 
 from abc import ABC
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Literal, Self
 
 from torch import Tensor
 
 from cfair.access import guard, sees
 from cfair.heads import head_for
-from cfair.interfaces import Values, World
+from cfair.interfaces import Values, World, Worlds
 from cfair.predictors.features import Batches, count_features, features, observed_features
 from cfair.scm import SCM
 
@@ -37,8 +37,8 @@ class _FromRow(ABC):
         self.needs = self.sees
         self.fitted = head_for(scm.spec.nodes[scm.spec.outcome].kind, head)(count_features(scm.spec, self.sees))
 
-    def fit(self, worlds: Iterable[World], outcome: Tensor) -> Self:
-        """Learn the head from blocks of people and their outcomes, (n,)."""
+    def fit(self, worlds: Worlds, outcome: Tensor) -> Self:
+        """Learn the head from people, whole or in blocks, and their outcomes, (n,)."""
         self.fitted.fit(Batches(worlds, outcome, lambda world: observed_features(self.scm.spec, self.sees, world)))
         return self
 

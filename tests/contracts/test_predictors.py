@@ -105,6 +105,15 @@ def test_a_latent_inferred_from_the_outcome_is_refused(name: str) -> None:
         PREDICTORS[name](scm).fit([seen], columns["y"])
 
 
+@everywhere
+def test_people_whole_and_in_blocks_teach_it_the_same(name: str, outcome: str) -> None:
+    scm, columns, factual, predictor = fitted(name, outcome)
+    blocks = [abduct(scm, columns.take(people), draws=20) for people in torch.arange(400).split(150)]
+    for worlds in (factual, blocks):
+        again = PREDICTORS[name](scm).fit(worlds, columns["y"])
+        torch.testing.assert_close(again.deploy(columns, 400), predictor.deploy(columns, 400), rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_as_many_outcomes_as_people_are_asked_for(name: str) -> None:
     _, columns, factual, _ = fitted("full", "gaussian")
