@@ -26,7 +26,7 @@ class Registry(Mapping[str, T], Generic[T]):
         if name not in self._entries:
             raise QueryError(where=self._noun, problem=f"'{name}' is not a known {self._noun}", mend=nearest(name, self._entries))
         module, attribute = self._entries[name].split(":")
-        return cast(T, getattr(import_module(module), attribute))
+        return cast("T", getattr(import_module(module), attribute))
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

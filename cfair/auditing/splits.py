@@ -1,5 +1,6 @@
 """Reports of several splits of one table as one report."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -33,4 +34,12 @@ def _over(rows: Sequence[Row], test_share: float) -> Row:
     if len(values) < 2:
         return replace(rows[0], value=fmean(values) if values else None, low=None, high=None)
     mean, low, high = nadeau_bengio(values, test_share, 1 - test_share)
-    return replace(rows[0], value=mean, low=low, high=high)
+    least, most = _range(rows[0].measure)
+    return replace(rows[0], value=mean, low=max(low, least), high=min(high, most))
+
+
+def _range(measure: str) -> tuple[float, float]:
+    """What a measure can be: an interval of few splits may reach beyond it."""
+    if measure.startswith(("mean_", "r2")) or "_minus_" in measure or measure.endswith("_signed"):
+        return -math.inf, math.inf
+    return 0.0, math.inf if measure.startswith(("rmse", "mae", "log_loss", "gap_")) else 1.0

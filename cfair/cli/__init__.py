@@ -19,6 +19,9 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {  # name -> "module:function", imported when called, and its line in ``cfair --help``
     "check": ("cfair.cli.check:check", "Say what a DAG declares, and what each predictor may see."),
+    "fit": ("cfair.cli.fit:fit", "Learn a declared model, fit predictors on it, audit them, and keep the run."),
+    "predict": ("cfair.cli.predict:predict", "Predict the outcome of the people in a table with a run."),
+    "simulate": ("cfair.cli.simulate:simulate", "Draw people from a declared model."),
     "data": ("cfair.cli.data:data", "List the built-in tables."),
     "schema": ("cfair.cli.schema:schema", "Print the JSON Schema of dag.yaml, for editors."),
 }
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error, as_json="--json" in words)
     except _UsageError as error:
         return _refuse(_usage_mistake(error.format_message(), words), as_json="--json" in words)
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):  # the latter while a command is imported
         return 130
     return code if isinstance(code, int) else 0
 

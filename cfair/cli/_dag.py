@@ -8,9 +8,11 @@ import typer
 from cfair.errors import SpecError
 from cfair.spec import ModelSpec, find_model, load_spec
 
-__all__ = ["Dag", "read_dag", "table_of"]
+__all__ = ["Dag", "DagOption", "read_dag", "table_of"]
 
-Dag = Annotated[str, typer.Argument(metavar="DAG", help="A dag.yaml, or the name of a shipped model.", show_default=False)]
+_HELP = "A dag.yaml, or the name of a shipped model."
+Dag = Annotated[str, typer.Argument(metavar="DAG", help=_HELP, show_default=False)]
+DagOption = Annotated[str, typer.Option("--dag", metavar="DAG", help=_HELP, show_default=False)]
 
 
 def read_dag(dag: str) -> ModelSpec:

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cfair.access import ACCESS, refused, sees
+from cfair.cli._drawing import draw
 from cfair.graph import implied_independences
 from cfair.spec import ModelSpec, NodeSpec, spec_warnings
 
@@ -26,15 +25,9 @@ def show(spec: ModelSpec, *, explain: bool, table: Mapping[str, object] | None) 
         explain: also what each predictor may see, and what the graph implies.
         table: what reading a table found, if one was read.
     """
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = 1_000  # nobody wants a wrapped line in a file
-    with console.capture() as drawn:
-        console.print(Text(spec.name, style="bold"), *([Text(spec.source, style="dim")] if spec.source else []), sep="\n")
-        for title, rows in _sections(spec, explain=explain, table=table):
-            console.print()
-            console.print(_grid(title, rows))
-    typer.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+    head = [Text(spec.name, style="bold"), *([Text(spec.source, style="dim")] if spec.source else [])]
+    grids = [_grid(title, rows) for title, rows in _sections(spec, explain=explain, table=table)]
+    draw(*head, *(part for grid in grids for part in ("", grid)), wrap=False)
 
 
 def _sections(spec: ModelSpec, *, explain: bool, table: Mapping[str, object] | None) -> Iterator[tuple[Cells, Rows]]:

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from cfair.cli._drawing import draw
 from cfair.data import builtin_tables
 
 __all__ = ["data"]
@@ -27,9 +27,4 @@ def _show() -> None:
     listed.columns[1].justify = listed.columns[2].justify = "right"
     for table in builtin_tables():
         listed.add_row(table.name, f"{table.rows:,}", str(table.columns), table.source, table.licence)
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = 1_000  # nobody wants a wrapped line in a file
-    with console.capture() as drawn:
-        console.print(listed)
-    typer.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+    draw(listed, wrap=False)

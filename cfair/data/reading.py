@@ -22,7 +22,7 @@ __all__ = ["read_table"]
 def read_table(
     source: Source, spec: ModelSpec, *, missing: Literal["error", "drop"] = "error", require: Collection[str] | None = None
 ) -> Columns:
-    """The observed nodes' columns of a table, coded as ``spec`` declares, in the table's order.
+    """Observed nodes' columns of a table, coded as ``spec`` declares, in the table's order.
 
     A DataFrame is read as it is, its columns by their names. A Path is a file. A str is a built-in table if it names one, else a file;
     with a "." or a "/" it always is a file.
@@ -30,9 +30,8 @@ def read_table(
     Args:
         source: where the table is.
         spec: what the columns are.
-        missing: ``error`` refuses rows without an entry in a required column; ``drop`` leaves them out and counts them.
-        require: the nodes that must be there, by default all observed ones. Any other observed node is read, and its entries
-            checked, where the table has it; it is left out where one of its entries is missing.
+        missing: ``error`` refuses rows without an entry; ``drop`` leaves them out and counts them.
+        require: the nodes to read, by default all observed ones. No other column is looked at, whatever it holds.
 
     Raises:
         DataError: the table cannot be read, lacks a column, has no rows, or an entry does not fit the spec.
@@ -41,12 +40,12 @@ def read_table(
     required = _required(spec, require)
     if missing not in {"error", "drop"}:
         raise QueryError("missing", f"'{missing}' is not a way to treat missing values", "use 'error' or 'drop'")
-    table = open_table(source, spec.observed)
+    table = open_table(source, required)
     _refuse_absent(table, required)
     if not len(table.frame):
         raise DataError(table.place, "has no rows", "give at least one below the header")
-    coded = {node: code(table, node, spec.nodes[node]) for node in spec.observed if node in table.columns}
-    kept = _kept(table, {node: coded[node] for node in required}, drop=missing == "drop")
+    coded = {node: code(table, node, spec.nodes[node]) for node in required}
+    kept = _kept(table, coded, drop=missing == "drop")
     table = replace(table, sha256=table.sha256 or _fingerprint(coded))
     return _columns(table, {node: values[kept] for node, values in coded.items()}, kept, spec)
 
@@ -67,7 +66,7 @@ def _refuse_absent(table: Table, required: Sequence[str]) -> None:
     quoted = ", ".join(f"'{shown(node)}'" for node in absent)
     problem = f"there is no column {quoted}" if len(absent) == 1 else f"there are no columns {quoted}"
     packed = len(table.columns) == 1 and set(table.columns[0]) & set(";\t|")
-    named = likely(absent[0], table.columns, "add it to those that the table has")
+    named = likely(absent[0], table.columns, f"add {'it' if len(absent) == 1 else 'them'} to those that the table has")
     raise DataError(table.place, problem, "separate the columns by commas" if packed else named)
 
 
@@ -95,10 +94,9 @@ def _fingerprint(coded: Mapping[str, Floats]) -> str:
 
 
 def _columns(table: Table, coded: Mapping[str, Floats], kept: NDArray[np.int64], spec: ModelSpec) -> Columns:
-    """The kept rows of the columns in which each has an entry, counts rounded, with what was found on the way."""
-    complete = {node: values for node, values in coded.items() if not np.isnan(values).any()}
-    whole = {node: np.rint(values) if spec.nodes[node].kind == "count" else values for node, values in complete.items()}
-    rounded = {node: int((values != complete[node]).sum()) for node, values in whole.items()}
+    """The kept rows, in which each column has an entry, counts rounded, with what was found on the way."""
+    whole = {node: np.rint(values) if spec.nodes[node].kind == "count" else values for node, values in coded.items()}
+    rounded = {node: int((values != coded[node]).sum()) for node, values in whole.items()}
     facts = Facts(
         name=table.name,
         rows=len(table.frame),

@@ -11,7 +11,7 @@ from cfair.errors import DataError
 from tables import HEADER, ROWS, SPEC, frame, write_csv
 
 WHITE, BLACK, _ = ROWS
-ADD_IT = "add it to those that the table has"
+ADD_THEM = "add them to those that the table has"
 
 
 def refused(source: object) -> DataError:
@@ -27,7 +27,7 @@ def refused(source: object) -> DataError:
     [
         (HEADER.replace("lsat", "LSAT"), "there is no column 'lsat'", "did you mean 'LSAT'?"),
         (HEADER.replace("lsat", "lsatt"), "there is no column 'lsat'", "did you mean 'lsatt'?"),
-        ("race,member,site,p,visits,q,y", "there are no columns 'lsat', 'ugpa'", f"{ADD_IT}: race, member, site, p, visits, q, y"),
+        ("race,member,site,p,visits,q,y", "there are no columns 'lsat', 'ugpa'", f"{ADD_THEM}: race, member, site, p, visits, q, y"),
         (HEADER.replace("lsat", "y"), "two columns are called 'y'", "rename or remove one of them"),
     ],
 )

@@ -1,0 +1,60 @@
+"""``cfair fit``: the straight line from a DAG and a table to a run. What is slow to import waits until the DAG has been read."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+from cfair.cli._dag import DagOption, read_dag, table_of
+
+__all__ = ["fit"]
+
+
+def fit(
+    dag: DagOption,
+    data: Annotated[str | None, typer.Option(help="The table: a file, or a built-in one's name. By default the DAG's 'data:'.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the run is written. By default runs/<name of the model>.")] = None,
+    predictors: Annotated[str, typer.Option(help="Names, separated by commas.")] = "constant,full,unaware,nondescendants,latent,residual",
+    head: Annotated[str, typer.Option(help="From what is seen to a prediction: linear or logistic; auto goes by the outcome.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Of the inference: auto or quadrature.")] = "auto",
+    draws: Annotated[int, typer.Option(help="Posterior draws per audited person.")] = 200,
+    splits: Annotated[int, typer.Option(help="Random splits; with several, the report gives means and intervals over them.")] = 1,
+    test_share: Annotated[float, typer.Option(help="Share of people held out for the audit.")] = 0.2,
+    missing: Annotated[str, typer.Option(help="Rows with missing values: error or drop.")] = "error",
+    seed: Annotated[int, typer.Option(help="Of the splits and the draws.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Of torch. More of them are slower on small models.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document: the report, and where the run is.")] = False,
+) -> None:
+    """Learn a declared model, fit predictors on it, audit them on other people, and keep the run."""
+    spec = read_dag(dag)
+    table, folder, names = table_of(spec, dag, data), out or Path("runs") / spec.name, _names(predictors)
+
+    from cfair.cli._drawing import draw  # rich, torch and pandas: only once the DAG has been read
+    from cfair.cli._fitting import Options, fit_and_save
+    from cfair.report import to_table
+
+    work = Options(
+        predictors=names, head=head, engine=cast("Literal['auto']", engine), draws=draws, splits=splits, test_share=test_share, seed=seed
+    )
+    report = fit_and_save(spec, table, folder, work, missing=missing, threads=threads, quiet=quiet)
+    if as_json:
+        typer.echo(json.dumps({**report.to_json(), "out": str(folder)}))
+    else:
+        draw(to_table(report))
+        typer.echo(f"\n{_last_line(folder, names)}")
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    """Names separated by commas, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
+
+
+def _last_line(folder: Path, predictors: Sequence[str]) -> str:
+    """Where the run is, and what can be done with it."""
+    where = shlex.quote(str(folder))
+    chosen = "latent" if "latent" in predictors else predictors[-1]
+    return f"Written to {where}. Next: cfair predict --run {where} --data F --predictor {chosen} --out predictions.csv"

@@ -1,0 +1,6 @@
+"""An audit as people read it: in the terminal, and as Markdown. Nothing here prints."""
+
+from cfair.report.markdown import to_markdown
+from cfair.report.terminal import to_table
+
+__all__ = ["to_markdown", "to_table"]

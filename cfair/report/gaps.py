@@ -1,0 +1,81 @@
+"""How far predictions move between groups: the worst pair of each protected attribute."""
+
+from collections.abc import Iterator
+
+from cfair.auditing import Row
+from cfair.report.figures import Figures
+from cfair.report.numbers import ROUNDING, figure
+from cfair.report.sheets import Sheet
+
+__all__ = ["gaps_in_full", "worst_gaps"]
+
+KINDS = {"gap_same_noise": "same noise", "gap_reabducted": "re-abducted", "gap_own_model": "own model"}
+TITLE = "Counterfactual gaps"
+WHERE = "re-abducted: the deployed predictor on their counterfactual rows; own model: in the predictor's own working model"
+
+
+def worst_gaps(figures: Figures) -> Sheet:
+    """A line per predictor for the same-noise gap, and one below it for any gap that says something else."""
+    rows = []
+    for name in figures.predictors:
+        same = _cells(figures, name, "gap_same_noise")
+        rows.append((name, *same))
+        again = _cells(figures, name, "gap_reabducted")
+        rows += [("  re-abducted", *again)] if again != same else []
+        own = _cells(figures, name, "gap_own_model")
+        rows += [("  own model", *own)] if any(own) else []
+    note = f"{_note(figures)} A predictor's first line: their noise unchanged; where it differs, {WHERE}."
+    return Sheet(title=TITLE, note=note, header=("predictor", *figures.groups), rows=rows, after=_worst_pairs(figures))
+
+
+def gaps_in_full(figures: Figures) -> Sheet:
+    """A line per predictor and gap."""
+    rows = []
+    for name in figures.predictors:
+        for kind, words in KINDS.items():
+            cells = _cells(figures, name, kind)
+            rows += [(name, words, *cells)] if any(cells) else []
+    note = f"{_note(figures)} Same noise: their noise unchanged; {WHERE}. Every pair is in report.json."
+    header = ("predictor", "gap", *figures.groups)
+    return Sheet(title=TITLE, note=note, header=header, rows=rows, names=2, keys=2, after=_worst_pairs(figures))
+
+
+def _cells(figures: Figures, predictor: str, kind: str) -> tuple[str, ...]:
+    return tuple(figure(figures.row(predictor, f"{kind}_worst", attribute)) for attribute in figures.groups)
+
+
+def _note(figures: Figures) -> str:
+    unit = "of probability" if figures.binary else f"in the unit of {figures.outcome}"
+    least = figures.option("min_group_size", 1)
+    return f"Mean absolute change {unit} when people are moved to another group: the worst pair, of groups of {least} people or more."
+
+
+def _worst_pairs(figures: Figures) -> tuple[str, ...]:
+    """For each attribute, which pair is the worst, and under which predictors."""
+    lines = []
+    for attribute in figures.groups:
+        pairs: dict[str, list[str]] = {}
+        for name in figures.predictors:
+            for pair in _worst_pair(figures, name, attribute):
+                pairs.setdefault(pair, []).append(name)
+        if pairs:
+            named = "; ".join(f"{pair} ({', '.join(names)})" for pair, names in pairs.items())
+            lines.append(f"Worst by {attribute}: {named}.")
+    return tuple(lines)
+
+
+def _worst_pair(figures: Figures, predictor: str, attribute: str) -> Iterator[str]:
+    """The pair with the largest gap, same noise before re-abducted; nothing where none moves but by rounding."""
+    for kind in ("gap_same_noise", "gap_reabducted"):
+        worst = max(_pairs(figures, predictor, attribute, kind), key=lambda row: row.value or 0.0, default=None)
+        if worst is not None and (worst.value or 0.0) > ROUNDING:
+            levels = ", ".join(setting.partition("=")[2] for setting in str(worst.world).split(","))
+            yield f"{worst.group} -> {levels}"
+            return
+
+
+def _pairs(figures: Figures, predictor: str, attribute: str, kind: str) -> list[Row]:
+    """The gaps from groups that are large enough to count."""
+    least = figures.option("min_group_size", 1)
+    rows = figures.report.rows
+    return [row for row in rows if (row.predictor, row.attribute, row.measure) == (predictor, attribute, kind) and (row.n or 0) >= least]

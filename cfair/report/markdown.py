@@ -1,0 +1,59 @@
+"""A report as Markdown, for report.md."""
+
+import re
+from collections.abc import Iterator
+
+from cfair.auditing import Report
+from cfair.report.accuracy import all_metrics
+from cfair.report.figures import figures_of
+from cfair.report.gaps import gaps_in_full
+from cfair.report.groups import constraints, groups_in_full
+from cfair.report.sheets import Sheet
+from cfair.report.words import assumed, opening, provenance, seen
+
+__all__ = ["to_markdown"]
+
+
+def to_markdown(report: Report) -> str:
+    """Everything that the terminal shows, with every metric, every group and every interval; all pairs of groups are in report.json."""
+    figures = figures_of(report)
+    first, *others = all_metrics(figures)
+    sheets = [
+        first,
+        gaps_in_full(figures),
+        *constraints(figures),
+        seen(report),
+        *others,
+        *groups_in_full(figures),
+        *assumed(report),
+        provenance(report),
+    ]
+    return "\n\n".join(["\n\n".join(_lines(opening(report), "#")), *("\n\n".join(_lines(sheet, "##")) for sheet in sheets)]) + "\n"
+
+
+def _lines(sheet: Sheet, mark: str) -> Iterator[str]:
+    """The blocks of a sheet."""
+    yield f"{mark} {_text(sheet.title)}"
+    if sheet.note:
+        yield _text(sheet.note)
+    if sheet.rows:
+        yield _table(sheet)
+    for line in sheet.after:
+        yield _text(line)
+
+
+def _table(sheet: Sheet) -> str:
+    """A table in the syntax of GitHub; figures stand at the right."""
+    names = sheet.header if any(sheet.header) else ("", "")
+    rule = ["---" if i < sheet.names or sheet.prose else "--:" for i in range(len(names))]
+    body = [[_text(cell) for cell in row] for row in sheet.rows]
+    return "\n".join(_line(cells) for cells in [[_text(name) for name in names], rule, *body])
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(text: str) -> str:
+    """Text on one line, its signs escaped where Markdown would read them as its own."""
+    return re.sub(r"[\\`*<|~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)", r"\\\g<0>", " ".join(text.split()))

@@ -1,0 +1,116 @@
+"""What the figures rest on, in words: what was seen, assumed, read and asked for."""
+
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+
+from cfair.auditing import Assumption, Json, Report
+from cfair.report.sheets import Sheet
+
+__all__ = ["assumed", "opening", "provenance", "seen"]
+
+CLAIMS = {"declared": "the declared model", "own": "its own model"}
+FLAGS = ("predictors", "head", "engine", "draws", "splits", "test_share", "missing", "seed", "threads")  # of cfair fit
+
+
+def opening(report: Report) -> Sheet:
+    """Which model, which people, and what the intervals are."""
+    described = _mapping(report.model["predictors"])
+    splits = report.options.get("splits", 1)
+    over = "over the audited people, with the learned model taken as it is"
+    if splits != 1:
+        over = f"over {splits} random splits, by Nadeau and Bengio (2003), around means over them"
+    source = str(report.model.get("source") or "")
+    said = [*([f"Source: {source}"] if source else []), f"{_people(report)}. In brackets: 95 % intervals {over}."]
+    count = f"{len(described)} predictor{'s' if len(described) != 1 else ''}"
+    return Sheet(title=f"{report.model['name']}: {count} of {report.model['outcome']}", after=tuple(said))
+
+
+def seen(report: Report) -> Sheet:
+    """What each predictor reads, and in which model its predictions do not move."""
+    described = {name: _mapping(own) for name, own in _mapping(report.model["predictors"]).items()}
+    latents = _list(report.model["latents"])
+    rows = [(name, CLAIMS.get(str(own["invariant_in"]), ""), _reads(name, own, latents)) for name, own in described.items()]
+    note = "Invariant in a model: no prediction moves there when people are moved to other groups, their noise unchanged."
+    return Sheet(title="What each predictor sees", note=note, header=("predictor", "invariant in", "sees"), rows=rows, names=3, prose=True)
+
+
+def assumed(report: Report) -> list[Sheet]:
+    """What this table cannot tell, and what was checked."""
+    parted = {
+        "Assumed, and not tested": [each for each in report.assumptions if each.tested is None],
+        "Assumed, and checked": [each for each in report.assumptions if each.tested is not None],
+    }
+    sheets = {title: [_assumption(each) for each in some] for title, some in parted.items() if some}
+    return [Sheet(title=title, header=("", ""), rows=rows, prose=True) for title, rows in sheets.items()]
+
+
+def provenance(report: Report, *, in_short: bool = False) -> Sheet:
+    """The table, the split and the options: all that is needed to do it again; the versions and the whole SHA-256 unless in short."""
+    rows = [("table", _table(report, digits=12 if in_short else 64)), ("people", f"{_people(report)}{_split(report)}")]
+    if report.not_used:
+        rows.append(("not used", ", ".join(report.not_used)))
+    if "splits" in report.options:
+        rows.append(("to repeat", f"cfair fit --dag dag.yaml {' '.join(_flags(report))}"))
+    if not in_short:
+        rows.append(("versions", ", ".join(f"{name} {version}" for name, version in report.versions.items())))
+    return Sheet(title="Data and options" if in_short else "Data, options and versions", header=("", ""), rows=rows, prose=True)
+
+
+def _assumption(said: Assumption) -> tuple[str, str]:
+    return said.name.replace("_", " "), said.text + (f" Checked: {said.tested}." if said.tested is not None else "")
+
+
+def _reads(name: str, own: Mapping[str, Json], latents: Collection[Json]) -> str:
+    """The columns and latents that enter the head."""
+    sees = _list(own["sees"])
+    if not sees:
+        return "nothing" if name == "constant" else "predicts a constant: no observed column is free of the protected attributes"
+    return ", ".join(map(str, sees)) + (_chosen(own) if "variant" in own and set(map(str, latents)) & set(map(str, sees)) else "")
+
+
+def _chosen(own: Mapping[str, Json]) -> str:
+    """Which variant of level 2 it is, and what validation said of both."""
+    losses = "; ".join(f"{_variant(variant)} {loss:.5g}" for variant, loss in _mapping(own["validation_mse"]).items())
+    return f"; latents by their {_variant(str(own['variant']))}, chosen inside the training rows (mean squared error: {losses})"
+
+
+def _variant(name: str) -> str:
+    return name.removeprefix("latent_").replace("_", " ")
+
+
+def _people(report: Report) -> str:
+    audited, trained = report.data["audited_rows"], report.data.get("training_rows")
+    return f"{audited:,} people audited" + (f", {trained:,} others fitted on" if trained is not None else "")
+
+
+def _split(report: Report) -> str:
+    options, protected = report.options, _list(report.model["protected"])
+    if "test_share" not in options:
+        return ""
+    return f": a share of {options['test_share']} drawn within {' x '.join(map(str, protected))}, seed {options['seed']}"
+
+
+def _table(report: Report, *, digits: int) -> str:
+    data = report.data
+    dropped = f", {data['dropped']:,} left out for missing values" if data.get("dropped") else ""
+    sha = str(data["sha256"])
+    return f"{data['name']}, {data['rows']:,} rows{dropped}, sha256 {sha[:digits]}{'...' if len(sha) > digits else ''}"
+
+
+def _flags(report: Report) -> Iterator[str]:
+    if report.data["name"] != "DataFrame":
+        yield f"--data {shlex.quote(str(report.data['name']))}"
+    for name in FLAGS:
+        if name in report.options:
+            value = report.options[name]
+            yield f"--{name.replace('_', '-')} {','.join(map(str, value)) if isinstance(value, list) else value}"
+
+
+def _mapping(value: Json) -> Mapping[str, Json]:
+    assert isinstance(value, Mapping)
+    return value
+
+
+def _list(value: Json) -> list[Json]:
+    assert isinstance(value, list)
+    return value

@@ -1,0 +1,59 @@
+"""A run in memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cfair.auditing import Report
+from cfair.data import read_table
+from cfair.errors import QueryError, nearest
+from cfair.interfaces import Predictor
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+
+__all__ = ["Run"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A learned SCM, predictors fitted on the same people, and their audit on others.
+
+    Args:
+        scm: learned on the training rows.
+        predictors: name -> predictor, fitted on the training rows.
+        report: the audit on the test rows.
+        head: the head that was asked for.
+    """
+
+    scm: SCM
+    predictors: Mapping[str, Predictor]
+    report: Report
+    head: str
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The declared model."""
+        return self.scm.spec
+
+    def predict(self, table: pd.DataFrame | str | Path, predictor: str = "latent") -> pd.Series:
+        """Predictions for new people, in the order and with the index of ``table``.
+
+        Args:
+            table: a DataFrame, a file, or the name of a built-in table. Only the predictor's ``needs`` are read of it.
+            predictor: one of the run's.
+
+        Returns:
+            A series named ``prediction``: the value of a real outcome, the probability of a binary one's second level.
+
+        Raises:
+            QueryError: the run has no such predictor.
+            DataError: the table does not fit the model, or a value that is needed is missing.
+        """
+        if predictor not in self.predictors:
+            raise QueryError("predictor", f"the run has no predictor '{predictor}'", nearest(predictor, self.predictors))
+        chosen = self.predictors[predictor]
+        columns = read_table(table, self.spec, require=chosen.needs)
+        index = table.index if isinstance(table, pd.DataFrame) else pd.RangeIndex(columns.n, name="row")
+        return pd.Series(chosen.deploy(columns, columns.n).numpy(), index=index, name="prediction")
