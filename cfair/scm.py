@@ -1,6 +1,6 @@
 """A structural causal model: a mechanism for every node, and the ordinary Pyro model that it is."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cache
 from typing import Literal, cast
 
@@ -85,15 +85,16 @@ def _sample_parameters(node: str, mechanism: Mechanism) -> dict[str, Tensor]:
 
 
 @cache
-def _pyro_class(kind: type[Distribution]) -> type[Distribution]:
-    return type(kind.__name__, (kind, TorchDistributionMixin), {})
+def _pyro_class(kind: Hashable) -> type[TorchDistributionMixin]:
+    base = cast("type[Distribution]", kind)
+    return type(base.__name__, (base, TorchDistributionMixin), {})
 
 
 def _as_pyro(distribution: Distribution) -> TorchDistributionMixin:
     """The same distribution with the methods that Pyro calls."""
     if isinstance(distribution, TorchDistributionMixin):
         return distribution
-    kind = _pyro_class(type(distribution))
+    kind = _pyro_class(cast("Hashable", type(distribution)))
     pyro_distribution = kind.__new__(kind)
     pyro_distribution.__dict__.update(distribution.__dict__)
-    return cast("TorchDistributionMixin", pyro_distribution)
+    return pyro_distribution

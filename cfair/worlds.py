@@ -1,6 +1,6 @@
 """Worlds: simulated, counterfactual, and what may be asked of them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
@@ -21,7 +21,7 @@ Edges: TypeAlias = Collection[tuple[str, str]]
 
 
 def simulate(scm: SCM, n: int, *, seed: int = 0) -> World:
-    """N new people drawn from the model, with their noise: values and noise of shape (1, n).
+    """New people, n of them, drawn from the model with their noise: values and noise of shape (1, n).
 
     Raises:
         QueryError: n is not positive.
@@ -62,13 +62,13 @@ def counterfactual(scm: SCM, factual: World, do: Mapping[str, Setting], *, along
     Tchetgen (2016).
     """
     spec = scm.spec
-    _check_edges(spec, along)
+    edges = _edges(spec, along)
     settings = {node: _coded(spec, node, setting, factual.shape) for node, setting in do.items()}
     thunks: dict[str, Callable[[], Tensor]] = {}
     values = Lazy(thunks)
     moved = set(settings)
     for node in spec.order:
-        active = [p for p in spec.nodes[node].parents if p in moved and (along is None or (p, node) in along)]
+        active = [p for p in spec.nodes[node].parents if p in moved and (p, node) in edges]
         if node in settings:
             thunks[node] = partial(settings.__getitem__, node)
         elif active:
@@ -102,9 +102,9 @@ def _coded(spec: ModelSpec, node: str, setting: Setting, shape: tuple[int, int])
     if node not in spec.nodes:
         raise QueryError("do", f"'{node}' is not a node", nearest(node, spec.nodes))
     if isinstance(setting, Tensor):
-        return _checked(spec, node, setting.to(torch.float64), shape)
+        return _checked(spec, node, setting.detach().to(torch.float64), shape)
     levels = spec.nodes[node].levels
-    if not isinstance(setting, (str, int, float)):
+    if isinstance(setting, Iterable) and not isinstance(setting, str):
         return _checked(spec, node, torch.tensor([float(spec.level(node, text)) for text in setting], dtype=torch.float64), shape)
     if levels:
         return torch.tensor(float(spec.level(node, setting)), dtype=torch.float64).expand(shape)
@@ -127,19 +127,24 @@ def _checked(spec: ModelSpec, node: str, values: Tensor, shape: tuple[int, int])
     return values.expand(shape)
 
 
-def _check_edges(spec: ModelSpec, along: Edges | None) -> None:
-    for parent, child in along or ():
-        if not spec.graph.has_edge(parent, child):
-            edges = [f"{a} -> {b}" for a, b in spec.graph.edges]
-            raise QueryError("along", f"'{parent} -> {child}' is not an edge of the graph", nearest(f"{parent} -> {child}", edges))
+def _edges(spec: ModelSpec, along: Edges | None) -> frozenset[tuple[str, str]]:
+    """The active edges: all of the graph's where ``along`` is None."""
+    edges = frozenset(spec.graph.edges)
+    active = edges if along is None else frozenset((parent, child) for parent, child in along)
+    for parent, child in sorted(active - edges):
+        known = sorted(f"{a} -> {b}" for a, b in edges)
+        raise QueryError("along", f"'{parent} -> {child}' is not an edge of the graph", nearest(f"{parent} -> {child}", known))
+    return active
 
 
 def _label(spec: ModelSpec, do: Mapping[str, Setting]) -> str:
     """``race=Black,sex=female``: what was done, in the spec's order."""
-    named = []
-    for node in spec.nodes:
-        if node in do:
-            setting = do[node]
-            text = f"{setting:g}" if isinstance(setting, (int, float)) else setting if isinstance(setting, str) else "(per person)"
-            named.append(f"{node}={text}")
-    return ",".join(named) or "factual"
+    return ",".join(f"{node}={_text(spec, node, do[node])}" for node in spec.nodes if node in do) or "factual"
+
+
+def _text(spec: ModelSpec, node: str, setting: Setting) -> str:
+    """A level's name, or a number; a tensor and a sequence say something else of each person."""
+    if isinstance(setting, Iterable) and not isinstance(setting, str):
+        return "(per person)"
+    levels = spec.nodes[node].levels
+    return levels[spec.level(node, setting)] if levels else f"{setting:g}"

@@ -19,8 +19,8 @@ class FreeParameters:
 
     def __init__(self, scm: SCM, nodes: Sequence[str]) -> None:
         self._mechanisms = {node: scm.mechanisms[node] for node in nodes}
-        self._known = {node: dict(cast(nn.Module, module).named_parameters()) for node, module in self._mechanisms.items()}
-        buffers = {node: dict(cast(nn.Module, module).named_buffers()) for node, module in self._mechanisms.items()}
+        self._known = {node: dict(cast("nn.Module", module).named_parameters()) for node, module in self._mechanisms.items()}
+        buffers = {node: dict(cast("nn.Module", module).named_buffers()) for node, module in self._mechanisms.items()}
         self._free = {node: {name: buffers[node][f"{name}_free"] for name in known} for node, known in self._known.items()}
         self._slots = [(node, name, int(mask.sum())) for node, masks in self._free.items() for name, mask in masks.items() if mask.any()]
 

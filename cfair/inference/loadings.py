@@ -37,7 +37,9 @@ def orient(scm: SCM, area: Neighbourhood) -> None:
     own = list(_predictors(scm, area.latent))
     if not predictors or not all(predictor.is_free(area.latent) for predictor in predictors.values()) or not all(p.all_free() for p in own):
         return
-    leading = scm.spec.outcome if scm.spec.outcome in predictors else max(predictors, key=lambda child: _size(predictors[child], area.latent))
+    leading = (
+        scm.spec.outcome if scm.spec.outcome in predictors else max(predictors, key=lambda child: _size(predictors[child], area.latent))
+    )
     if predictors[leading].loading(area.latent).sum() < 0:
         for predictor in predictors.values():
             predictor.set_loading(area.latent, -predictor.loading(area.latent))
@@ -46,7 +48,7 @@ def orient(scm: SCM, area: Neighbourhood) -> None:
 
 
 def _predictors(scm: SCM, node: str) -> Iterator[LinearPredictor]:
-    module = cast(nn.Module, scm.mechanisms[node])
+    module = cast("nn.Module", scm.mechanisms[node])
     return (part for part in module.modules() if isinstance(part, LinearPredictor))
 
 
@@ -77,4 +79,5 @@ def _one_factor(residuals: Tensor) -> Tensor:
     scaled = centred / centred.norm(dim=1, keepdim=True).clamp(min=1e-12)
     values, vectors = torch.linalg.eigh(scaled @ scaled.T)
     loadings = vectors[:, -1] * ((values[-1] - 1).clamp(min=0) * count / (count - 1)).sqrt()
-    return torch.where(loadings < 0, -1.0, 1.0) * loadings.abs().clamp(WEAKEST, STRONGEST)
+    size: Tensor = loadings.abs().clamp(WEAKEST, STRONGEST)
+    return torch.where(loadings < 0, -size, size)

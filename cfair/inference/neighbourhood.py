@@ -37,14 +37,14 @@ class Neighbourhood:
     overrides: Overrides = field(default_factory=dict)
 
     def log_joint(self, k: Tensor) -> Tensor:
-        """log p(k | parents of U) + Σ_children log p(child | its parents, k), of the shape of ``k``: (..., n)."""
+        """The log of p(k | parents of U) + Σ_children log p(child | its parents, k), of the shape of ``k``: (..., n)."""
         total = self.log_prob(self.latent, k)
         for child in self.children:
             total = total + self.log_prob(child, k)
         return total
 
     def log_prob(self, node: str, k: Tensor) -> Tensor:
-        """log p(node | its parents, k), of the shape of ``k``: (..., n)."""
+        """The log of p(node | its parents, k), of the shape of ``k``: (..., n)."""
         return log_prob(self.scm, node, {**self.values, self.latent: k}, self.overrides)
 
     def at(self, overrides: Overrides) -> "Neighbourhood":
@@ -63,10 +63,10 @@ class Neighbourhood:
 
 
 def log_prob(scm: SCM, node: str, values: Values, overrides: Overrides) -> Tensor:
-    """log p(node | its parents) at ``values``, with the parameters of ``overrides`` where it names the node."""
-    module = cast(nn.Module, scm.mechanisms[node])
+    """The log of p(node | its parents) at ``values``, with the parameters of ``overrides`` where it names the node."""
+    module = cast("nn.Module", scm.mechanisms[node])
     distribution = functional_call(module, dict(overrides.get(node, {})), (scm.parents(node, values),))
-    return cast(Tensor, distribution.log_prob(values[node]))
+    return cast("Tensor", distribution.log_prob(values[node]))
 
 
 def sole_latent(spec: ModelSpec) -> str | None:
@@ -84,7 +84,9 @@ def sole_latent(spec: ModelSpec) -> str | None:
     for latent in spec.latents:
         if spec.nodes[latent].kind != "real":
             raise QueryError(
-                f"nodes.{latent}", f"a latent of kind {spec.nodes[latent].kind}", "make it gaussian; categorical latents come with the next version"
+                f"nodes.{latent}",
+                f"a latent of kind {spec.nodes[latent].kind}",
+                "make it gaussian; categorical latents come with the next version",
             )
     return spec.latents[0] if spec.latents else None
 
@@ -102,7 +104,9 @@ def neighbourhood(scm: SCM, values: Values, given: Collection[str], n: int) -> N
     children = tuple(node for node in spec.order if node in given and latent in spec.nodes[node].parents)
     missing = [parent for parent in spec.nodes[latent].parents if parent not in given]
     if missing:
-        raise QueryError("given", f"'{missing[0]}', a parent of the latent '{latent}', is not in the evidence", f"add '{missing[0]}' to given")
+        raise QueryError(
+            "given", f"'{missing[0]}', a parent of the latent '{latent}', is not in the evidence", f"add '{missing[0]}' to given"
+        )
     family = {node for child in (latent, *children) for node in (child, *spec.nodes[child].parents)} - {latent}
     return Neighbourhood(scm, latent, children, {node: values[node] for node in spec.order if node in family}, n)
 
@@ -115,4 +119,6 @@ def _check_evidence(spec: ModelSpec, values: Values, given: Collection[str]) -> 
             raise QueryError("given", f"the table has no column '{node}'", f"read the table with '{node}', or leave it out of given")
         for parent in spec.nodes[node].parents:
             if parent in spec.observed and parent not in given:
-                raise QueryError("given", f"'{node}' is in the evidence, and its parent '{parent}' is not", f"add '{parent}', or drop '{node}'")
+                raise QueryError(
+                    "given", f"'{node}' is in the evidence, and its parent '{parent}' is not", f"add '{parent}', or drop '{node}'"
+                )

@@ -11,10 +11,10 @@ from cfair.inference.uniforms import fingerprint
 from cfair.interfaces import Columns, Moments, Values
 from cfair.scm import SCM
 
-__all__ = ["NODES", "expectation", "posterior", "posterior_of_rows"]
+__all__ = ["NODES", "distinct", "expectation", "posterior", "posterior_of_rows"]
 
 NODES = 9  # of the first Gauss-Hermite rule, doubled row by row until nothing moves
-BLOCK = 16_384  # distinct rows integrated at a time: bounds the memory
+BLOCK = 1_024  # distinct rows integrated at a time: bounds the memory
 
 
 def posterior(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, nodes: int = NODES) -> Moments:
@@ -63,7 +63,7 @@ def expectation(scm: SCM, values: Values, function: Callable[[Values], Tensor], 
 
 def _each_distinct_row(area: Neighbourhood, values: Values, nodes: int, function: Callable[[Values], Tensor] | None) -> Tensor:
     """Mean, sd and expectation, shape (3, n), computed once for each distinct row of ``values``."""
-    first, place = _distinct(values, area.n)
+    first, place = distinct(values, area.n)
     parts = []
     for people in first.split(BLOCK):
         rows = {node: column[people] for node, column in values.items()}
@@ -76,7 +76,7 @@ def _each_distinct_row(area: Neighbourhood, values: Values, nodes: int, function
     return torch.cat(parts, 1)[:, place]
 
 
-def _distinct(values: Values, n: int) -> tuple[Tensor, Tensor]:
+def distinct(values: Values, n: int) -> tuple[Tensor, Tensor]:
     """Positions of one row of each kind, (m,), and each row's kind, (n,)."""
     everyone = torch.arange(n)
     if not values:

@@ -1,12 +1,12 @@
 """A latent integrated out: adaptive Gauss-Hermite quadrature centred on each row's own mode, checked by doubling its nodes.
 
-Sources: Naylor & Smith (1982) and Liu & Pierce (1994) for the rule; Trefethen & Weideman (2014) for the trapezoid that takes
-over where the integrand is too sharp for it.
+Sources: Naylor & Smith (1982) and Liu & Pierce (1994).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,13 +14,15 @@ from torch import Tensor
 
 from cfair.errors import FitError
 from cfair.inference.neighbourhood import Neighbourhood
+from cfair.inference.shape import equal_steps, mode, panels
 
-__all__ = ["Rule", "gauss_hermite", "integrate", "mode", "support"]
+__all__ = ["Rule", "RuleOf", "gauss_hermite", "gauss_legendre", "integrate", "ladder"]
 
-NEWTON = 80  # steps at most: a bisection where Newton's step leaves the bracket, so 80 reach the last digit
 SETTLED = 1e-8  # how far mean and sd may move when nodes double, in posterior sds
-FINEST = 4097  # nodes of the last trapezoid
-DROP = 36.0  # nats below the mode at which the density counts as 0: e⁻³⁶ is the rounding of a sum of 1
+DOUBLINGS = 4  # of the first rule's nodes, before panels take over
+PANELS = (40, 80, 160, 320, 640)  # on either side of the mode
+HALVINGS = 12  # of the panels next to the mode
+ENOUGH = 1e-5  # how far the finest rule may move them, for a density with a cliff of a ten-thousandth of the prior sd
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,50 +33,17 @@ class Rule:
     log_weights: Tensor
 
 
-def mode(area: Neighbourhood, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Each row's argmax_k log p(k, evidence) and the sd of its normal approximation there, each of shape (n,).
-
-    Newton's method inside a bracket: the log joint is at least as concave as the latent's prior, so that the mode lies
-    between any point k and k + sd²·slope(k). Rows stop one by one: no row's answer depends on the others.
-
-    Args:
-        area: log-concave in k, as every family with a linear predictor is.
-        start: where to begin, shape (n,); the prior mean if None.
-    """
-    center, spread = area.prior()
-    k = center.clone() if start is None else start.clone()
-    slope, curvature = _derivatives(area, k)
-    reach = k + spread.square() * slope.nan_to_num(nan=0.0, posinf=1e300, neginf=-1e300)
-    low, high = torch.minimum(k, reach), torch.maximum(k, reach)
-    moving = torch.arange(area.n)
-    for _ in range(NEWTON):
-        step = slope / -curvature
-        guess = k[moving] + step
-        inside = (guess >= low[moving]) & (guess <= high[moving])  # False for nan
-        guess = torch.where(inside, guess, (low[moving] + high[moving]) / 2)
-        moved = (guess - k[moving]).abs()
-        k[moving] = guess
-        keep = moved > 1e-9 * (1 / (-curvature).sqrt()).nan_to_num(nan=0.0, posinf=0.0)
-        moving = moving[keep]
-        if not len(moving):
-            break
-        slope, curvature = _derivatives(area.take(moving), k[moving])
-        low[moving] = torch.where(slope > 0, k[moving], low[moving])
-        high[moving] = torch.where(slope > 0, high[moving], k[moving])
-    return k, _derivatives(area, k)[1].neg().rsqrt()
+RuleOf: TypeAlias = Callable[[Neighbourhood, Tensor, Tensor], Rule]  # of a latent's neighbourhood, its modes and sds there, (n,) each
 
 
-def _derivatives(area: Neighbourhood, k: Tensor) -> tuple[Tensor, Tensor]:
-    """Slope and curvature of the log joint in k, each of shape (n,)."""
-    with torch.enable_grad():
-        k = k.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(area.log_joint(k).sum(), k, create_graph=True)
-        (curvature,) = torch.autograd.grad(slope.sum(), k)
-    return slope.detach(), curvature
+def ladder(nodes: int) -> list[RuleOf]:
+    """Rules to try in turn until two agree: Gauss-Hermite with ``nodes`` and their doublings, then Gauss-Legendre on panels."""
+    hermite = [partial(gauss_hermite, nodes=nodes * 2**i) for i in range(DOUBLINGS + 1)]
+    return [*hermite, *(partial(gauss_legendre, count=count) for count in PANELS)]
 
 
-def gauss_hermite(center: Tensor, sd: Tensor, nodes: int) -> Rule:
-    """The rule that is exact for a normal density times a polynomial of degree 2·nodes − 1; ``center`` and ``sd`` of shape (n,)."""
+def gauss_hermite(area: Neighbourhood, center: Tensor, sd: Tensor, nodes: int) -> Rule:
+    """The rule that is exact for Normal(center, sd) times a polynomial of degree 2·nodes − 1, whatever ``area``; both of shape (n,)."""
     t, log_weights = _hermite(nodes)
     scale = 2**0.5 * sd
     return Rule(center + scale * t, log_weights + scale.log())
@@ -86,35 +55,24 @@ def _hermite(nodes: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(points).unsqueeze(-1), torch.from_numpy(np.log(weights) + points**2).unsqueeze(-1)
 
 
-def support(area: Neighbourhood, center: Tensor) -> tuple[Tensor, Tensor]:
-    """The ends, each (n,), between which each row's density is above e^-DROP of its mode ``center``; by bisection.
+def gauss_legendre(area: Neighbourhood, center: Tensor, sd: Tensor, count: int) -> Rule:
+    """Four nodes on each panel of the posterior: ``count`` panels on either side of its mode, the first of them halved HALVINGS times.
 
-    By the prior's own concavity both lie within √(2·DROP) prior sds of the mode.
+    With a steep logistic child the mode lies on the brow of a cliff, where the density bends within a fraction of a panel.
     """
-    top = area.log_joint(center)
-    reach = (2 * DROP) ** 0.5 * area.prior()[1]
-    ends = []
-    for sign in (-1.0, 1.0):
-        near, far = torch.zeros_like(reach), reach
-        for _ in range(12):
-            middle = (near + far) / 2
-            above = top - area.log_joint(center + sign * middle) < DROP
-            near, far = torch.where(above, middle, near), torch.where(above, far, middle)
-        ends.append(center + sign * far)
-    return ends[0], ends[1]
-
-
-def trapezoid(low: Tensor, high: Tensor, nodes: int) -> Rule:
-    """Equal steps from ``low`` to ``high``, each of shape (n,): converges geometrically for a density that has died out at both ends."""
-    fractions = torch.linspace(0, 1, nodes, dtype=torch.float64).unsqueeze(-1)
-    width = high - low
-    return Rule(low + width * fractions, (width / (nodes - 1)).log().expand(nodes, -1))
+    r = equal_steps(count)
+    brow = r[0] / 2.0 ** torch.arange(HALVINGS, 0, -1, dtype=torch.float64)
+    ends = panels(area, center, sd, torch.cat([brow, r]))
+    t, weights = (torch.from_numpy(each).view(-1, 1, 1) for each in np.polynomial.legendre.leggauss(4))
+    half = ends.diff(dim=0) / 2
+    points = ends[:-1] + half * (1 + t)
+    return Rule(points.flatten(0, 1), (half * weights).log().flatten(0, 1))
 
 
 def integrate(area: Neighbourhood, nodes: int, function: Callable[[Tensor, Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """Posterior mean and sd of the latent, and E[function(k)], each of shape (n,), to SETTLED posterior sds.
 
-    Nodes double, row by row, until mean and sd stand still: Gauss-Hermite to four doublings, then the trapezoid.
+    Up the ladder, row by row, until mean and sd stand still; a row at its end is content with ENOUGH.
 
     Args:
         area: the latent and its evidence.
@@ -125,26 +83,22 @@ def integrate(area: Neighbourhood, nodes: int, function: Callable[[Tensor, Tenso
         FitError: some row's moments still move at the finest rule.
     """
     center, sd = mode(area)
-    answer = _moments(area, gauss_hermite(center, sd, nodes), torch.arange(area.n), function)
-    open_rows = torch.arange(area.n)
-    ladder = [*((gauss_hermite, nodes * 2**i) for i in range(1, 5)), *((trapezoid, 2**i + 1) for i in range(8, 13))]
-    ends: tuple[Tensor, Tensor] | None = None
-    for rule, size in ladder:
-        part = area.take(open_rows)
-        if rule is trapezoid and ends is None:
-            ends = support(area, center)
-        first, second = (ends if ends is not None else (center, sd))
-        finer = _moments(part, rule(first[open_rows], second[open_rows], size), open_rows, function)
-        coarse = answer[:, open_rows]
-        still = (finer[:2] - coarse[:2]).abs().amax(0) > SETTLED * finer[1]
-        answer[:, open_rows] = finer
-        open_rows = open_rows[still]
-        if not len(open_rows):
-            mean, spread, expected = answer
-            return mean, spread, expected
-    raise FitError(
-        f"posterior of '{area.latent}'", f"{len(open_rows)} rows do not settle with {FINEST} nodes", "check the loadings: one is extreme"
-    )
+    answer = torch.full((3, area.n), torch.nan, dtype=torch.float64)
+    rows, rules = torch.arange(area.n), ladder(nodes)
+    for rule in rules:
+        part = area.take(rows)
+        finer = _moments(part, rule(part, center[rows], sd[rows]), rows, function)
+        tolerance = ENOUGH if rule is rules[-1] else SETTLED
+        settled = (finer[:2] - answer[:2, rows]).abs().amax(0) <= tolerance * finer[1]  # False for nan
+        answer[:, rows] = finer
+        rows = rows[~settled]
+        if not len(rows):
+            break
+    else:
+        problem = f"{len(rows)} rows do not settle with {PANELS[-1]} panels on either side"
+        raise FitError(f"posterior of '{area.latent}'", problem, "look for an extreme value or loading")
+    mean, spread, expected = answer
+    return mean, spread, expected
 
 
 def _moments(area: Neighbourhood, rule: Rule, rows: Tensor, function: Callable[[Tensor, Tensor], Tensor] | None) -> Tensor:

@@ -1,6 +1,7 @@
 """From a declared node to its mechanism, and what all mechanisms share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,7 +15,12 @@ from cfair.spec import ModelSpec, NodeSpec
 
 __all__ = ["MECHANISMS", "build", "log_prior", "open_interval"]
 
-MECHANISMS: Registry[type[Mechanism]] = Registry("mechanism", **{name: family.implementation for name, family in FAMILIES.items()})
+MARGIN = 1e-12  # room for the rounding of an interval's ends when they are computed again
+HUGE = 1e300  # stands for an infinite end
+
+Maker: TypeAlias = Callable[[NodeSpec, Sequence[Parent], Unit], Mechanism]
+
+MECHANISMS: Registry[Maker] = Registry("mechanism", **{name: family.implementation for name, family in FAMILIES.items()})
 
 
 def build(spec: ModelSpec, node: str, units: Mapping[str, Unit]) -> Mechanism:
@@ -45,6 +51,7 @@ def log_prior(priors: Mapping[str, Distribution], parameters: Mapping[str, Tenso
 
 
 def open_interval(value: Tensor, above: Tensor, upto: Tensor) -> Tensor:
-    """``value`` held in the half-open interval (above, upto], where rounding would have put it on or past an end."""
-    infinity = torch.full_like(above, torch.inf)
-    return torch.minimum(torch.maximum(value, torch.nextafter(above, infinity)), upto)
+    """``value`` held in the half-open interval (above, upto], a relative MARGIN inside both ends where rounding puts it past one."""
+    low, high = above.clamp(min=-HUGE), upto.clamp(max=HUGE)
+    low, high = low + MARGIN * (1 + low.abs()), high - MARGIN * (1 + high.abs())
+    return torch.where(low < high, torch.minimum(torch.maximum(value, low), high), (low + high) / 2)

@@ -43,15 +43,16 @@ class Bernoulli(nn.Module):
     distribution = forward
 
     def noise(self, uniform: Tensor) -> Tensor:
-        """u = log(uniform / (1 − uniform))."""
-        return torch.special.logit(uniform)
+        """The log-odds u = log(uniform / (1 − uniform))."""
+        quantile: Tensor = torch.special.logit(uniform)
+        return quantile
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
         """1[u > −η]."""
         return (noise > -self.location(parents)).to(noise.dtype)
 
     def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
-        """u given x: Logistic truncated to (−η, ∞) where x = 1, to (−∞, −η] where x = 0.
+        """The noise u given x: Logistic truncated to (−η, ∞) where x = 1, to (−∞, −η] where x = 0.
 
         Drawn as the log-odds of v·P(x) from the end of the line at which x lies, so that no tail is rounded to 0 or 1.
         """
@@ -64,8 +65,9 @@ class Bernoulli(nn.Module):
         return open_interval(drawn, torch.where(event, -eta, -infinity), torch.where(event, infinity, -eta))
 
     def location(self, parents: Values) -> Tensor:
-        """η."""
-        return self.linear(parents).squeeze(-1)
+        """The log-odds η."""
+        eta: Tensor = self.linear(parents)
+        return eta.squeeze(-1)
 
     def priors(self) -> dict[str, Distribution]:
         """Prior of each parameter, of its shape, on the scale on which it is learned."""

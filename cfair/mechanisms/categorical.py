@@ -41,7 +41,7 @@ class Categorical(nn.Module):
     distribution = forward
 
     def noise(self, uniform: Tensor) -> Tensor:
-        """g = −log(−log uniform), shape (..., levels)."""
+        """The noise g = −log(−log uniform), shape (..., levels)."""
         return _gumbel(uniform)
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
@@ -49,7 +49,7 @@ class Categorical(nn.Module):
         return (self.log_probabilities(parents) + noise).argmax(-1).to(noise.dtype)
 
     def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
-        """g given x: the largest sum m is Gumbel(0, 1) whichever level has it; the others are Gumbels truncated to lie below m.
+        """The noise g given x: the largest sum m is Gumbel(0, 1) whichever level has it, the others Gumbels truncated to lie below m.
 
         With φ = log p: m = −log(−log v_x), g_x = m − φ_x, and g_j = −log(exp(φ_j − m) − log v_j) for j ≠ x: where φ_j is far below m, an
         ordinary Gumbel.
@@ -70,7 +70,7 @@ class Categorical(nn.Module):
         return torch.cat([eta.new_zeros(*eta.shape[:-1], 1), eta], -1)
 
     def log_probabilities(self, parents: Values) -> Tensor:
-        """log p, shape (..., levels)."""
+        """The log of p, shape (..., levels)."""
         return self.logits(parents).log_softmax(-1)
 
     def priors(self) -> dict[str, Distribution]:

@@ -30,6 +30,9 @@ class Gaussian(nn.Module):
 
     kind: ClassVar[Kind] = "real"
     noise_size: int = 1
+    center: Tensor  # c
+    unit: Tensor  # s
+    log_scale: nn.Parameter  # log σ
 
     def __init__(self, node: NodeSpec, parents: Sequence[Parent], unit: Unit) -> None:
         super().__init__()
@@ -58,11 +61,12 @@ class Gaussian(nn.Module):
     distribution = forward
 
     def noise(self, uniform: Tensor) -> Tensor:
-        """u = Φ⁻¹(uniform)."""
-        return torch.special.ndtri(uniform)
+        """The normal quantile u = Φ⁻¹(uniform)."""
+        quantile: Tensor = torch.special.ndtri(uniform)
+        return quantile
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
-        """c + s·(η + σ·u)."""
+        """The sum c + s·(η + σ·u)."""
         return self.location(parents) + self.scale * noise
 
     def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
@@ -70,12 +74,13 @@ class Gaussian(nn.Module):
         return (value - self.location(parents)) / self.scale
 
     def location(self, parents: Values) -> Tensor:
-        """c + s·η."""
-        return self.center + self.unit * self.linear(parents).squeeze(-1)
+        """The mean c + s·η."""
+        eta: Tensor = self.linear(parents)
+        return self.center + self.unit * eta.squeeze(-1)
 
     @property
     def scale(self) -> Tensor:
-        """s·σ, shape ()."""
+        """The standard deviation s·σ, shape ()."""
         return self.unit * self.log_scale.exp()
 
     def priors(self) -> dict[str, Distribution]:

@@ -23,6 +23,9 @@ class Unit(NamedTuple):
     scale: float = 1.0
 
 
+NATURAL = Unit()  # the column's own
+
+
 @dataclass(frozen=True, slots=True)
 class Parent:
     """A parent as a mechanism reads it: by its levels, or in its unit.
@@ -35,7 +38,7 @@ class Parent:
 
     name: str
     levels: tuple[str, ...] = ()
-    unit: Unit = Unit()
+    unit: Unit = NATURAL
 
     @property
     def weight_names(self) -> tuple[str, ...]:
@@ -72,6 +75,15 @@ class LinearPredictor(nn.Module):
         centered: whether real parents are centred.
     """
 
+    center: Tensor  # c, one per weight
+    scale: Tensor  # s, one per weight
+    intercept: nn.Parameter  # b, shape (outputs,)
+    weights: nn.Parameter  # w, shape (outputs, weights)
+    intercept_free: Tensor  # which are learned
+    weights_free: Tensor
+    weights_mean: Tensor
+    weights_sd: Tensor
+
     def __init__(
         self,
         parents: Sequence[Parent],
@@ -89,7 +101,8 @@ class LinearPredictor(nn.Module):
         units = [parent.unit for parent in parents for _ in parent.weight_names]
         self._constant("center", [unit.center if centered else 0.0 for unit in units])
         self._constant("scale", [unit.scale for unit in units])
-        self._parameter("intercept", torch.tensor([c.intercept or 0.0 for c in known], dtype=torch.float64), [c.intercept is None for c in known])
+        intercepts = torch.tensor([c.intercept or 0.0 for c in known], dtype=torch.float64)
+        self._parameter("intercept", intercepts, [c.intercept is None for c in known])
         fixed = torch.tensor([[(c.weights or {}).get(name, 0.0) for name in self.names] for c in known], dtype=torch.float64)
         self._parameter("weights", fixed.reshape(len(known), -1) * self.scale, [[c.weights is None] * len(self.names) for c in known])
         self.intercept_prior = intercept
@@ -111,12 +124,12 @@ class LinearPredictor(nn.Module):
 
     def forward(self, values: Values) -> Tensor:
         """η, shape (..., outputs), where (...) is what the parents' values broadcast to."""
-        first, terms = 0, [self.intercept]
+        first, terms = 0, list[Tensor]([self.intercept])
         for parent in self.parents:
             last = first + len(parent.weight_names)
             terms.append(self._term(parent, values[parent.name], first, last))
             first = last
-        terms.sort(key=Tensor.numel)  # what is small is added up before it is broadcast
+        terms.sort(key=lambda term: term.numel())  # what is small is added up before it is broadcast
         total = terms[0]
         for term in terms[1:]:
             total = total + term

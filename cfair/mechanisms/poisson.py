@@ -6,16 +6,19 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
-from torch.nn.functional import logsigmoid
 
 from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.base import open_interval
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
-from cfair.mechanisms.tails import log1mexp, poisson_log_pmf, poisson_log_tails
+from cfair.mechanisms.tails import poisson_log_pmf, poisson_step
 from cfair.spec import NodeSpec, Parameters, Prior
 
 __all__ = ["LogPoisson", "Poisson"]
+
+LARGEST = 30.0  # of a log rate when counts are coupled: a larger one is held here, lest neighbouring counts have equal log-odds
+FAST = 14.0  # largest log rate of the expansion, the least being 0
+UNSURE = 0.02  # distance from a whole number within which it is not trusted: it is off by at most 0.0075
 
 MARGIN = 0.1  # counts within which the normal approximation of a quantile is not trusted
 
@@ -44,27 +47,24 @@ class Poisson(nn.Module):
     distribution = forward
 
     def noise(self, uniform: Tensor) -> Tensor:
-        """u = log(uniform / (1 − uniform))."""
-        return torch.special.logit(uniform)
+        """The log-odds u = log(uniform / (1 − uniform))."""
+        quantile: Tensor = torch.special.logit(uniform)
+        return quantile
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
         """The smallest count whose cumulative log-odds reach u."""
-        noise, log_rate = torch.broadcast_tensors(noise, self.log_rate(parents))
+        noise, log_rate = torch.broadcast_tensors(noise, self.log_rate(parents).clamp(max=LARGEST))
         return _quantile(noise, log_rate)
 
     def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
-        """u given x, drawn as the log-odds of F(x − 1) + v·P(x), or of its complement where that is smaller."""
-        value, log_rate, uniform = torch.broadcast_tensors(value, self.log_rate(parents), uniform)
-        below, above = poisson_log_tails(value - 1, log_rate)[0], poisson_log_tails(value, log_rate)[1]
-        mass = poisson_log_pmf(value, log_rate)
-        low = torch.logaddexp(below, mass + uniform.log())
-        high = torch.logaddexp(above, mass + torch.log1p(-uniform))
-        drawn = torch.where(low < high, low - log1mexp(low.clamp(max=0)), log1mexp(high.clamp(max=0)) - high)
-        return open_interval(drawn, _cumulative_log_odds(value - 1, log_rate), _cumulative_log_odds(value, log_rate))
+        """The noise u given x: the log-odds of F(x − 1) + v·P(x)."""
+        step = poisson_step(value, self.log_rate(parents).clamp(max=LARGEST))
+        return open_interval(step.at(uniform), *step.ends())
 
     def log_rate(self, parents: Values) -> Tensor:
         """Log μ."""
-        return self.linear(parents).squeeze(-1)
+        eta: Tensor = self.linear(parents)
+        return eta.squeeze(-1)
 
     def priors(self) -> dict[str, Distribution]:
         """Prior of each parameter, of its shape, on the scale on which it is learned."""
@@ -109,67 +109,60 @@ class LogPoisson(Distribution):
             return torch.poisson(self.log_rate.exp().expand(self._extended_shape(torch.Size(sample_shape))))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """k·log μ − μ − log k!."""
-        return value * self.log_rate - self.log_rate.exp() - torch.lgamma(value + 1)
-
-
-def _cumulative_log_odds(count: Tensor, log_rate: Tensor) -> Tensor:
-    """Log-odds of F(k; μ); −∞ at k = −1."""
-    below, above = poisson_log_tails(count, log_rate)
-    return below - above
+        """The log density k·log μ − μ − log k!."""
+        return poisson_log_pmf(value, self.log_rate)
 
 
 def _quantile(u: Tensor, log_rate: Tensor) -> Tensor:
-    """min{k : log-odds F(k) ≥ u}: read off the normal approximation where that is sure, else checked, and bisected where it was wrong."""
-    count, sure = _guess(u, log_rate)
-    doubtful = ~sure
-    if doubtful.any():
-        count[doubtful] = _settled(count[doubtful], u[doubtful], log_rate[doubtful])
+    """min{k : log-odds F(k) ≥ u}: an expansion that knows when it is right, then a search for the few that are left."""
+    count, sure = _expanded(u, log_rate)
+    if not sure.all():
+        count[~sure] = _searched(count[~sure], u[~sure], log_rate[~sure])
     return count
 
 
-def _settled(count: Tensor, u: Tensor, log_rate: Tensor) -> Tensor:
-    """The quantile itself, from a guess."""
-    reached = _cumulative_log_odds(count, log_rate) >= u
-    wrong = ~reached | (_cumulative_log_odds(count - 1, log_rate) >= u)
-    if wrong.any():
-        count[wrong] = _bisect(count[wrong], reached[wrong], u[wrong], log_rate[wrong])
-    return count
+def _expanded(u: Tensor, log_rate: Tensor) -> tuple[Tensor, Tensor]:
+    """The quantile by an expansion in the normal deviate z of u, and whether it is known to be right.
 
+    μ·r + c(r) − 0.0218/(μ·r + 0.065·μ) rounded down, where √(2(1 − r + r·log r)) = s = z/√μ and c(r) = log(s·√r/(r − 1))/log r.
 
-def _guess(u: Tensor, log_rate: Tensor) -> tuple[Tensor, Tensor]:
-    """The quantile, and whether it is sure to be right.
-
-    F(k) is nearly Φ(z) at the signed root deviance z of k + 2/3 (Peizer & Pratt 1968): ±√(2(c·log(c/μ) − c + μ)) = z is solved for c by
-    Newton's method. c − 2/3 of F(k) itself lies within MARGIN of k wherever μ ≥ 0.3 and |z| ≤ 7.5 (the largest distance found is 0.09).
+    Source: Giles (2016), Algorithm 955, section 2.3, after Temme (1992).
     """
-    tail = logsigmoid(-u.abs())
-    far = (-2 * tail - torch.log(-4 * torch.pi * tail)).clamp(min=0).sqrt()
-    z = torch.where(tail > -600, -torch.special.ndtri(tail.clamp(min=-600).exp()), far) * u.sign()
     rate = log_rate.exp()
-    c = (rate * (1 - 1 / (9 * rate) + z / (3 * rate.sqrt())) ** 3).clamp(min=1e-3)  # Wilson & Hilferty 1931
-    for _ in range(3):
-        log_ratio = c.log() - log_rate
-        root = (2 * (c * log_ratio - c + rate)).clamp(min=0).sqrt().copysign(log_ratio)
-        slope = torch.where(log_ratio.abs() * rate.sqrt() > 1e-4, log_ratio / root, rate.rsqrt())
-        step = (root - z) / slope
-        c = torch.maximum(c - step, c / 8).clamp(min=1e-3)
-    c = torch.nan_to_num(c, nan=0.0) - 2 / 3
-    sure = ((c - c.round()).abs() > MARGIN) & (z.abs() <= 7.5) & (rate >= 0.3) & (step.abs() < 0.01)
-    return c.ceil().clamp(min=0), sure
+    s = torch.special.ndtri(torch.sigmoid(-u.abs())).copysign(u) / rate.sqrt()
+    near = s.abs() < 0.02  # there the series in s are right to rounding, and the closed forms cancel
+    ratio = (1 + s * (1 + s * (1 / 6 + s * (s / 270 - 1 / 72)))).clamp(min=0.01)
+    for _ in range(2):  # Newton's method
+        log_ratio = ratio.log()
+        root = (2 * (1 - ratio + ratio * log_ratio)).sqrt().copysign(s)
+        ratio = torch.where(near, ratio, (ratio - (root - s) * root / log_ratio).clamp(min=0.01))
+    closed = (s * ratio.sqrt() / (ratio - 1)).log() / ratio.log()
+    real = rate * ratio + torch.where(near, 1 / 3 - s * (1 / 36 - s * (7 / 810)), closed)
+    real = real - 0.0218 / (real + 0.065 * rate)
+    count = real.floor()
+    clear = (real - count - 0.5).abs() < 0.5 - UNSURE
+    trusted = (count >= 0) & (log_rate > 0) & (log_rate < FAST) & (s.square() * rate < 36)
+    return torch.nan_to_num(count, nan=0.0, posinf=0.0).clamp(min=0), clear & trusted
 
 
-def _bisect(count: Tensor, reached: Tensor, u: Tensor, log_rate: Tensor) -> Tensor:
-    """Double the bracket from a wrong guess until it holds the answer, then halve it."""
-    step = torch.ones_like(count)
-    low, high = torch.where(reached, -1.0, count), torch.where(reached, count, torch.inf)
-    while torch.isinf(high).any():
-        high = torch.where(torch.isinf(high) & (_cumulative_log_odds(low + step, log_rate) >= u), low + step, high)
-        low = torch.where(torch.isinf(high), low + step, low)
-        step = 2 * step
+def _searched(count: Tensor, u: Tensor, log_rate: Tensor) -> Tensor:
+    """The quantile from a guess at it: where that is wrong, a bracket doubled until it holds the answer, then halved."""
+    below, upto = poisson_step(count, log_rate).ends()
+    wrong = ~((below < u) & (u <= upto))
+    if wrong.any():
+        count[wrong] = _bisected(count[wrong], u[wrong], log_rate[wrong])
+    return count
+
+
+def _bisected(guess: Tensor, u: Tensor, log_rate: Tensor) -> Tensor:
+    """min{k : log-odds F(k) ≥ u}, from a guess that is not it."""
+    too_low = poisson_step(guess, log_rate).ends()[1] < u
+    low, high = torch.where(too_low, guess, -1.0), torch.where(too_low, torch.inf, guess)
+    step = torch.ones_like(guess)
     while (high - low > 1).any():
-        middle = torch.maximum(torch.where(reached, high - step, (low + high) / 2).floor(), low + 1)
-        at_least = _cumulative_log_odds(middle, log_rate) >= u
-        low, high = torch.where(at_least, low, middle), torch.where(at_least, middle, high)
-        reached, step = reached & at_least, 2 * step
+        middle = torch.where(high.isinf(), low + step, torch.where(low < 0, high - step, (low + high) / 2))
+        middle = torch.minimum(torch.maximum(middle.floor(), low + 1), high)
+        reached = poisson_step(middle, log_rate).ends()[1] >= u
+        low, high = torch.where(reached, low, middle), torch.where(reached, middle, high)
+        step = 2 * step
     return high

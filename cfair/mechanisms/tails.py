@@ -1,18 +1,21 @@
 """Probabilities kept in the nearer tail, where rounding would make them 0 or 1."""
 
 import math
+from typing import NamedTuple
 
 import torch
+from scipy.special import gammainc, gammaincc
 from torch import Tensor
 
-__all__ = ["log1mexp", "log_odds", "poisson_log_pmf", "poisson_log_tails"]
+__all__ = ["Step", "log1mexp", "log_odds", "poisson_log_pmf", "poisson_log_tail", "poisson_step"]
 
-TINY = 1e-250  # below it the incomplete gamma function loses digits; a series takes over
-TERMS = 64  # of that series; the rest is summed as a geometric one
+FAR = 4.0  # standard deviations from the mean at which a continued fraction takes over from the incomplete gamma function
+TERMS = 24  # of that fraction: at FAR right to 3e-14
+STIRLING = 16.0  # counts from which Stirling's series to k⁻⁷ is right to rounding
 
 
 def log1mexp(x: Tensor) -> Tensor:
-    """log(1 − eˣ) for x ≤ 0, without cancellation (Mächler 2012, eq. 7)."""
+    """The log of 1 − eˣ for x ≤ 0, without cancellation (Mächler 2012, eq. 7)."""
     return torch.where(x > -math.log(2), torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
 
 
@@ -22,42 +25,82 @@ def log_odds(events: Tensor, n: int) -> Tensor:
 
 
 def poisson_log_pmf(count: Tensor, log_rate: Tensor) -> Tensor:
-    """log P(X = k) = k·log μ − μ − log k!; −∞ below 0."""
-    pmf = count * log_rate - log_rate.exp() - torch.lgamma(count.clamp(min=0) + 1)
-    return torch.where(count < 0, -torch.inf, pmf)
+    """k·log μ − μ − log k! = k·t − k·(eᵗ − 1) + (k·log k − k − log k!) with t = log μ − log k, where nothing large cancels; k ≥ 0."""
+    k = count.clamp(min=1)  # for k = 0 the sum is −(μ − 1) − 1
+    t = log_rate - k.log()
+    return count * t - k * torch.expm1(t) + _log_pmf_at_mean(count)
 
 
-def poisson_log_tails(count: Tensor, log_rate: Tensor) -> tuple[Tensor, Tensor]:
-    """log P(X ≤ k) and log P(X > k) for X ~ Poisson(μ), each to relative precision however small; k ≥ −1.
+def _log_pmf_at_mean(count: Tensor) -> Tensor:
+    """k·log k − k − log k!, by Stirling's series where k is large; −1 at k = 0."""
+    k = count.clamp(min=1)
+    exact = count * k.log() - k - torch.lgamma(count + 1)
+    inverse = 1 / k.square()
+    series = (1 / 12 - inverse * (1 / 360 - inverse * (1 / 1260 - inverse / 1680))) / k
+    return torch.where(count < STIRLING, exact, -(2 * math.pi * k).log() / 2 - series)
 
-    P(X ≤ k) = Q(k + 1, μ), the regularised upper incomplete gamma function (Abramowitz & Stegun 26.4.21). The smaller of
-    the two is computed, the larger follows from it.
+
+def poisson_log_tail(count: Tensor, log_rate: Tensor, lower: Tensor) -> Tensor:
+    """The log of P(X ≤ k) where ``lower``, else of P(X > k), for X ~ Poisson(μ) and k ≥ −1: asked for where it is the smaller of the two.
+
+    P(X ≤ k) = Q(k + 1, μ), the regularised upper incomplete gamma function (Abramowitz & Stegun 26.4.21).
     """
-    count, log_rate = torch.broadcast_tensors(count, log_rate)
-    rate = log_rate.exp()
-    shape = count.clamp(min=0) + 1
-    upper_is_smaller = shape > rate
+    count, log_rate, lower = torch.broadcast_tensors(count, log_rate, lower)
+    k, rate = count.clamp(min=0), log_rate.exp()
+    excess = torch.where(lower, rate - k, k + 1 - rate)
+    far = excess > FAR * rate.sqrt()
+    below, above = lower & ~far, ~lower & ~far
     tail = torch.empty_like(rate)
-    tail[upper_is_smaller] = torch.special.gammainc(shape[upper_is_smaller], rate[upper_is_smaller])
-    tail[~upper_is_smaller] = torch.special.gammaincc(shape[~upper_is_smaller], rate[~upper_is_smaller])
-    smaller = tail.log()
-    far = tail < TINY
-    if far.any():
-        smaller[far] = _far_tail(count[far], log_rate[far], upper_is_smaller[far])
-    larger = log1mexp(smaller.clamp(max=0))
-    log_cdf = torch.where(upper_is_smaller, larger, smaller)
-    log_survival = torch.where(upper_is_smaller, smaller, larger)
-    none = count < 0
-    return torch.where(none, -torch.inf, log_cdf), torch.where(none, 0.0, log_survival)
+    tail[below] = torch.from_numpy(gammaincc((k[below] + 1).numpy(), rate[below].numpy()))
+    tail[above] = torch.from_numpy(gammainc((k[above] + 1).numpy(), rate[above].numpy()))
+    log_tail = tail.log_()
+    log_tail[far] = poisson_log_pmf(k[far], log_rate[far]) + log_rate[far] - _fraction(k[far], rate[far], excess[far], lower[far]).log()
+    return torch.where(count < 0, torch.where(lower, -torch.inf, 0.0), log_tail)
 
 
-def _far_tail(count: Tensor, log_rate: Tensor, upper: Tensor) -> Tensor:
-    """Log of a tail many standard deviations out: its largest term times the sum of the ratios of the others to it."""
-    rate = log_rate.exp()
-    first = torch.where(upper, count + 1, count)
-    total, term = torch.ones_like(rate), torch.ones_like(rate)
-    for step in range(TERMS):
-        ratio = torch.where(upper, rate / (first + step + 1), ((first - step) / rate).clamp(min=0))
-        term = term * ratio
-        total = total + term
-    return poisson_log_pmf(first, log_rate) + torch.log(total + term * ratio / (1 - ratio))
+def _fraction(count: Tensor, rate: Tensor, excess: Tensor, lower: Tensor) -> Tensor:
+    """μ·P(X = k) over the tail, for 0-based k: a continued fraction of positive terms, e + a₁/(e + c + a₂/(e + 2c + ...)).
+
+    Below the mean Legendre's, e = μ − k, a_i = i·(k + 1 − i), c = 2; above it Gauss's, e = k + 1 − μ, a_i = i·μ, c = 1 (Gautschi 1977).
+    """
+    stride = 1.0 + lower.to(rate.dtype)
+    fraction = excess + TERMS * stride
+    for i in range(TERMS, 0, -1):
+        numerator = i * torch.where(lower, (count + 1 - i).clamp(min=0), rate)
+        fraction = excess + (i - 1) * stride + numerator / fraction
+    return fraction
+
+
+class Step(NamedTuple):
+    """The step of a distribution function at k, from F(k − 1) to F(k), seen from the nearer tail.
+
+    Args:
+        lower: whether probabilities are counted from below, else from above.
+        near: log of F(k − 1), or of 1 − F(k) counted from above.
+        mass: log of P(X = k).
+    """
+
+    lower: Tensor
+    near: Tensor
+    mass: Tensor
+
+    def at(self, share: Tensor) -> Tensor:
+        """Log-odds of F(k − 1) + share·P(X = k)."""
+        counted = torch.where(self.lower, share, 1 - share)
+        return self._log_odds(torch.logaddexp(self.near, self.mass + counted.log()))
+
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """Log-odds of F(k − 1) and of F(k)."""
+        near, far = self._log_odds(self.near), self._log_odds(torch.logaddexp(self.near, self.mass))
+        return torch.where(self.lower, near, far), torch.where(self.lower, far, near)
+
+    def _log_odds(self, tail: Tensor) -> Tensor:
+        odds = tail - log1mexp(tail.clamp(max=0))  # rounding may lift the log of nearly all above 0
+        return torch.where(self.lower, odds, -odds)
+
+
+def poisson_step(count: Tensor, log_rate: Tensor) -> Step:
+    """The step of the Poisson distribution function at a count k ≥ 0."""
+    count, log_rate = torch.broadcast_tensors(count, log_rate)
+    lower = count + 1 / 3 < log_rate.exp()  # the median is near μ − 1/3
+    return Step(lower, poisson_log_tail(torch.where(lower, count - 1, count), log_rate, lower), poisson_log_pmf(count, log_rate))

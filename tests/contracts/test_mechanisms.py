@@ -1,0 +1,306 @@
+"""Laws of every mechanism family."""
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import gumbel_r, invgamma, logistic, norm
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from cfair.families import FAMILIES
+from cfair.interfaces import Mechanism
+from cfair.mechanisms import Unit, log_prior
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+
+from oracles import assert_distribution, assert_mean, declare, log_density
+
+LEVELS = {"bernoulli": ["no", "yes"], "categorical": ["x", "y", "z", "w"]}
+WEIGHTS = {"a=yes": 0.7, "c=M": -0.4, "c=L": 0.9, "r": -0.6, "n": 0.2}
+UNITS = {"r": Unit(1.5, 2.0), "n": Unit(2.0, 1.4), "v": Unit(3.0, 2.5)}
+PRIOR_CDF = {"real": norm.cdf, "binary": logistic.cdf, "count": logistic.cdf, "category": gumbel_r.cdf}
+N = 4_000
+
+
+def spec_of(family: str, node: Mapping[str, Any] | None = None) -> ModelSpec:
+    """A node ``v`` of the family with a parent of each kind."""
+    parents: dict[str, dict[str, Any]] = {
+        "a": {"mechanism": "bernoulli", "levels": ["no", "yes"]},
+        "c": {"mechanism": "categorical", "levels": ["S", "M", "L"]},
+        "r": {"mechanism": "gaussian"},
+        "n": {"mechanism": "poisson"},
+    }
+    return declare(
+        {**parents, "v": {"mechanism": family, "parents": list(parents), "levels": LEVELS.get(family, []), **(node or {})}}, outcome="v"
+    )
+
+
+def known(family: str, size: float = 1.0) -> dict[str, Any]:
+    """Parameters that fix a node of the family."""
+    linear = {"intercept": 0.3 * size, "weights": {name: size * weight for name, weight in WEIGHTS.items()}}
+    if family == "categorical":
+        return {
+            level: {"intercept": 0.3 * j, "weights": {name: w / j for name, w in linear["weights"].items()}}
+            for j, level in enumerate("yzw", 1)
+        }
+    return {**linear, "scale": 0.8} if family == "gaussian" else linear
+
+
+def mechanism_of(family: str, node: Mapping[str, Any] | None = None, units: Mapping[str, Unit] | None = None) -> Mechanism:
+    return SCM(spec_of(family, node), units).mechanisms["v"]
+
+
+def fixed(family: str) -> Mechanism:
+    return mechanism_of(family, {"parameters": known(family)})
+
+
+def parents_of(n: int, seed: int = 0) -> dict[str, Tensor]:
+    source = torch.Generator().manual_seed(seed)
+    return {
+        "a": torch.randint(2, (n,), generator=source).double(),
+        "c": torch.randint(3, (n,), generator=source).double(),
+        "r": torch.randn(n, generator=source, dtype=torch.float64),
+        "n": torch.randint(6, (n,), generator=source).double(),
+    }
+
+
+def one_kind(n: int) -> dict[str, Tensor]:
+    """Parents that are the same for everyone."""
+    return {
+        "a": torch.ones(n).double(),
+        "c": torch.ones(n).double(),
+        "r": torch.full((n,), -0.5).double(),
+        "n": torch.full((n,), 2.0).double(),
+    }
+
+
+def uniform_of(mechanism: Mechanism, *shape: int, seed: int = 1) -> Tensor:
+    size = (mechanism.noise_size,) if mechanism.noise_size > 1 else ()
+    return torch.rand(*shape, *size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).clamp(min=2**-54)
+
+
+def seen_of(mechanism: Mechanism, parents: Mapping[str, Tensor], n: int, seed: int = 2) -> Tensor:
+    """Values drawn from the mechanism's own noise."""
+    return mechanism.value(mechanism.noise(uniform_of(mechanism, n, seed=seed)), parents)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_value_undoes_abduct(family: str) -> None:
+    mechanism, parents = fixed(family), parents_of(N)
+    seen = seen_of(mechanism, parents, N)
+    again = mechanism.value(mechanism.abduct(seen, parents, uniform_of(mechanism, 7, N)), parents)
+    if mechanism.kind == "real":
+        torch.testing.assert_close(again.expand(7, N), seen.expand(7, N), rtol=1e-13, atol=1e-13)
+    else:
+        assert torch.equal(again, seen.expand(7, N))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("size", [10.0, 100.0])
+def test_value_undoes_abduct_for_values_that_hardly_ever_occur(family: str, size: float) -> None:
+    mechanism, parents = mechanism_of(family, {"parameters": known(family, size)}), parents_of(N)
+    seen = seen_of(fixed(family), parents, N)
+    noise = mechanism.abduct(seen, parents, uniform_of(mechanism, 3, N))
+    assert noise.isfinite().all()
+    torch.testing.assert_close(mechanism.value(noise, parents).expand(3, N), seen.expand(3, N), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_noise_has_its_prior(family: str) -> None:
+    mechanism = fixed(family)
+    assert_distribution(mechanism.noise(uniform_of(mechanism, N)), PRIOR_CDF[mechanism.kind])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_abducted_noise_has_its_prior_and_is_independent_of_the_parents(family: str) -> None:
+    mechanism, parents = fixed(family), parents_of(N)
+    noise = mechanism.abduct(seen_of(mechanism, parents, N), parents, uniform_of(mechanism, N))
+    assert_distribution(noise, PRIOR_CDF[mechanism.kind])
+    noise = noise.reshape(N, -1)
+    for parent in parents.values():
+        for column in noise.T:
+            assert_mean((parent - parent.mean()) * (column - column.mean()), 0.0)
+    for j in range(1, noise.shape[1]):
+        assert_mean((noise[:, 0] - noise[:, 0].mean()) * (noise[:, j] - noise[:, j].mean()), 0.0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_values_have_their_distribution(family: str) -> None:
+    mechanism, parents = fixed(family), one_kind(100_000)
+    seen, distribution = (
+        seen_of(mechanism, parents, 100_000),
+        mechanism.distribution({name: column[:1] for name, column in parents.items()}),
+    )
+    if mechanism.kind == "real":
+        assert_distribution(seen, norm(float(distribution.mean), float(distribution.stddev)).cdf)
+    else:
+        for value in seen.unique():
+            assert_mean((seen == value).double(), float(distribution.log_prob(value).exp()))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_density_is_that_of_the_textbook(family: str) -> None:
+    scm, parents = SCM(spec_of(family, {"parameters": known(family)}), UNITS), parents_of(200)
+    seen = seen_of(scm.mechanisms["v"], parents, 200)
+    values = {name: column.numpy() for name, column in {**parents, "v": seen}.items()}
+    np.testing.assert_allclose(
+        scm.mechanisms["v"].distribution(parents).log_prob(seen).numpy(), log_density(scm, "v", values), rtol=1e-12, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_samples_follow_the_density(family: str) -> None:
+    distribution = fixed(family).distribution({name: column[:1] for name, column in one_kind(1).items()})
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        draws = distribution.sample((20_000,)).double().flatten()
+    if family == "gaussian":
+        assert_distribution(draws, norm(float(distribution.mean), float(distribution.stddev)).cdf)
+    else:
+        for value in draws.unique():
+            assert_mean((draws == value).double(), float(distribution.log_prob(value).exp()))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_gradients_reach_every_free_parameter(family: str) -> None:
+    module, parents = cast("nn.Module", mechanism_of(family)), parents_of(500)
+    buffers = dict(module.named_buffers())
+    assert all(buffers[f"{name}_free"].all() for name, _ in module.named_parameters())
+    values = {name: value.detach().clone().requires_grad_() for name, value in module.named_parameters()}
+    seen = seen_of(fixed(family), parents, 500)
+    functional_call(module, values, (parents,)).log_prob(seen).sum().backward()
+    for name, value in values.items():
+        assert value.grad is not None, name
+        assert (value.grad != 0).all(), name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_draws_broadcast(family: str) -> None:
+    mechanism, parents = fixed(family), parents_of(50)
+    many = {**parents, "r": parents["r"] + torch.arange(4).double().unsqueeze(-1)}
+    seen, uniform = seen_of(mechanism, parents, 50), uniform_of(mechanism, 4, 50)
+    noise = mechanism.abduct(seen, many, uniform)
+    for draw in range(4):
+        one = {**parents, "r": many["r"][draw]}
+        torch.testing.assert_close(mechanism.abduct(seen, one, uniform[draw]), noise[draw], rtol=1e-14, atol=1e-14)
+        torch.testing.assert_close(mechanism.value(noise[draw], parents), mechanism.value(noise, parents)[draw], rtol=1e-14, atol=1e-14)
+    assert mechanism.distribution(many).log_prob(seen).shape == (4, 50)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_order_of_people_and_their_number_change_nothing(family: str) -> None:
+    mechanism, parents = fixed(family), parents_of(301)
+    seen, uniform = seen_of(mechanism, parents, 301), uniform_of(mechanism, 301)
+    noise = mechanism.abduct(seen, parents, uniform)
+    for people in (torch.randperm(301, generator=torch.Generator().manual_seed(3)), torch.arange(1), torch.arange(17)):
+        some = {name: column[people] for name, column in parents.items()}
+        torch.testing.assert_close(mechanism.abduct(seen[people], some, uniform[people]), noise[people], rtol=1e-13, atol=1e-13)
+        assert torch.equal(mechanism.value(noise[people], some), mechanism.value(noise, parents)[people])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_known_parameters_come_back_in_their_own_units(family: str) -> None:
+    assert_nested(mechanism_of(family, {"parameters": known(family)}, UNITS).raw(), known(family))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_parameters_in_their_own_units_make_the_same_mechanism(family: str) -> None:
+    module = cast("nn.Module", mechanism_of(family, units=UNITS))
+    dice = Random(0)
+    for parameter in module.parameters():
+        parameter.data = torch.tensor([dice.uniform(-0.5, 0.5) for _ in range(parameter.numel())], dtype=torch.float64).reshape(
+            parameter.shape
+        )
+    mechanism, parents = cast("Mechanism", module), parents_of(100)
+    again = mechanism_of(family, {"parameters": mechanism.raw()})
+    seen = seen_of(again, parents, 100)
+    torch.testing.assert_close(
+        again.distribution(parents).log_prob(seen), mechanism.distribution(parents).log_prob(seen), rtol=1e-12, atol=1e-12
+    )
+
+
+def assert_nested(found: object, expected: object) -> None:
+    if isinstance(expected, Mapping):
+        assert isinstance(found, Mapping)
+        assert found.keys() == expected.keys()
+        for key in expected:
+            assert_nested(found[key], expected[key])
+    else:
+        assert found == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fixed_parameters_are_not_learned(family: str) -> None:
+    buffers = dict(cast("nn.Module", fixed(family)).named_buffers())
+    assert not any(mask.any() for name, mask in buffers.items() if name.endswith("_free"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("fixed_one", ["intercept", "weights", "scale"])
+def test_start_moves_only_what_is_free(family: str, fixed_one: str) -> None:
+    whole = known(family)
+    part = (
+        {level: {fixed_one: whole[level].get(fixed_one)} for level in whole}
+        if family == "categorical"
+        else {fixed_one: whole.get(fixed_one)}
+    )
+    if fixed_one == "scale" and family != "gaussian":
+        return
+    mechanism = mechanism_of(family, {"parameters": part}, UNITS)
+    mechanism.start(seen_of(fixed(family), parents_of(100), 100))
+    raw = mechanism.raw()
+    found = (
+        {level: {fixed_one: cast("Any", raw[level])[fixed_one]} for level in whole}
+        if family == "categorical"
+        else {fixed_one: raw[fixed_one]}
+    )
+    assert_nested(found, part)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_priors_have_the_shapes_of_their_parameters(family: str) -> None:
+    mechanism = mechanism_of(family, units=UNITS)
+    parameters = dict(cast("nn.Module", mechanism).named_parameters())
+    priors = mechanism.priors()
+    assert priors.keys() == parameters.keys()
+    for name, prior in priors.items():
+        assert prior.log_prob(parameters[name]).shape == parameters[name].shape
+        assert prior.sample().shape == parameters[name].shape
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prior_in_raw_units_is_that_density_of_the_raw_parameters(family: str) -> None:
+    prior: dict[str, Any] = {"intercept": {"normal": [0.5, 2.0]}, "weights": {"normal": [-0.1, 0.3]}}
+    if family == "gaussian":
+        prior["variance"] = {"inverse_gamma": [3.0, 2.0]}
+    mechanism = mechanism_of(family, {"prior": prior}, UNITS)
+    module = cast("nn.Module", mechanism)
+    free = {name.removesuffix("_free"): mask for name, mask in module.named_buffers() if name.endswith("_free")}
+    source, gaps = torch.Generator().manual_seed(0), []
+    for _ in range(4):
+        for parameter in module.parameters():
+            parameter.data = 0.5 * torch.randn(parameter.shape, generator=source, dtype=torch.float64)
+        gaps.append(float(log_prior(mechanism.priors(), dict(module.named_parameters()), free)) - textbook_prior(family, mechanism.raw()))
+    np.testing.assert_allclose(gaps, gaps[0], rtol=1e-12, atol=1e-10)
+
+
+def textbook_prior(family: str, raw: Mapping[str, Any]) -> float:
+    """The log density of raw parameters under the prior above; of the variance, that of log σ."""
+    parts = raw.values() if family == "categorical" else [raw]
+    total = sum(norm.logpdf(part["intercept"], 0.5, 2.0) + norm.logpdf(list(part["weights"].values()), -0.1, 0.3).sum() for part in parts)
+    if family == "gaussian":
+        variance = raw["scale"] ** 2
+        total += invgamma.logpdf(variance, 3.0, scale=2.0) + np.log(2 * variance)  # dσ²/d log σ = 2σ²
+    return float(total)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_default_prior_does_not_depend_on_the_units_of_the_table(family: str) -> None:
+    plain, scaled = mechanism_of(family), mechanism_of(family, units={"r": Unit(1e6, 1e-3), "v": Unit(-1e6, 1e3)})
+    for name, prior in plain.priors().items():
+        x = torch.full(prior.sample().shape, 0.3, dtype=torch.float64)
+        torch.testing.assert_close(scaled.priors()[name].log_prob(x), prior.log_prob(x))

@@ -1,0 +1,195 @@
+"""Small SCMs with known answers, and second computations that share no code with the library."""
+
+from collections.abc import Collection, Mapping, Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import gammaln, logsumexp
+from scipy.stats import kstest
+from torch import Tensor
+
+from cfair.families import FAMILIES
+from cfair.interfaces import Columns, Facts
+from cfair.scm import SCM
+from cfair.spec import ModelSpec, weight_names
+from cfair.worlds import simulate
+
+__all__ = [
+    "LINEAR",
+    "assert_distribution",
+    "assert_mean",
+    "columns_of",
+    "declare",
+    "factor",
+    "grid_posterior",
+    "log_density",
+    "people",
+    "random_spec",
+]
+
+Floats = NDArray[np.float64]
+Nodes = Mapping[str, Mapping[str, Any]]
+
+WEAK = 1e-6  # p-value below which a test at a fixed seed fails: as rare as five standard errors
+
+
+def assert_mean(draws: Tensor, expected: float, standard_errors: float = 5.0) -> None:
+    """The sample mean of independent draws lies within so many standard errors of ``expected``."""
+    error = float(draws.std()) / draws.numel() ** 0.5
+    found = float(draws.mean())
+    assert abs(found - expected) <= standard_errors * error + 1e-12, f"{found:.6f} is not {expected} ± {error:.6f}"
+
+
+def assert_distribution(draws: Tensor, cdf: Any) -> None:
+    """Independent draws follow a continuous distribution (Kolmogorov & Smirnov)."""
+    p = kstest(draws.flatten().numpy(), cdf).pvalue
+    assert p > WEAK, f"p = {p:.2g}"
+
+
+def declare(nodes: Nodes, *, protected: Sequence[str] = ("a",), outcome: str = "y") -> ModelSpec:
+    """A model of these nodes."""
+    return ModelSpec.model_validate({"protected": list(protected), "outcome": outcome, "nodes": nodes})
+
+
+def columns_of(values: Mapping[str, Tensor]) -> Columns:
+    """Coded values as a table."""
+    n = len(next(iter(values.values())))
+    return Columns({node: column.to(torch.float64) for node, column in values.items()}, torch.arange(n), Facts("simulated", n, "0" * 64))
+
+
+def people(scm: SCM, n: int, *, seed: int = 0) -> Columns:
+    """A table of people drawn from the model, its latents left out."""
+    world = simulate(scm, n, seed=seed)
+    return columns_of({node: world.values[node][0] for node in scm.spec.observed})
+
+
+LINEAR = declare(  # y = 0.5 + 2a − m + u_y, m = 1 + 3a + 2u_m: a's effect on y is 2 directly and −3 through m
+    {
+        "a": {"mechanism": "bernoulli", "levels": ["no", "yes"], "parameters": {"intercept": 0.3, "weights": {}}},
+        "m": {"mechanism": "gaussian", "parents": ["a"], "parameters": {"intercept": 1.0, "weights": {"a=yes": 3.0}, "scale": 2.0}},
+        "y": {
+            "mechanism": "gaussian",
+            "parents": ["a", "m"],
+            "parameters": {"intercept": 0.5, "weights": {"a=yes": 2.0, "m": -1.0}, "scale": 1.0},
+        },
+    }
+)
+
+
+def factor(loadings: Sequence[float], scales: Sequence[float]) -> ModelSpec:
+    """One latent with gaussian children x0, x1, ... and an outcome that the latent does not touch."""
+    children = {
+        f"x{j}": {
+            "mechanism": "gaussian",
+            "parents": ["a", "k"],
+            "parameters": {"intercept": 0.5 * j, "weights": {"a=yes": 1.0, "k": loading}, "scale": scale},
+        }
+        for j, (loading, scale) in enumerate(zip(loadings, scales, strict=True))
+    }
+    a = {"mechanism": "bernoulli", "levels": ["no", "yes"], "parameters": {"intercept": 0.0, "weights": {}}}
+    y = {"mechanism": "gaussian", "parents": ["a"], "parameters": {"intercept": 0.0, "weights": {}, "scale": 1.0}}
+    return declare({"a": a, "k": {"mechanism": "gaussian", "latent": True}, **children, "y": y})
+
+
+def random_spec(seed: int, *, latent: bool = True, free: bool = False) -> ModelSpec:
+    """A random model of all families, parameters moderate and fixed, or ``free``; the latent ``u`` sometimes has a parent."""
+    dice = Random(seed)
+    order = ["a", "b", "u", "c", "d", "e", "y", "z"]
+    nodes: dict[str, dict[str, Any]] = {}
+    for name in order if latent else [name for name in order if name != "u"]:
+        mechanism = {"a": dice.choice(["bernoulli", "categorical"]), "u": "gaussian"}.get(name) or dice.choice(sorted(FAMILIES))
+        before = [parent for parent in nodes if parent != "u"]
+        parents = dice.sample(before, min(len(before), dice.randint(0, 2)))
+        if latent and name in "cdey" and "u" in nodes:
+            parents.insert(dice.randint(0, len(parents)), "u")
+        levels = {"bernoulli": 2, "categorical": dice.randint(2, 4)}.get(mechanism, 0)
+        nodes[name] = {"mechanism": mechanism, "parents": parents, "latent": name == "u", "levels": [f"L{j}" for j in range(levels)]}
+    bare = declare(nodes)
+    if free:
+        return bare
+    return declare({name: {**node, "parameters": _parameters(dice, bare, name)} for name, node in nodes.items()})
+
+
+def _parameters(dice: Random, spec: ModelSpec, name: str) -> dict[str, Any]:
+    node = spec.nodes[name]
+
+    def linear(size: float) -> dict[str, Any]:
+        weights = {
+            weight: dice.uniform(-size, size) / (3 if spec.nodes[weight.split("=")[0]].kind == "count" else 1)
+            for weight in weight_names(spec, name)
+        }
+        return {"intercept": dice.uniform(-1, 1), "weights": weights}
+
+    if node.mechanism == "categorical":
+        return {level: linear(1.0) for level in node.levels[1:]}
+    if node.latent:
+        return {"weights": linear(0.5)["weights"]}
+    scale = {"scale": dice.uniform(0.4, 1.5)} if node.mechanism == "gaussian" else {}
+    return {**linear(0.3 if node.mechanism == "poisson" else 1.0), **scale}
+
+
+def log_density(scm: SCM, node: str, values: Mapping[str, Floats]) -> Floats:
+    """log p(node | parents) from the raw parameters and the textbook formula of the family."""
+    spec, x, raw = scm.spec, values[node], scm.parameters_in_units()[node]
+    if spec.nodes[node].mechanism == "categorical":
+        scores = [_score(scm.spec, node, raw[level], values) for level in spec.nodes[node].levels[1:]]
+        stacked = np.stack(np.broadcast_arrays(np.zeros(()), *scores, x * 0.0)[:-1])
+        return np.take_along_axis(stacked, np.broadcast_to(x, stacked.shape[1:]).astype(int)[None], 0)[0] - logsumexp(stacked, axis=0)
+    score = _score(scm.spec, node, raw, values)
+    if spec.nodes[node].mechanism == "bernoulli":
+        return -np.logaddexp(0, np.where(x > 0, -score, score))
+    if spec.nodes[node].mechanism == "poisson":
+        return x * score - np.exp(score) - gammaln(x + 1)
+    return -0.5 * ((x - score) / raw["scale"]) ** 2 - np.log(raw["scale"]) - 0.5 * np.log(2 * np.pi)
+
+
+def _score(spec: ModelSpec, node: str, raw: Any, values: Mapping[str, Floats]) -> Floats:
+    score = np.asarray(raw["intercept"], dtype=float)
+    for parent in spec.nodes[node].parents:
+        levels = spec.nodes[parent].levels
+        terms = (
+            [(f"{parent}={level}", values[parent] == j) for j, level in enumerate(levels) if j] if levels else [(parent, values[parent])]
+        )
+        for name, x in terms:
+            score = score + raw["weights"][name] * x
+    return score
+
+
+class GridPosterior:
+    """A latent's posterior on 2,001 equal steps over all of its mass, row by row; attributes of shape (n,)."""
+
+    def __init__(self, points: Floats, log_joint: Floats) -> None:
+        self.points = points
+        weights = np.exp(log_joint - logsumexp(log_joint, axis=0))
+        self.mean = (weights * points).sum(0)
+        self.sd = np.sqrt((weights * (points - self.mean) ** 2).sum(0))
+        self._cumulative = np.concatenate([np.zeros_like(weights[:1]), ((weights[1:] + weights[:-1]) / 2).cumsum(0)])
+
+    def cdf(self, draws: Floats) -> Floats:
+        """P(U ≤ draws), draws of shape (draws, n)."""
+        columns = [np.interp(draws[:, i], self.points[:, i], self._cumulative[:, i]) for i in range(draws.shape[1])]
+        return np.stack(columns, 1)
+
+
+def grid_posterior(scm: SCM, columns: Columns, given: Collection[str] | None = None, *, nodes: int = 2001) -> GridPosterior:
+    """The latent's posterior by brute force: a grid over 120 prior sds, zoomed in on what lies within 45 nats of the top."""
+    (latent,) = scm.spec.latents
+    evidence = scm.spec.evidence if given is None else given
+    values = {node: columns[node].numpy() for node in evidence}
+    touched = [latent, *(node for node in evidence if latent in scm.spec.nodes[node].parents)]
+    raw = scm.parameters_in_units()[latent]
+    center = np.broadcast_to(_score(scm.spec, latent, raw, values), (columns.n,))
+    low, high = center - 60 * raw["scale"], center + 60 * raw["scale"]
+    for _ in range(12):
+        points = low + (high - low) * np.linspace(0, 1, nodes)[:, None]
+        log_joint = sum((log_density(scm, node, {**values, latent: points}) for node in touched), np.zeros_like(points))
+        near = log_joint > log_joint.max(0) - 45
+        first, last = near.argmax(0), nodes - 1 - near[::-1].argmax(0)
+        row = np.arange(columns.n)
+        if (last - first > nodes / 2).all():
+            break
+        low, high = points[np.maximum(first - 1, 0), row], points[np.minimum(last + 1, nodes - 1), row]
+    return GridPosterior(points, log_joint)
