@@ -142,7 +142,8 @@ def log_density(scm: SCM, node: str, values: Mapping[str, Floats]) -> Floats:
     if spec.nodes[node].mechanism == "bernoulli":
         return -np.logaddexp(0, np.where(x > 0, -score, score))
     if spec.nodes[node].mechanism == "poisson":
-        return x * score - np.exp(score) - gammaln(x + 1)
+        with np.errstate(over="ignore"):  # far from the posterior's mass a rate may be infinite
+            return x * score - np.exp(score) - gammaln(x + 1)
     return -0.5 * ((x - score) / raw["scale"]) ** 2 - np.log(raw["scale"]) - 0.5 * np.log(2 * np.pi)
 
 
@@ -163,7 +164,7 @@ class GridPosterior:
 
     def __init__(self, points: Floats, log_joint: Floats) -> None:
         self.points = points
-        weights = np.exp(log_joint - logsumexp(log_joint, axis=0))
+        self.weights = weights = np.exp(log_joint - logsumexp(log_joint, axis=0))
         self.mean = (weights * points).sum(0)
         self.sd = np.sqrt((weights * (points - self.mean) ** 2).sum(0))
         self._cumulative = np.concatenate([np.zeros_like(weights[:1]), ((weights[1:] + weights[:-1]) / 2).cumsum(0)])

@@ -92,13 +92,9 @@ def test_sampled_parameters_are_sites_with_their_priors(seed: int) -> None:
 
 
 def test_a_partly_fixed_parameter_keeps_what_is_fixed() -> None:
-    fixed = {
-        "mechanism": "categorical",
-        "levels": ["s", "m", "l"],
-        "parents": ["a"],
-        "parameters": {"m": {"intercept": 2.0, "weights": {"a=y": 1.0}}},
-    }
-    spec = declare({"a": {"mechanism": "bernoulli", "levels": ["n", "y"]}, "c": fixed, "y": {"mechanism": "gaussian"}})
+    known = {"m": {"intercept": 2.0, "weights": {"a=y": 1.0}}}
+    c = {"mechanism": "categorical", "levels": ["s", "m", "l"], "parents": ["a"], "parameters": known}
+    spec = declare({"a": {"mechanism": "bernoulli", "levels": ["n", "y"]}, "c": c, "y": {"mechanism": "gaussian"}})
     scm = SCM(spec)
     columns = columns_of({"a": torch.tensor([0.0, 1.0]), "c": torch.tensor([1.0, 2.0]), "y": torch.zeros(2)})
     logits = poutine.trace(scm.model).get_trace(columns, parameters="sampled").nodes["c"]["fn"].logits
@@ -130,9 +126,8 @@ def test_nuts_runs_on_the_model_with_and_without_its_parameters() -> None:
         }
     )
     scm = SCM(spec)
-    columns = columns_of(
-        {"a": torch.tensor([0.0, 1, 1, 0, 1]), "x": torch.tensor([7.0, 12, 30, 2, 9]), "y": torch.tensor([0.0, 1, 2, -1, 0.5])}
-    )
+    rows = {"a": [0.0, 1, 1, 0, 1], "x": [7.0, 12, 30, 2, 9], "y": [0.0, 1, 2, -1, 0.5]}
+    columns = columns_of({node: torch.tensor(column, dtype=torch.float64) for node, column in rows.items()})
     for parameters in ("fixed", "sampled"):
         with pyro.get_param_store().scope(), torch.random.fork_rng():
             pyro.set_rng_seed(0)

@@ -6,14 +6,14 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import AffineTransform, Distribution, ExpTransform, Gamma, Normal, TransformedDistribution
+from torch.distributions import Distribution, Gamma, Normal, constraints
 
 from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
 from cfair.spec import NodeSpec, Parameters, Prior
 
-__all__ = ["Gaussian"]
+__all__ = ["Gaussian", "LogScale"]
 
 
 class Gaussian(nn.Module):
@@ -86,8 +86,7 @@ class Gaussian(nn.Module):
     def priors(self) -> dict[str, Distribution]:
         """Prior of each parameter, of its shape, on the scale on which it is learned."""
         shape, scale = (torch.tensor(value, dtype=torch.float64) for value in self.variance_prior)
-        log_scale = TransformedDistribution(Gamma(shape, scale), [ExpTransform().inv, AffineTransform(0.0, -0.5)])  # 1/σ² ~ Gamma
-        return {f"linear.{name}": prior for name, prior in self.linear.priors().items()} | {"log_scale": log_scale}
+        return {f"linear.{name}": prior for name, prior in self.linear.priors().items()} | {"log_scale": LogScale(shape, scale)}
 
     def start(self, value: Tensor) -> None:
         """Set the free intercept where learning begins, from the node's own values (n,)."""
@@ -96,6 +95,28 @@ class Gaussian(nn.Module):
     def raw(self) -> dict[str, Raw]:
         """Intercept, weights and scale in the node's and its parents' own units, as under ``parameters:``."""
         return {**self.linear.raw(float(self.center), float(self.unit))[0], "scale": float(self.scale)}
+
+
+class LogScale(Distribution):
+    """log σ where σ² ~ InverseGamma(shape, scale), both of shape ()."""
+
+    arg_constraints: ClassVar = {"shape": constraints.positive, "scale": constraints.positive}
+    support = constraints.real
+
+    def __init__(self, shape: Tensor, scale: Tensor, validate_args: bool | None = None) -> None:
+        self.precision = Gamma(shape, scale)  # of 1/σ²
+        self.shape, self.scale = shape, scale
+        super().__init__(validate_args=validate_args)
+
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Draws, shape sample_shape."""
+        return -self.precision.rsample(torch.Size(sample_shape)).log() / 2
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density: Gamma's at σ⁻², times |dσ⁻²/d log σ| = 2σ⁻²."""
+        precision = torch.exp(-2 * value)
+        density: Tensor = self.precision.log_prob(precision) + math.log(2) - 2 * value
+        return density
 
 
 def _divided(raw: Coefficients, unit: float) -> Coefficients:

@@ -96,7 +96,7 @@ class LatentDraws(_OnLatents):
         """E[g(U) | row], shape (n,), by quadrature: no draw enters."""
 
         def prediction(values: Values) -> Tensor:
-            shape = torch.broadcast_shapes(*(values[node].shape for node in self.sees), (1,))
+            shape = max((value.shape for value in values.values()), key=len)  # (Q, m) where a latent has its quadrature points
             return self.fitted.predict(features(self.scm.spec, self.sees, values, shape))
 
         return expectation(self.scm, {node: columns[node] for node in self.needs}, prediction, n=n)

@@ -53,16 +53,16 @@ class Residual:
         for v, models in self._models.items():
             for j, model in enumerate(models):
                 model.fit(_Regression(self._spec, worlds, self._parents[v], v, j))
-        self._head.fit(Batches(worlds, outcome, lambda world: self._seen(_collapsed(world, self.needs), None)))
+        self._head.fit(Batches(worlds, outcome, self._seen_in))
         return self
 
     def predict(self, world: World) -> Tensor:
         """Predictions (draws, n)."""
-        return self._head.predict(self._seen(_collapsed(world, self.needs), None)).expand(world.shape)
+        return self._head.predict(self._seen_in(world)).expand(world.shape)
 
     def deploy(self, columns: Values, n: int) -> Tensor:
         """Predictions (n,) of rows."""
-        return self._head.predict(self._seen(columns, torch.Size((n,))))
+        return self._head.predict(self._seen(columns, (n,)))
 
     def deploy_under(self, columns: Values, do: Values, n: int) -> Tensor:
         """Predictions (n,) of the rows that the working SCM's own counterfactual makes of ``columns`` under ``do``.
@@ -91,9 +91,14 @@ class Residual:
         """m_v, shape (..., numbers that code v)."""
         return torch.stack([model.predict(inputs) for model in models], -1)
 
-    def _seen(self, values: Values, shape: torch.Size | None) -> Tensor:
-        """Level 1's columns and the residuals, shape (..., k)."""
-        shape = torch.broadcast_shapes(*(values[node].shape for node in self.needs), (1, 1)) if shape is None else shape
+    def _seen_in(self, world: World) -> Tensor:
+        """Level 1's columns and the residuals of a world, one draw where all agree: shape (draws or 1, n, k)."""
+        values = {node: collapse(world.values[node]) for node in self.needs}
+        draws = max((value.shape[0] for value in values.values()), default=1)
+        return self._seen(values, (draws, world.shape[1]))
+
+    def _seen(self, values: Values, shape: tuple[int, ...]) -> Tensor:
+        """Level 1's columns and the residuals, shape (*shape, k)."""
         plain = features(self._spec, self._plain, values, shape)
         residuals = [
             features(self._spec, [v], values, shape) - self._mean(models, features(self._spec, self._parents[v], values, shape))
@@ -113,7 +118,3 @@ class _Regression(Iterable[tuple[Tensor, Tensor]]):
             values = {node: world.values[node][0] for node in (*self._parents, self._v)}
             shape = (world.shape[1],)
             yield features(self._spec, self._parents, values, shape), features(self._spec, [self._v], values, shape)[..., self._j]
-
-
-def _collapsed(world: World, nodes: Iterable[str]) -> Values:
-    return {node: collapse(world.values[node]) for node in nodes}
