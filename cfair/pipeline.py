@@ -19,6 +19,7 @@ from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.store import Run
+from cfair.threads import with_threads
 
 __all__ = ["Options", "Progress", "fit"]
 
@@ -72,6 +73,7 @@ class Options:
             raise QueryError("engine", f"'{self.engine}' is not an engine", nearest(self.engine, ENGINES))
 
 
+@with_threads
 def fit(spec: ModelSpec, columns: Columns, options: Options | None = None, *, progress: Progress | None = None) -> Run:
     """Split, learn, abduct, fit the predictors on the training rows, audit them on the test rows.
 

@@ -20,6 +20,7 @@ from cfair.families import Kind
 from cfair.interfaces import Columns, Predictor
 from cfair.metrics import METRIC_KINDS, METRICS
 from cfair.scm import SCM
+from cfair.threads import with_threads
 
 __all__ = ["MIN_GROUP_SIZE", "audit"]
 
@@ -28,6 +29,7 @@ BLOCK_DRAWS = 400_000  # draws in a block unless block_rows says otherwise: boun
 VERSIONED = ("cfair", "torch", "pyro-ppl", "numpy", "pandas", "networkx", "scipy")  # packages that a report names
 
 
+@with_threads
 def audit(
     scm: SCM,
     predictors: Mapping[str, Predictor],

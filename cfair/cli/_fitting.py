@@ -4,8 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast
 
-import torch
-
 from cfair import pipeline
 from cfair.auditing import Report
 from cfair.cli._progress import progress
@@ -14,6 +12,7 @@ from cfair.pipeline import Options
 from cfair.report import to_markdown
 from cfair.spec import ModelSpec
 from cfair.store import check_target, save
+from cfair.threads import threads as torch_threads
 
 __all__ = ["Options", "fit_and_save"]
 
@@ -30,11 +29,10 @@ def fit_and_save(spec: ModelSpec, table: str | Path, folder: Path, options: Opti
         threads: of torch.
         quiet: show no progress.
     """
-    torch.set_num_threads(threads)
     pipeline.check(spec, options)
     check_target(folder)
     columns = read_table(table, spec, missing=cast("Literal['error', 'drop']", missing))
-    with progress(quiet=quiet) as tell:
+    with progress(quiet=quiet) as tell, torch_threads(threads):
         run = pipeline.fit(spec, columns, options, progress=tell)
     report = replace(run.report, options={**run.report.options, "missing": missing, "threads": threads})
     save(replace(run, report=report), folder, texts={"report.md": to_markdown(report)})

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from cfair.data import check_writable, write_table
@@ -19,7 +18,6 @@ def predict(
     out: Annotated[Path, typer.Option(help="A .csv or .parquet file to write.", show_default=False)],
 ) -> None:
     """Predict the outcome of the people in a table: one row each, in their order."""
-    torch.set_num_threads(1)
     check_writable(out)
     loaded = load(run)
     predictions = loaded.predict(data, predictor)

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from cfair.cli._dag import DagOption, read_dag, table_of
@@ -27,7 +26,6 @@ def simulate(
     ] = None,
 ) -> None:
     """Draw people from a declared model, and write the nodes that are observed."""
-    torch.set_num_threads(1)
     spec = read_dag(dag)
     check_writable(out)
     world = drawn_from(_learned(spec, dag, data), rows, seed=seed)

@@ -13,11 +13,13 @@ from cfair.inference.uniforms import PersonalUniforms
 from cfair.interfaces import Columns, Values, World
 from cfair.lazy import Lazy
 from cfair.scm import SCM
+from cfair.threads import with_threads
 from cfair.worlds import collapse
 
 __all__ = ["abduct"]
 
 
+@with_threads
 def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, draws: int = 200, seed: int = 0) -> World:
     """The factual world of n people: joint posterior draws of latents and noise given the evidence.
 

@@ -19,6 +19,7 @@ from cfair.interfaces import Columns, Values
 from cfair.mechanisms import Unit
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
+from cfair.threads import with_threads
 
 __all__ = ["ENGINES", "learn"]
 
@@ -31,6 +32,7 @@ BLOCK = 16_384  # rows evaluated at a time: bounds the memory
 LogLikelihood = Callable[[Overrides, Tensor], Tensor]  # of the parameters and the positions (m,) of some rows, to (m,)
 
 
+@with_threads
 def learn(spec: ModelSpec, columns: Columns | None = None, *, engine: Literal["auto", "quadrature"] = "auto", seed: int = 0) -> SCM:
     """The SCM at its most probable parameters given the table (maximum a posteriori, on the scale on which priors are stated).
 

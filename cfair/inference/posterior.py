@@ -10,6 +10,7 @@ from cfair.inference.quadrature import integrate
 from cfair.inference.uniforms import fingerprint
 from cfair.interfaces import Columns, Moments, Values
 from cfair.scm import SCM
+from cfair.threads import with_threads
 
 __all__ = ["NODES", "distinct", "expectation", "posterior", "posterior_of_rows"]
 
@@ -17,6 +18,7 @@ NODES = 9  # of the first Gauss-Hermite rule, doubled row by row until nothing m
 BLOCK = 1_024  # distinct rows integrated at a time: bounds the memory
 
 
+@with_threads
 def posterior(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, nodes: int = NODES) -> Moments:
     """Each person's E[U | evidence] and sd[U | evidence], by adaptive quadrature; no draws.
 

@@ -12,6 +12,7 @@ from cfair.errors import QueryError, nearest
 from cfair.interfaces import Predictor
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
+from cfair.threads import with_threads
 
 __all__ = ["Run"]
 
@@ -37,6 +38,7 @@ class Run:
         """The declared model."""
         return self.scm.spec
 
+    @with_threads
     def predict(self, table: pd.DataFrame | str | Path, predictor: str = "latent") -> pd.Series:
         """Predictions for new people, in the order and with the index of ``table``.
 
