@@ -69,8 +69,11 @@ def _residual_needs(spec: ModelSpec) -> Names:
 
 
 def _affected(spec: ModelSpec) -> Names:
-    """Observed descendants of a protected attribute that may be looked at: neither the outcome nor its descendants."""
-    return tuple(name for name in spec.evidence if name in spec.descendants)
+    """Observed descendants of a protected attribute whose residuals may be looked at: neither the outcome nor its descendants.
+
+    Nor a resolving node: it keeps its value in every world while its expected one moves, and its residual would move with that.
+    """
+    return tuple(name for name in spec.evidence if name in spec.descendants and name not in spec.resolving)
 
 
 _LATENT = Access(_latent, _evidence)

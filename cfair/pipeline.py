@@ -99,7 +99,7 @@ def fit(spec: ModelSpec, columns: Columns, options: Options | None = None, *, pr
     for k in range(options.splits):
         tell(f"split {k + 1} of {options.splits}" if options.splits > 1 else "learning", k / options.splits)
         runs.append(_fit_once(spec, columns, replace(options, seed=split_seed(options.seed, k)), _part(tell, k, options.splits)))
-    report = over_splits([run.report for run in runs], options.test_share)
+    report = over_splits([run.report for run in runs], test_share=options.test_share, min_group_size=options.min_group_size)
     return replace(runs[0], report=replace(report, options={**report.options, **asdict(options), "predictors": list(options.predictors)}))
 
 

@@ -16,6 +16,8 @@ from cfair.spec import ModelSpec
 
 __all__ = ["Setting", "collapse", "counterfactual", "simulate"]
 
+UNTOUCHED = ("factual", "simulated")  # labels of worlds in which nothing was done
+
 Setting: TypeAlias = str | float | Tensor | Sequence[str]  # a level's name, a number, coded values, or a level's name per person
 Edges: TypeAlias = Collection[tuple[str, str]]
 
@@ -76,7 +78,7 @@ def counterfactual(scm: SCM, factual: World, do: Mapping[str, Setting], *, along
             thunks[node] = partial(_value, scm, node, factual, values, active)
         else:
             thunks[node] = partial(factual.values.__getitem__, node)
-    return replace(factual, values=values, label=_label(spec, do))
+    return replace(factual, values=values, label=_label(spec, factual.label, do))
 
 
 def collapse(values: Tensor) -> Tensor:
@@ -137,9 +139,10 @@ def _edges(spec: ModelSpec, along: Edges | None) -> frozenset[tuple[str, str]]:
     return active
 
 
-def _label(spec: ModelSpec, do: Mapping[str, Setting]) -> str:
-    """``race=Black,sex=female``: what was done, in the spec's order."""
-    return ",".join(f"{node}={_text(spec, node, do[node])}" for node in spec.nodes if node in do) or "factual"
+def _label(spec: ModelSpec, before: str, do: Mapping[str, Setting]) -> str:
+    """``race=Black,sex=female``: what was done, in the spec's order, after what had been done ``before``."""
+    done = [f"{node}={_text(spec, node, do[node])}" for node in spec.nodes if node in do]
+    return ",".join(done if done and before in UNTOUCHED else [before, *done])
 
 
 def _text(spec: ModelSpec, node: str, setting: Setting) -> str:

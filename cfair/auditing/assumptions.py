@@ -1,9 +1,10 @@
 """What the numbers of an audit rest on, in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from cfair.auditing.records import Assumption
+from cfair.auditing.records import Assumption, Row
 from cfair.families import Kind
+from cfair.graph import d_separated
 from cfair.interfaces import Facts, Predictor
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, spec_warnings
@@ -19,10 +20,18 @@ CLAIMS = {
     "declared": "in the declared model: nothing that they read moves there",
     "own": "in a working model of their own, additive and without latents, not in the declared one",
 }
+CLAIMED_GAP = {"declared": "gap_same_noise", "own": "gap_own_model"}
 
 
-def assumptions(scm: SCM, predictors: Mapping[str, Predictor], facts: Facts) -> tuple[Assumption, ...]:
-    """The assumptions behind a report, each with how it was checked, if it was."""
+def assumptions(scm: SCM, predictors: Mapping[str, Predictor], facts: Facts, pairs: Sequence[Row]) -> tuple[Assumption, ...]:
+    """The assumptions behind a report, each with how it was checked, if it was.
+
+    Args:
+        scm: the model.
+        predictors: name -> predictor.
+        facts: what reading the table found.
+        pairs: the gaps between groups that were measured.
+    """
     spec = scm.spec
     return (
         *_of_graph(spec),
@@ -30,7 +39,7 @@ def assumptions(scm: SCM, predictors: Mapping[str, Predictor], facts: Facts) -> 
         *_of_mechanisms(spec),
         *_of_inference(spec),
         *_of_table(facts),
-        *_of_predictors(predictors),
+        *_of_predictors(predictors, pairs),
     )
 
 
@@ -45,12 +54,16 @@ def _of_graph(spec: ModelSpec) -> Iterator[Assumption]:
 
 
 def _of_latents(spec: ModelSpec) -> Iterator[Assumption]:
-    protected = " and ".join(spec.protected)
     for latent in spec.latents:
-        if latent not in spec.descendants:
-            text = f"The latent '{latent}' is independent of {protected}. Of its mean this cannot be tested: coefficients absorb it."
+        free = [attribute for attribute in spec.protected if d_separated(spec.graph, latent, attribute, ())]
+        if free:
+            text = (
+                f"The latent '{latent}' is independent of {' and '.join(free)}. Of its mean this cannot be tested: coefficients absorb it."
+            )
             yield Assumption("independence", text)
-        text = f"The latent '{latent}' has variance 1 given its parents; its sign makes the outcome's loading, or the largest, positive."
+        known = spec.nodes[latent].parameters
+        scale = known.scale if known is not None and known.scale is not None else 1.0
+        text = f"The latent '{latent}' has standard deviation {scale:g} given its parents; scale and sign of a latent are conventions."
         yield Assumption("latent_scale", text)
 
 
@@ -76,7 +89,9 @@ def _of_inference(spec: ModelSpec) -> Iterator[Assumption]:
     )
     yield Assumption("point_estimates", text)
     if spec.latents:
-        doubled = "for every row, nodes were doubled until the posterior mean and sd stood still to 1e-8 sd"
+        doubled = (
+            "row by row, nodes were doubled until the posterior mean and sd stood still: to 1e-8 sd, or 1e-5 where a density has a cliff"
+        )
         yield Assumption("quadrature", "Latents are integrated out by adaptive Gauss-Hermite quadrature.", doubled)
 
 
@@ -88,8 +103,10 @@ def _of_table(facts: Facts) -> Iterator[Assumption]:
         yield Assumption("missing", f"{facts.dropped:,} rows with missing values were left out, as if missing completely at random.")
 
 
-def _of_predictors(predictors: Mapping[str, Predictor]) -> Iterator[Assumption]:
+def _of_predictors(predictors: Mapping[str, Predictor], pairs: Sequence[Row]) -> Iterator[Assumption]:
     for claim, text in CLAIMS.items():
-        names = ", ".join(name for name, predictor in predictors.items() if predictor.invariant_in == claim)
+        names = [name for name, predictor in predictors.items() if predictor.invariant_in == claim]
+        gaps = [row.value or 0.0 for row in pairs if row.predictor in names and row.measure == CLAIMED_GAP[claim]]
         if names:
-            yield Assumption("invariance", f"Invariant under the protected attributes {text}: {names}.", "by the gaps in this report")
+            checked = f"the largest such gap between any two groups was {max(gaps):.2g}" if gaps else None
+            yield Assumption("invariance", f"Invariant under the protected attributes {text}: {', '.join(names)}.", checked)

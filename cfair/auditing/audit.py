@@ -10,7 +10,8 @@ from torch import Tensor
 from cfair.auditing.assumptions import assumptions
 from cfair.auditing.crossing import Crossing, crossing_of
 from cfair.auditing.described import describe
-from cfair.auditing.gaps import Gaps, block_gaps, gap_rows
+from cfair.auditing.gaps import Gaps, block_gaps, gap_rows, worst_rows
+from cfair.auditing.limits import limits, undefined
 from cfair.auditing.measures import constraint_rows, group_metrics, group_rows, overall_rows
 from cfair.auditing.records import Json, Report
 from cfair.constraints import CONSTRAINTS
@@ -70,11 +71,14 @@ def audit(
     y, group = columns[scm.spec.outcome], crossing.group(columns)
     parts = blocks(columns, block_rows or max(BLOCK_DRAWS // draws, 1))
     predictions, gaps = _fold(scm, predictors, crossing, parts, draws=draws, seed=seed, progress=progress)
+    pairs = list(gap_rows(gaps, crossing))
+    rated = list(constraint_rows(y, predictions, group, crossing, constraints=rates, min_group_size=min_group_size))
     rows = [
         *overall_rows(y, predictions, chosen),
-        *gap_rows(gaps, crossing, min_group_size),
+        *pairs,
+        *worst_rows(pairs, min_group_size),
         *group_rows(y, predictions, group, crossing, group_metrics(kind)),
-        *constraint_rows(y, predictions, group, crossing, constraints=rates, min_group_size=min_group_size),
+        *(row for row, _ in rated),
     ]
     return Report(
         rows=tuple(rows),
@@ -82,7 +86,11 @@ def audit(
         data=_data(columns),
         options={"draws": draws, "seed": seed, "metrics": list(chosen), "constraints": list(rates), "min_group_size": min_group_size},
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
-        assumptions=assumptions(scm, predictors, columns.facts),
+        assumptions=(
+            *assumptions(scm, predictors, columns.facts, pairs),
+            *limits(scm.spec, crossing, group, min_group_size),
+            *undefined(rated),
+        ),
         not_used=columns.facts.unused,
     )
 

@@ -1,6 +1,6 @@
 """Counterfactual gaps, summed over blocks of people: how far predictions move when the protected attributes do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Protocol, cast
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cfair.auditing.crossing import Crossing, Grouping
+from cfair.auditing.ranges import clipped
 from cfair.auditing.records import Row
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor, Values, World
@@ -16,7 +17,7 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import Setting, counterfactual
 
-__all__ = ["GAPS", "Gaps", "block_gaps", "gap_rows"]
+__all__ = ["GAPS", "Gaps", "block_gaps", "gap_rows", "worst_rows"]
 
 GAPS = ("gap_same_noise", "gap_reabducted", "gap_own_model")
 KEPT_BITS = 40  # of a counterfactual row's mantissas when it is inferred anew: draws that agree but for rounding become one row
@@ -89,6 +90,8 @@ def block_gaps(
     for world, setting in enumerate(crossing.settings()):
         do: dict[str, Setting] = {**setting, **held}
         moved = (group != world).nonzero().squeeze(-1)  # for the others the world is the factual one, and every gap exactly 0
+        if not len(moved):
+            continue
         after = counterfactual(scm, factual, do)
         for name, predictor in predictors.items():
             same = (predictor.predict(after) - before[name])[:, moved]
@@ -131,20 +134,29 @@ def _add(sums: Tensor, world: int, group: Tensor, difference: Tensor) -> None:
     sums[:, :, world].index_add_(1, group, parts)
 
 
-def gap_rows(gaps: Gaps, crossing: Crossing, min_group_size: int) -> Iterator[Row]:
-    """Every ordered pair's gap and its signed mean, and each attribute's worst pair among groups of ``min_group_size`` people or more."""
+def gap_rows(gaps: Gaps, crossing: Crossing) -> Iterator[Row]:
+    """Every ordered pair's gap, and its signed mean."""
     for reading in crossing.readings():
         for predictor, by_gap in gaps.sums.items():
             for gap, sums in by_gap.items():
-                pairs = list(_pairs(reading, predictor, gap, gaps.people, sums))
-                for row, signed in pairs:
+                for row, signed in _pairs(reading, predictor, gap, gaps.people, sums):
                     yield from (row, replace(row, measure=f"{gap}_signed", value=signed, low=None, high=None))
-                large = [row for row, _ in pairs if row.n is not None and row.n >= min_group_size]
-                if large:
-                    worst = max(
-                        large, key=lambda row: (round(row.value or 0.0, 12), row.n)
-                    )  # pairs equal but for rounding: the larger group
-                    yield replace(worst, measure=f"{gap}_worst", group=None, world=None)
+
+
+def worst_rows(rows: Iterable[Row], min_group_size: int) -> Iterator[Row]:
+    """For each predictor, gap and attribute, the largest of the pairs in ``rows`` whose group has ``min_group_size`` people or more."""
+    found: dict[tuple[str, str, str | None], Row] = {}
+    for row in rows:
+        if row.measure in GAPS and row.world is not None and (row.n or 0) >= min_group_size:
+            key = (row.predictor, row.measure, row.attribute)
+            found[key] = max(found.get(key, row), row, key=_extent)
+    for row in found.values():
+        yield replace(row, measure=f"{row.measure}_worst", group=None, world=None)
+
+
+def _extent(row: Row) -> tuple[float, int]:
+    """By which pairs are compared: the gap, and where gaps are equal but for rounding the size of the group."""
+    return round(row.value or 0.0, 12), row.n or 0
 
 
 def _pairs(reading: Grouping, predictor: str, gap: str, people: Tensor, sums: Tensor) -> Iterator[tuple[Row, float]]:
@@ -159,4 +171,4 @@ def _pairs(reading: Grouping, predictor: str, gap: str, people: Tensor, sums: Te
                 size, signed, squares = (float(total[cells].sum()) / n for total in sums)
                 error = (max(squares - size**2, 0.0) / max(n - 1, 1)) ** 0.5
                 margin = NormalDist().inv_cdf(0.975) * error
-                yield replace(row, group=group, world=world, value=size, low=max(size - margin, 0.0), high=size + margin, n=n), signed
+                yield clipped(replace(row, group=group, world=world, value=size, low=size - margin, high=size + margin, n=n)), signed

@@ -6,6 +6,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from cfair.auditing.crossing import Crossing, Grouping
+from cfair.auditing.ranges import clipped
 from cfair.auditing.records import Row
 from cfair.constraints import CONSTRAINTS, GROUP_RATES, count, group_rate, violation
 from cfair.families import Kind
@@ -48,23 +49,23 @@ def group_rows(y: Tensor, predictions: Mapping[str, Tensor], group: Tensor, cros
 
 def constraint_rows(
     y: Tensor, predictions: Mapping[str, Tensor], group: Tensor, crossing: Crossing, *, constraints: Sequence[str], min_group_size: int
-) -> Iterator[Row]:
+) -> Iterator[tuple[Row, str | None]]:
     """For a binary outcome: each group's rates, and each constraint's difference and ratio among groups of ``min_group_size`` or more.
 
-    Nothing where no constraint is named.
+    Each row comes with the reason why it is undefined, if it is. Nothing where no constraint is named.
     """
     for reading in crossing.readings() if constraints else ():
         member = reading.member[group]
         for predictor, y_hat in predictions.items():
             counts = count(y, decide(y_hat), member, len(reading.names))
-            yield from _rate_rows(predictor, reading, counts)
+            yield from ((row, None) for row in _rate_rows(predictor, reading, counts))
             large = counts.sum((-2, -1)) >= min_group_size
             names = [name for name, kept in zip(reading.names, large.tolist(), strict=True) if kept]
             for constraint in constraints:
                 found = violation(CONSTRAINTS[constraint], counts[large], names)
                 for form, extent in (("difference", found.difference), ("ratio", found.ratio)):
                     row = Row(predictor=predictor, measure=f"{constraint}_{form}", attribute=reading.attribute, value=extent.value)
-                    yield replace(row, low=extent.low, high=extent.high, n=found.n)
+                    yield replace(row, low=extent.low, high=extent.high, n=found.n), extent.reason
 
 
 def group_metrics(kind: Kind) -> tuple[str, ...]:
@@ -84,4 +85,4 @@ def _rate_rows(predictor: str, reading: Grouping, counts: Tensor) -> Iterator[Ro
 def _row(predictor: str, measure: str, measured: Measured, attribute: str | None = None, group: str | None = None) -> Row:
     low, high = interval(measured)
     row = Row(predictor=predictor, measure=measure, attribute=attribute, group=group, value=measured.value)
-    return replace(row, low=low, high=high, n=len(measured.influence))
+    return clipped(replace(row, low=low, high=high, n=len(measured.influence)))

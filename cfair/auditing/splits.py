@@ -1,32 +1,38 @@
 """Reports of several splits of one table as one report."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from cfair.auditing.gaps import worst_rows
+from cfair.auditing.ranges import clipped
 from cfair.auditing.records import Report, Row
 from cfair.metrics import nadeau_bengio
 
 __all__ = ["over_splits"]
 
 
-def over_splits(reports: Sequence[Report], test_share: float) -> Report:
+def over_splits(reports: Sequence[Report], *, test_share: float, min_group_size: int) -> Report:
     """The first report with each value replaced by its mean over the splits, each interval by Nadeau & Bengio's; one report as it is.
 
-    A measure that some splits cannot have (a group without people) is averaged over those that have it.
+    The worst pair is that of the mean gaps: the mean of each split's largest would be too large. A measure that some splits cannot
+    have (a group without people) is averaged over those that have it.
 
     Args:
         reports: one per split, of the same predictors and model.
         test_share: share of people in each test part.
+        min_group_size: people below which a group takes no part in a worst pair.
     """
     if len(reports) == 1:
         return reports[0]
     found: dict[tuple[str | None, ...], list[Row]] = {}
     for report in reports:
         for row in report.rows:
+            if row.measure.endswith("_worst"):
+                continue
             found.setdefault((row.predictor, row.measure, row.attribute, row.group, row.world), []).append(row)
-    return replace(reports[0], rows=tuple(_over(rows, test_share) for rows in found.values()))
+    rows = [_over(rows, test_share) for rows in found.values()]
+    return replace(reports[0], rows=(*rows, *worst_rows(rows, min_group_size)))
 
 
 def _over(rows: Sequence[Row], test_share: float) -> Row:
@@ -34,12 +40,4 @@ def _over(rows: Sequence[Row], test_share: float) -> Row:
     if len(values) < 2:
         return replace(rows[0], value=fmean(values) if values else None, low=None, high=None)
     mean, low, high = nadeau_bengio(values, test_share, 1 - test_share)
-    least, most = _range(rows[0].measure)
-    return replace(rows[0], value=mean, low=max(low, least), high=min(high, most))
-
-
-def _range(measure: str) -> tuple[float, float]:
-    """What a measure can be: an interval of few splits may reach beyond it."""
-    if measure.startswith(("mean_", "r2")) or "_minus_" in measure or measure.endswith("_signed"):
-        return -math.inf, math.inf
-    return 0.0, math.inf if measure.startswith(("rmse", "mae", "log_loss", "gap_")) else 1.0
+    return clipped(replace(rows[0], value=mean, low=low, high=high))

@@ -34,6 +34,6 @@ def fit_and_save(spec: ModelSpec, table: str | Path, folder: Path, options: Opti
     columns = read_table(table, spec, missing=cast("Literal['error', 'drop']", missing))
     with progress(quiet=quiet) as tell, torch_threads(threads):
         run = pipeline.fit(spec, columns, options, progress=tell)
-    report = replace(run.report, options={**run.report.options, "missing": missing, "threads": threads})
+    report = replace(run.report, options={**run.report.options, "data": str(table), "missing": missing, "threads": threads})
     save(replace(run, report=report), folder, texts={"report.md": to_markdown(report)})
     return report

@@ -78,7 +78,11 @@ def _kept(table: Table, coded: Mapping[str, Floats], *, drop: bool) -> NDArray[n
         where = "; ".join(f"column '{shown(node)}', {table.rows(gap)}" for node, gap in gaps.items())
         counts = ", ".join(f"{gap.sum()} in '{shown(node)}'" for node, gap in gaps.items())
         problem = f"missing values: {counts}"
-        raise DataError(f"{table.place}, {where}", problem, "fill them in, or leave these rows out with --missing drop (missing='drop')")
+        raise DataError(
+            f"{table.place}, {where}",
+            problem,
+            "fill them in, or leave these rows out (read_table: missing='drop'; cfair fit: --missing drop)",
+        )
     complete = ~np.logical_or.reduce([np.zeros(len(table.frame), bool), *gaps.values()])
     if not complete.any():
         raise DataError(table.place, f"each of the {len(table.frame)} rows has a missing value", "fill some of them in")

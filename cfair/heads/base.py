@@ -8,7 +8,7 @@ from typing import ClassVar, Self, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from cfair.errors import FitError
+from cfair.errors import FitError, QueryError
 from cfair.families import Kind
 
 __all__ = ["Batches", "LinearHead", "Standard", "standard_of"]
@@ -31,7 +31,7 @@ class LinearHead(nn.Module, ABC):
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.register_buffer("intercept", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("intercept", torch.tensor(torch.nan, dtype=torch.float64))  # until it is fitted
         self.register_buffer("coefficients", torch.zeros(inputs, dtype=torch.float64))
 
     @abstractmethod
@@ -44,6 +44,8 @@ class LinearHead(nn.Module, ABC):
 
     def score(self, features: Tensor) -> Tensor:
         """The s of features (..., k), shape (...); added up feature by feature, so that a person's is the same bits in any batch."""
+        if self.intercept.isnan():
+            raise QueryError("head", "it has not been fitted", "call fit first")
         score = self.intercept.expand(features.shape[:-1]).clone()
         for feature, coefficient in zip(features.unbind(-1), self.coefficients, strict=True):
             score += feature * coefficient

@@ -27,15 +27,22 @@ def start_loadings(area: Neighbourhood) -> None:
     for _, predictor in children:
         predictor.set_loading(area.latent, torch.ones(()))
     scores = [_pearson(area, child) for child in area.children]
-    for (child, predictor), loading in zip(children, _one_factor(torch.stack([residual for residual, _ in scores])), strict=True):
-        predictor.set_loading(area.latent, loading * scores[area.children.index(child)][1])
+    loadings = _one_factor(torch.stack([residual for residual, _ in scores]))
+    held = torch.tensor([not predictor.is_free(area.latent) for _, predictor in children])
+    sign = -1.0 if loadings[held].sum() < 0 else 1.0  # residuals are seen along the latent: a loading that is held should look positive
+    for (_, predictor), loading, (_, worth) in zip(children, loadings, scores, strict=True):
+        predictor.set_loading(area.latent, sign * loading * worth)
 
 
 def orient(scm: SCM, area: Neighbourhood) -> None:
-    """Turn the latent so that the outcome's loading, or else the largest, is positive; not where a loading is fixed."""
+    """Turn the latent so that the outcome's loading, or else the largest, is positive, where its mirror image is as probable.
+
+    It is not where a loading is fixed, where a prior of a loading has a mean, or where the latent's own intercept is not 0.
+    """
     predictors = {child: predictor for child in area.children for predictor in _predictors(scm, child)}
     own = list(_predictors(scm, area.latent))
-    if not predictors or not all(predictor.is_free(area.latent) for predictor in predictors.values()) or not all(p.all_free() for p in own):
+    mirrored = [predictor.is_mirrored(area.latent) for predictor in predictors.values()] + [predictor.is_odd() for predictor in own]
+    if not predictors or not all(mirrored):
         return
     leading = (
         scm.spec.outcome if scm.spec.outcome in predictors else max(predictors, key=lambda child: _size(predictors[child], area.latent))

@@ -176,9 +176,14 @@ class LinearPredictor(nn.Module):
         """Whether all weights of a real ``parent`` are learned."""
         return bool(self.weights_free[:, self.names.index(parent)].all())
 
-    def all_free(self) -> bool:
-        """Whether all weights are learned."""
-        return bool(self.weights_free.all())
+    def is_mirrored(self, parent: str) -> bool:
+        """Whether the weights of a real ``parent`` are learned under a prior that does not know their sign."""
+        return self.is_free(parent) and bool(self.weights_mean[self.names.index(parent)] == 0)
+
+    def is_odd(self) -> bool:
+        """Whether the mirror image of η is as probable: no intercept, and all weights learned under priors that do not know their signs."""
+        level = bool((self.intercept == 0).all()) and not bool(self.intercept_free.any())
+        return level and bool(self.weights_free.all()) and bool((self.weights_mean == 0).all())
 
     def _constant(self, name: str, value: Tensor | list[float]) -> None:
         self.register_buffer(name, torch.as_tensor(value, dtype=torch.float64))

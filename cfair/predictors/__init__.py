@@ -1,5 +1,6 @@
 """What a predictor may see, by the name used on the command line."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from cfair.interfaces import Predictor
@@ -12,8 +13,8 @@ __all__ = ["PREDICTORS", "PredictorClass"]
 class PredictorClass(Protocol):
     """How a predictor is made, before it is fitted."""
 
-    def __call__(self, scm: SCM, *, head: str = "auto") -> Predictor:
-        """A predictor that sees what ``scm``'s graph grants it."""
+    def __call__(self, scm: SCM, *, head: str = "auto", features: Sequence[str] | None = None) -> Predictor:
+        """A predictor that sees what ``scm``'s graph grants it, or those ``features`` of it."""
         ...
 
 

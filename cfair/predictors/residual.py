@@ -1,12 +1,12 @@
 """Level 3: residuals of an additive working model of its own (Kusner et al. 2017, section 4.1, "Fair Add")."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
-from cfair.access import needs, sees, working_parents
+from cfair.access import guard, needs, sees, working_parents
 from cfair.heads import head_for
 from cfair.heads.base import LinearHead
 from cfair.interfaces import Values, World, Worlds
@@ -28,18 +28,24 @@ class Residual:
     Args:
         scm: whose graph decides what may be seen.
         head: a name in HEADS, or "auto" by the outcome's kind.
+        features: some of what may be seen, as ``["age", "residual[lsat]"]``; all if None.
+
+    Raises:
+        LeakageError: ``features`` has a node that this predictor must not see, as a column whose residual it may.
     """
 
     name: ClassVar[str] = "residual"
     invariant_in: ClassVar[Literal["declared", "own"] | None] = "own"
     function_of_row: ClassVar[bool] = True
 
-    def __init__(self, scm: SCM, *, head: str = "auto") -> None:
+    def __init__(self, scm: SCM, *, head: str = "auto", features: Sequence[str] | None = None) -> None:
         spec = scm.spec
         self._spec = spec
-        self.sees, self.needs = sees(spec, self.name), needs(spec, self.name)
+        self.sees = sees(spec, self.name) if features is None else guard(spec, self.name, features)
         self._plain = tuple(node for node in self.sees if node in spec.nodes)
         self._parents = {v: working_parents(spec, v) for v in spec.order if f"residual[{v}]" in self.sees}
+        read = {*self._plain, *self._parents}.union(*self._parents.values())
+        self.needs = tuple(node for node in needs(spec, self.name) if node in read)
         self._head = head_for(spec.nodes[spec.outcome].kind, head)(count_features(spec, [*self._plain, *self._parents]))
         linear = head_for("real")
         self._models = {

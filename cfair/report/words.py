@@ -98,8 +98,8 @@ def _table(report: Report, *, digits: int) -> str:
 
 
 def _flags(report: Report) -> Iterator[str]:
-    if report.data["name"] != "DataFrame":
-        yield f"--data {shlex.quote(str(report.data['name']))}"
+    if "data" in report.options:
+        yield f"--data {shlex.quote(str(report.options['data']))}"
     for name in FLAGS:
         if name in report.options:
             value = report.options[name]

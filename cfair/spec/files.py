@@ -15,15 +15,16 @@ _LARGEST = 1_000_000  # bytes; a declaration has a few thousand, a table by mist
 
 
 def load_spec(path: str | Path) -> ModelSpec:
-    """The declaration in a file.
+    """The declaration in a file, or a shipped model's.
 
     Args:
-        path: a dag.yaml; see ``find_model`` for the shipped ones.
+        path: a dag.yaml, or the name of a model that comes with cfair, as ``law_school``.
 
     Raises:
         SpecError: there is no such file, or it does not declare a model; the message names file and line.
     """
-    return read_spec(_text(Path(path)), name=str(path))
+    file = shipped_models().get(str(path), Path(path))
+    return read_spec(_text(file), name=str(path) if file == Path(path) else str(file))
 
 
 def read_spec(text: str, *, name: str) -> ModelSpec:

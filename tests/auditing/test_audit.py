@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from cfair.auditing import Report, audit
+from cfair.auditing.assumptions import assumptions
 from cfair.errors import QueryError
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor
@@ -150,3 +151,55 @@ def test_what_cannot_be_audited_is_refused_before_any_work() -> None:
     aged = SCM(ModelSpec.from_graph(declared))
     with pytest.raises(QueryError, match="no levels to swap"):
         audit(aged, predictors, test)
+
+
+def test_a_block_that_a_world_leaves_as_it_is_has_no_gap_there() -> None:
+    _, predictors, test, _ = audited("gaussian")
+    scm = audited("gaussian")[0]
+    alone = audit(scm, predictors, test, draws=2, block_rows=1)
+    together = audit(scm, predictors, test.take((test["race"] * 2 + test["sex"]).argsort()), draws=2, block_rows=50)
+    for predictor in ALL:
+        first, second = (found(each, predictor, "gap_reabducted", "race", "w", "race=b") for each in (alone, together))
+        assert first == pytest.approx(second, abs=1e-12)
+
+
+def test_with_a_resolving_node_level_3_stays_invariant_in_its_own_model() -> None:
+    declared = school().to_graph()
+    declared.graph["resolving"] = ["grade"]
+    scm, columns = people(ModelSpec.from_graph(declared), 300)
+    residual = PREDICTORS["residual"](scm).fit([abduct(scm, columns, draws=2)], columns["y"])
+    assert residual.sees == ("age", "residual[visits]", "residual[track]")
+    report = audit(scm, {"residual": residual}, columns, draws=2)
+    assert all((row.value or 0) <= 1e-9 for row in report.rows if row.measure.startswith("gap_own_model"))
+
+
+def test_a_report_says_what_it_could_not_measure() -> None:
+    scm, predictors, test, _ = audited("bernoulli")
+    few = audit(scm, {"full": predictors["full"]}, test.take((test["race"] < 2).nonzero().squeeze(-1)[:40]), draws=2, min_group_size=1_000)
+    said = {each.name: each.text for each in few.assumptions}
+    assert "h: what is said of that world rests on the model alone" in said["absent_level"]
+    assert "1000 audited people: no worst pair" in said["small_groups"]
+    assert "fewer than two groups have people" in said["undefined"]
+    assert not [row for row in few.rows if row.measure.endswith("_worst")]
+
+
+def test_intervals_of_few_people_stay_where_the_measure_can_be() -> None:
+    scm, predictors, test, _ = audited("bernoulli")
+    few = audit(scm, predictors, test.take(torch.arange(8)), draws=2)
+    for row in few.rows:
+        if row.measure in ("accuracy", "brier", "log_loss") and row.low is not None:
+            assert row.low >= 0
+            assert row.measure == "log_loss" or (row.high or 0) <= 1
+
+
+def test_independence_is_claimed_only_where_the_graph_has_it() -> None:
+    declared = school().to_graph()
+    for node in ("race", "sex"):
+        declared.nodes[node].pop("parameters")
+    declared.add_edge("talent", "race")
+    spec = ModelSpec.from_graph(declared)
+    scm = SCM(spec)
+    _, _, test, report = audited("gaussian")
+    texts = {each.name: each.text for each in assumptions(scm, {}, test.facts, ())}
+    assert "independent of sex." in texts["independence"]
+    assert "independent of race and sex." in {each.name: each.text for each in report.assumptions}["independence"]

@@ -88,7 +88,7 @@ def test_what_was_learned_is_its_state(name: str, outcome: str) -> None:
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
-@pytest.mark.parametrize("name", ["nondescendants", "latent", "latent_posterior_mean", "latent_draws"])
+@pytest.mark.parametrize("name", ["nondescendants", "latent", "latent_posterior_mean", "latent_draws", "residual"])
 @pytest.mark.parametrize(
     ("feature", "path"), [("grade", "race -> grade"), ("track", "-> track"), ("salary", "y -> salary"), ("y", "y"), ("sex", "sex")]
 )

@@ -1,0 +1,47 @@
+"""What an audit could not measure, or measured on few people, in words."""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from cfair.auditing.crossing import Crossing
+from cfair.auditing.records import Assumption, Row
+from cfair.spec import ModelSpec
+
+__all__ = ["limits", "undefined"]
+
+
+def limits(spec: ModelSpec, crossing: Crossing, group: Tensor, min_group_size: int) -> Iterator[Assumption]:
+    """Groups too small for a worst pair or a difference, and worlds into which nobody in the audited rows could show the way.
+
+    Args:
+        spec: the declared model.
+        crossing: of the protected attributes.
+        group: each audited person's crossed group, shape (n,).
+        min_group_size: people below which a group is small.
+    """
+    people = torch.bincount(group, minlength=crossing.size)
+    for reading in crossing.readings():
+        sizes = {name: int(people[reading.member == g].sum()) for g, name in enumerate(reading.names)}
+        if absent := [name for name, size in sizes.items() if not size] if reading.attribute in spec.protected else []:
+            text = f"No audited person has {reading.attribute} {' or '.join(absent)}: what is said of that world rests on the model alone."
+            yield Assumption("absent_level", text)
+        small = [f"{name} ({size})" for name, size in sizes.items() if 0 < size < min_group_size]
+        if len(small) == sum(size > 0 for size in sizes.values()):
+            text = f"No group by {reading.attribute} has {min_group_size} audited people: no worst pair and no largest difference is named."
+            yield Assumption("small_groups", text)
+        elif small:
+            named = ", ".join(small)
+            text = f"Groups by {reading.attribute} with fewer than {min_group_size} audited people take no part in worst pairs: {named}."
+            yield Assumption("small_groups", text)
+
+
+def undefined(rated: Iterable[tuple[Row, str | None]]) -> Iterator[Assumption]:
+    """Why measures have no value, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for row, reason in rated:
+        if reason is not None:
+            reasons.setdefault(f"{row.measure} by {row.attribute} is undefined: {reason}", []).append(row.predictor)
+    for text, predictors in reasons.items():
+        yield Assumption("undefined", f"{text} ({', '.join(predictors)}).")
