@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cfair.errors import QueryError
 from cfair.inference.drawing import draw
-from cfair.inference.neighbourhood import Neighbourhood, neighbourhood
+from cfair.inference.neighbourhood import Neighbourhood, evidence_of, neighbourhood
 from cfair.inference.posterior import posterior
 from cfair.inference.uniforms import PersonalUniforms
 from cfair.interfaces import Columns, Values, World
@@ -45,7 +45,7 @@ def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, 
     """
     if draws < 1:
         raise QueryError("draws", f"{draws} draws cannot be made", "ask for at least 1")
-    asked = frozenset(scm.spec.evidence if given is None else given)
+    asked = evidence_of(scm.spec, given)
     area = neighbourhood(scm, columns.coded, asked, columns.n)
     evidence = tuple(node for node in scm.spec.order if node in asked)
     seen = {node: columns.coded[node] for node in evidence}

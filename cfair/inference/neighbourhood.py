@@ -13,7 +13,7 @@ from cfair.interfaces import Values
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
-__all__ = ["Neighbourhood", "log_prob", "neighbourhood", "sole_latent"]
+__all__ = ["Neighbourhood", "evidence_of", "log_prob", "neighbourhood", "sole_latent"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +109,17 @@ def neighbourhood(scm: SCM, values: Values, given: Collection[str], n: int) -> N
         )
     family = {node for child in (latent, *children) for node in (child, *spec.nodes[child].parents)} - {latent}
     return Neighbourhood(scm, latent, children, {node: values[node] for node in spec.order if node in family}, n)
+
+
+def evidence_of(spec: ModelSpec, given: Collection[str] | None) -> frozenset[str]:
+    """The names that ``given`` means; the spec's own evidence if None.
+
+    Raises:
+        QueryError: ``given`` is one name rather than several.
+    """
+    if isinstance(given, str):
+        raise QueryError("given", f"'{given}' is a text, not a collection of nodes", f"write given=['{given}']")
+    return frozenset(spec.evidence if given is None else given)
 
 
 def _check_evidence(spec: ModelSpec, values: Values, given: Collection[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor
 
-from cfair.inference.neighbourhood import Neighbourhood, neighbourhood
+from cfair.inference.neighbourhood import Neighbourhood, evidence_of, neighbourhood
 from cfair.inference.quadrature import integrate
 from cfair.inference.uniforms import fingerprint
 from cfair.interfaces import Columns, Moments, Values
@@ -40,7 +40,7 @@ def posterior(scm: SCM, columns: Columns, *, given: Collection[str] | None = Non
 
 def posterior_of_rows(scm: SCM, rows: Values, n: int, *, given: Collection[str] | None = None, nodes: int = NODES) -> Moments:
     """As ``posterior``, of ``n`` rows that need not come from a table: node -> (n,)."""
-    area = neighbourhood(scm, rows, scm.spec.evidence if given is None else given, n)
+    area = neighbourhood(scm, rows, evidence_of(scm.spec, given), n)
     if area is None:
         return Moments({}, {})
     mean, sd, _ = _each_distinct_row(area, area.values, nodes, None)

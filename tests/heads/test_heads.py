@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cfair.errors import FitError, QueryError
 from cfair.families import Kind
-from cfair.heads import head_for
+from cfair.heads import HEADS, head_for
 from cfair.heads.linear import Linear
 from cfair.heads.logistic import Logistic
 
@@ -112,3 +112,9 @@ def test_a_head_that_does_not_suit_the_outcome_is_refused(kind: Kind, name: str,
 def test_a_misspelt_head_is_answered_with_the_nearest() -> None:
     with pytest.raises(QueryError, match="Did you mean 'logistic'"):
         head_for("binary", "logistc")
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_that_has_not_been_fitted_says_so(name: str) -> None:
+    with pytest.raises(QueryError, match="Call fit first"):
+        HEADS[name](2).predict(torch.zeros(3, 2, dtype=torch.float64))

@@ -87,3 +87,7 @@ def test_law_school_gaussian_differs_in_the_lsat_and_fixes_nothing() -> None:
     assert linear.nodes["lsat"].mechanism == "gaussian"
     assert all(node.parameters is None and node.prior is None for node in linear.nodes.values())
     assert [warning.where for warning in spec_warnings(linear)] == ["nodes"]
+
+
+def test_a_shipped_model_is_found_by_its_name() -> None:
+    assert load_spec("law_school") == load_spec(find_model("law_school"))
