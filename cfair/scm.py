@@ -1,6 +1,6 @@
 """A structural causal model: a mechanism for every node, and the ordinary Pyro model that it is."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from functools import cache
 from typing import Literal, cast
 
@@ -64,11 +64,16 @@ class SCM(nn.Module):
             raise QueryError("parameters", f"'{parameters}' is neither 'fixed' nor 'sampled'", "use one of the two")
         drawn = {node: _sample_parameters(node, module) if parameters == "sampled" else {} for node, module in self.mechanisms.items()}
         values: dict[str, Tensor] = {}
-        with pyro.plate("rows", columns.n):
+        with pyro.plate(_unlike(self.spec.nodes, "rows"), columns.n):
             for node, mechanism in self.mechanisms.items():
                 conditional = functional_call(cast("nn.Module", mechanism), drawn[node], (self.parents(node, values),))
                 values[node] = pyro.sample(node, _as_pyro(conditional), obs=columns.coded.get(node))
         return values
+
+
+def _unlike(names: Collection[str], name: str) -> str:
+    """``name``, with as many underscores after it as tell it from all ``names``: a node, too, may be called so."""
+    return _unlike(names, f"{name}_") if name in names else name
 
 
 def _sample_parameters(node: str, mechanism: Mechanism) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """The SCM as a torch module and as a Pyro model."""
 
-from itertools import product
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -132,10 +132,10 @@ def test_nuts_runs_on_the_model_with_and_without_its_parameters() -> None:
         with pyro.get_param_store().scope(), torch.random.fork_rng():
             pyro.set_rng_seed(0)
             kernel = NUTS(lambda data, parameters=parameters: scm.model(data, parameters=parameters), jit_compile=False)
-            chain = MCMC(kernel, num_samples=40, warmup_steps=40, disable_progbar=True)
+            chain = MCMC(kernel, num_samples=30, warmup_steps=30, disable_progbar=True)
             chain.run(columns)
         samples = chain.get_samples()
-        assert samples["k"].shape == (40, 5)
+        assert samples["k"].shape == (30, 5)
         assert all(draws.isfinite().all() for draws in samples.values())
         assert ("y.log_scale" in samples) == (parameters == "sampled")
         if parameters == "fixed":
@@ -167,7 +167,7 @@ def test_the_callers_random_stream_and_parameter_store_are_untouched() -> None:
     assert dict(pyro.get_param_store().items()) == stored
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [1, 4, 9])
 def test_state_dict_goes_through_safetensors_and_back(seed: int, tmp_path: Path) -> None:
     columns = people(SCM(random_spec(seed)), 60, seed=seed)
     scm = learn(random_spec(seed, free=True), columns)
@@ -189,7 +189,7 @@ def test_everything_that_is_kept_is_float64_or_a_mask_and_carries_no_gradient() 
 NAMES = ["forward", "type", "a.b", "training", "state_dict", "_modules", "spec", "1", "é 日", "rows", "linear.weights", "__class__"]
 
 
-@pytest.mark.parametrize(("first", "second"), [pair for pair in product(NAMES[:3], NAMES) if pair[0] != pair[1]])
+@pytest.mark.parametrize(("first", "second"), list(pairwise([*NAMES, NAMES[0]])))
 def test_any_name_is_a_node(first: str, second: str) -> None:
     nodes = {
         first: {"mechanism": "bernoulli", "levels": ["n", "y"]},
@@ -202,6 +202,6 @@ def test_any_name_is_a_node(first: str, second: str) -> None:
     columns = columns_of({first: torch.arange(20) % 2, second: torch.randn(20, generator=source), "y": torch.randn(20, generator=source)})
     scm = learn(spec, columns)
     assert posterior(scm, columns).mean["k"].isfinite().all()
-    if second != "rows":
-        trace = poutine.trace(scm.model).get_trace(columns)
-        assert {first, second, "y", "k"} <= set(trace.nodes)
+    trace = poutine.trace(scm.model).get_trace(columns)
+    assert {first, second, "y", "k"} <= {name for name, site in trace.nodes.items() if site["type"] == "sample"}
+    assert ("rows_" if "rows" in (first, second) else "rows") in trace.nodes

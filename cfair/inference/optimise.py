@@ -17,6 +17,8 @@ __all__ = ["Peak", "maximise"]
 ROUNDS = 8  # of whitening: one is enough near the top, a start far from it wants more
 GRADIENT = 1e-5  # largest slope left, per posterior sd of a parameter: its error in posterior sds
 ROUNDING = 1e-3  # slope that a sum over many rows may leave
+FLATTEST = 1e-24  # curvature of a parameter that hardly matters: a step of 10¹² is one sd
+SINGULAR = 1e-10  # share of their own curvatures that several parameters together may have
 
 
 class Peak(NamedTuple):
@@ -45,16 +47,19 @@ def maximise(value_and_slope: Callable[[Tensor], tuple[float, Tensor]], start: T
         curvature: parameters (p,) -> Hessian of the log density (p, p), which may be an estimate from some of the rows.
     """
     theta, reached = start, -math.inf
+    stretch = _whitening(curvature(theta))
     for _ in range(ROUNDS):
-        theta, value, slope = _ascend(value_and_slope, theta, _whitening(curvature(theta)))
-        if slope <= GRADIENT or value <= reached:
+        theta, value, slope = _ascend(value_and_slope, theta, stretch)
+        stretch = _whitening(curvature(theta))  # where it started, a posterior sd may have been another
+        steepest = float((stretch.T @ slope).abs().max())
+        if steepest <= GRADIENT or value <= reached:
             break
         reached = value
-    return Peak(theta, slope)
+    return Peak(theta, steepest)
 
 
-def _ascend(value_and_slope: Callable[[Tensor], tuple[float, Tensor]], theta: Tensor, stretch: Tensor) -> tuple[Tensor, float, float]:
-    """One run of L-BFGS from ``theta`` in the coordinates θ + stretch·φ; the point reached, its log density, the largest whitened slope."""
+def _ascend(value_and_slope: Callable[[Tensor], tuple[float, Tensor]], theta: Tensor, stretch: Tensor) -> tuple[Tensor, float, Tensor]:
+    """One run of L-BFGS from ``theta`` in the coordinates θ + stretch·φ; the point reached, its log density and gradient (p,)."""
 
     def loss(phi: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         value, slope = value_and_slope(theta + stretch @ torch.from_numpy(phi))
@@ -63,14 +68,16 @@ def _ascend(value_and_slope: Callable[[Tensor], tuple[float, Tensor]], theta: Te
         return -value, -(stretch.T @ slope).numpy()
 
     result = minimize(
-        loss, np.zeros(len(theta)), jac=True, method="L-BFGS-B", options={"maxcor": 20, "ftol": 1e-15, "gtol": GRADIENT, "maxiter": 200}
+        loss, np.zeros(len(theta)), jac=True, method="L-BFGS-B", options={"maxcor": 20, "ftol": 1e-15, "gtol": GRADIENT, "maxiter": 50}
     )
-    return theta + stretch @ torch.from_numpy(result.x), -float(result.fun), float(np.abs(result.jac).max(initial=0.0))
+    reached = theta + stretch @ torch.from_numpy(result.x)
+    return reached, *value_and_slope(reached)
 
 
 def _whitening(hessian: Tensor) -> Tensor:
     """Columns that stretch unit steps to posterior sds; where the density is not concave, the size of the curvature counts."""
-    values, vectors = torch.linalg.eigh((hessian + hessian.T) / 2)
-    floor = 1e-10 * values.abs().max().clamp(min=1e-300)
-    stretch: Tensor = vectors * values.abs().clamp(min=floor).rsqrt()
+    own = hessian.diagonal().abs().clamp(min=FLATTEST).rsqrt()  # scales that differ by orders first: eigenvectors know the largest only
+    scaled = own.unsqueeze(1) * hessian * own
+    values, vectors = torch.linalg.eigh((scaled + scaled.T) / 2)
+    stretch: Tensor = own.unsqueeze(1) * vectors * values.abs().clamp(min=SINGULAR).rsqrt()
     return stretch

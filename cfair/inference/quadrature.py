@@ -22,6 +22,7 @@ SETTLED = 1e-8  # how far mean and sd may move when nodes double, in posterior s
 DOUBLINGS = 4  # of the first rule's nodes, before panels take over
 PANELS = (40, 80, 160, 320, 640)  # on either side of the mode
 HALVINGS = 12  # of the panels next to the mode
+ROUNDING = 1e-12  # of an expectation
 ENOUGH = 1e-5  # how far the finest rule may move them, for a density with a cliff of a ten-thousandth of the prior sd
 
 
@@ -72,7 +73,8 @@ def gauss_legendre(area: Neighbourhood, center: Tensor, sd: Tensor, count: int) 
 def integrate(area: Neighbourhood, nodes: int, function: Callable[[Tensor, Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """Posterior mean and sd of the latent, and E[function(k)], each of shape (n,), to SETTLED posterior sds.
 
-    Up the ladder, row by row, until mean and sd stand still; a row at its end is content with ENOUGH.
+    Up the ladder, row by row, until they stand still; a row at its end is content with ENOUGH. E[function(k)] stands still in
+    posterior sds of the function.
 
     Args:
         area: the latent and its evidence.
@@ -83,13 +85,12 @@ def integrate(area: Neighbourhood, nodes: int, function: Callable[[Tensor, Tenso
         FitError: some row's moments still move at the finest rule.
     """
     center, sd = mode(area)
-    answer = torch.full((3, area.n), torch.nan, dtype=torch.float64)
+    answer = torch.full((4, area.n), torch.nan, dtype=torch.float64)
     rows, rules = torch.arange(area.n), ladder(nodes)
     for rule in rules:
         part = area.take(rows)
         finer = _moments(part, rule(part, center[rows], sd[rows]), rows, function)
-        tolerance = ENOUGH if rule is rules[-1] else SETTLED
-        settled = (finer[:2] - answer[:2, rows]).abs().amax(0) <= tolerance * finer[1]  # False for nan
+        settled = _settled(answer[:, rows], finer, last=rule is rules[-1])
         answer[:, rows] = finer
         rows = rows[~settled]
         if not len(rows):
@@ -97,14 +98,26 @@ def integrate(area: Neighbourhood, nodes: int, function: Callable[[Tensor, Tenso
     else:
         problem = f"{len(rows)} rows do not settle with {PANELS[-1]} panels on either side"
         raise FitError(f"posterior of '{area.latent}'", problem, "look for an extreme value or loading")
-    mean, spread, expected = answer
+    mean, spread, expected, _ = answer
     return mean, spread, expected
 
 
+def _settled(coarse: Tensor, fine: Tensor, *, last: bool) -> Tensor:
+    """Whether a row's moments stand still, False for nan; of a function that is not smooth the last rule's expectation must do."""
+    tolerance = ENOUGH if last else SETTLED
+    change, (_, sd, expected, spread) = (fine - coarse).abs(), fine
+    smooth = change[2] <= tolerance * spread + ROUNDING * expected.abs()
+    still: Tensor = (change[:2].amax(0) <= tolerance * sd) & (smooth | last)
+    return still
+
+
 def _moments(area: Neighbourhood, rule: Rule, rows: Tensor, function: Callable[[Tensor, Tensor], Tensor] | None) -> Tensor:
-    """Mean, sd and E[function], stacked, shape (3, n)."""
+    """Mean, sd, E[function] and sd[function], stacked, shape (4, n)."""
     weights = (area.log_joint(rule.points) + rule.log_weights).softmax(0)
     mean = (weights * rule.points).sum(0)
     sd = (weights * (rule.points - mean).square()).sum(0).sqrt()
-    expected = mean if function is None else (weights * function(rule.points, rows)).sum(0)
-    return torch.stack([mean, sd, expected])
+    if function is None:
+        return torch.stack([mean, sd, mean, sd])
+    values = function(rule.points, rows)
+    expected = (weights * values).sum(0)
+    return torch.stack([mean, sd, expected, (weights * (values - expected).square()).sum(0).sqrt()])

@@ -10,7 +10,9 @@ from cfair.inference.neighbourhood import Neighbourhood
 __all__ = ["equal_steps", "mode", "panels"]
 
 NEWTON = 200  # steps at most; of any two in a row one halves the bracket, or the step
-SECANT = 80  # steps at most, of a method that converges in ten
+CLOSE = 1e-6  # step, in sds, after which Newton's method has squared the error away
+SECANT = 100  # steps at most, of a method that converges in ten
+STEEP = 8.0  # times the level sought: at an end so far above it no line is to be trusted, and the bracket is halved
 DROP = 36.0  # nats below the mode at which a density counts as 0: e⁻³⁶ is the rounding of a sum of 1
 
 
@@ -38,7 +40,7 @@ def mode(area: Neighbourhood, start: Tensor | None = None) -> tuple[Tensor, Tens
         quick = (guess >= below) & (guess <= above) & ((guess - at).abs() <= last[moving] / 2)  # False for nan
         guess = torch.where(quick, guess, _middle(below, above, center[moving], spread[moving]))
         k[moving], last[moving] = guess, (guess - at).abs()
-        moving = moving[last[moving] > 1e-9 * (-curvature).rsqrt().nan_to_num(nan=0.0, posinf=0.0)]
+        moving = moving[last[moving] > CLOSE * (-curvature).rsqrt().nan_to_num(nan=0.0, posinf=0.0)]
         if not len(moving):
             break
         rise, curvature = _derivatives(area.take(moving), k[moving])
@@ -109,7 +111,7 @@ def _distance(root: Callable[[Tensor], Tensor], r: Tensor, guess: Tensor, far: T
         above = torch.where(low, torch.where(was_low, above / 2, above), miss)
         near, far = torch.where(low, at, near), torch.where(low, far, at)
         was_low, was_high = low, ~low
-        line = torch.where(above.isfinite(), far - above * (far - near) / (above - below), (near + far) / 2)
+        line = torch.where(above < STEEP * r, far - above * (far - near) / (above - below), (near + far) / 2)
         at = torch.where(miss.abs() <= tolerance, at, line)
         miss = root(at) - r
         if (miss.abs() <= tolerance).all():
