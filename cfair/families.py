@@ -1,11 +1,16 @@
-"""The table of mechanism families: what a node of each is, and what may be fixed or given a prior. Imports no torch."""
+"""The table of mechanism families: what a node of each is, and what may be said of it. Imports no torch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["FAMILIES", "Family", "Kind"]
+__all__ = ["DISCRETE", "FAMILIES", "Family", "Form", "Kind", "PriorForm"]
 
 Kind = Literal["real", "binary", "category", "count"]
+Form = Literal["number", "positive", "weights"]  # of a fixed parameter, as written under ``parameters:``
+PriorForm = Literal["normal", "inverse_gamma"]
+
+DISCRETE: frozenset[Kind] = frozenset({"binary", "category"})  # kinds whose values are levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,43 +19,27 @@ class Family:
 
     Args:
         kind: the kind of value that its nodes have.
-        parameters: the names allowed under ``parameters:`` (under each level's name where ``by_level``).
-        priors: parameter -> the prior family allowed for it under ``prior:``.
-        by_level: one set of parameters per level, the first level being the reference with weight 0.
         implementation: ``"module:Class"``, imported when first used.
+        parameters: what may be fixed under ``parameters:`` (under each level's name where ``by_level``) -> its form.
+        priors: what may be given a prior under ``prior:`` -> its form.
+        by_level: one set of parameters per level, the first level being the reference with weight 0.
     """
 
     kind: Kind
-    parameters: tuple[str, ...]
-    priors: dict[str, Literal["normal", "inverse_gamma"]]
     implementation: str
+    parameters: Mapping[str, Form] = field(default_factory=dict)
+    priors: Mapping[str, PriorForm] = field(default_factory=dict)
     by_level: bool = False
 
 
+_LINEAR: Mapping[str, Form] = {"intercept": "number", "weights": "weights"}
+_NORMAL: Mapping[str, PriorForm] = {"intercept": "normal", "weights": "normal"}
+
 FAMILIES: dict[str, Family] = {
     "gaussian": Family(
-        kind="real",
-        parameters=("intercept", "weights", "scale"),
-        priors={"intercept": "normal", "weights": "normal", "variance": "inverse_gamma"},
-        implementation="cfair.mechanisms.gaussian:Gaussian",
+        "real", "cfair.mechanisms.gaussian:Gaussian", {**_LINEAR, "scale": "positive"}, {**_NORMAL, "variance": "inverse_gamma"}
     ),
-    "bernoulli": Family(
-        kind="binary",
-        parameters=("intercept", "weights"),
-        priors={"intercept": "normal", "weights": "normal"},
-        implementation="cfair.mechanisms.bernoulli:Bernoulli",
-    ),
-    "categorical": Family(
-        kind="category",
-        parameters=("intercept", "weights"),
-        priors={"intercept": "normal", "weights": "normal"},
-        implementation="cfair.mechanisms.categorical:Categorical",
-        by_level=True,
-    ),
-    "poisson": Family(
-        kind="count",
-        parameters=("intercept", "weights"),
-        priors={"intercept": "normal", "weights": "normal"},
-        implementation="cfair.mechanisms.poisson:Poisson",
-    ),
+    "bernoulli": Family("binary", "cfair.mechanisms.bernoulli:Bernoulli", _LINEAR, _NORMAL),
+    "categorical": Family("category", "cfair.mechanisms.categorical:Categorical", _LINEAR, _NORMAL, by_level=True),
+    "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL),
 }

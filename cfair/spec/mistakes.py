@@ -6,8 +6,10 @@ from pydantic import ValidationError
 
 from cfair.errors import SpecError, nearest
 from cfair.families import FAMILIES
+from cfair.spec.frozen import Record
+from cfair.spec.given import OWN
 from cfair.spec.places import Path, Places
-from cfair.spec.records import NodeSpec, Record, family_name
+from cfair.spec.records import NodeSpec, family_name
 from cfair.spec.scalars import described
 
 __all__ = ["spec_error"]
@@ -44,9 +46,11 @@ def spec_error(error: ValidationError, raw: object, *, model: type[Record], plac
 
 
 def _path(location: tuple[int | str, ...]) -> Path:
-    """A location of pydantic as the file has it: levels stand directly under ``parameters``, keys have no marker."""
+    """A location of pydantic as the file has it: levels and a family's own stand directly under ``parameters``, keys have no marker."""
     path = tuple(step for step in location if step != "[key]")
-    return path[:3] + path[4:] if path[:1] == ("nodes",) and path[2:4] == ("parameters", "levels") else path
+    if path[:1] == ("nodes",) and path[2:3] == ("parameters",) and path[3:4] and path[3] in {"levels", *OWN}:
+        return path[:3] + path[4:]
+    return path
 
 
 def _keys(path: Path, raw: object, model: type[Record]) -> Collection[str]:

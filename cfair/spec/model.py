@@ -10,11 +10,11 @@ from pydantic import AfterValidator, ModelWrapValidatorHandler, ValidationError,
 from cfair.errors import QueryError, SpecError, nearest
 from cfair.graph import Graph, descendants
 from cfair.spec.checks import STAGES
-from cfair.spec.frozen import Frozen
+from cfair.spec.frozen import Frozen, Record
 from cfair.spec.graphs import attributed, bare, declaration
 from cfair.spec.mistakes import spec_error
 from cfair.spec.places import GraphPlaces, NamePlaces, Places
-from cfair.spec.records import NodeSpec, Record
+from cfair.spec.records import NodeSpec
 from cfair.spec.scalars import Names, Text, level_text
 
 __all__ = ["ModelSpec"]

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from cfair.errors import nearest
+from cfair.spec.given import OWN, LevelParameters, Parameters
 from cfair.spec.places import Path
-from cfair.spec.records import LevelParameters, NodeSpec, Parameters, Prior
+from cfair.spec.priors import Prior
+from cfair.spec.records import NodeSpec
 
 if TYPE_CHECKING:
     from cfair.spec.model import ModelSpec
@@ -42,15 +44,24 @@ def parameter_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mis
     if given is None:
         return
     path: Path = ("nodes", name, "parameters")
-    allowed = ("levels", "probabilities") if node.family.by_level else node.family.parameters
-    for parameter in Parameters.model_fields:
-        if getattr(given, parameter) is not None and parameter not in allowed:
-            problem = f"a {node.mechanism} node has no parameter '{parameter}'"
-            yield Mistake((*path, parameter), problem, nearest(parameter, node.family.parameters))
-            return
+    for parameter in _foreign(node, given):
+        yield Mistake(
+            (*path, parameter), f"a {node.mechanism} node has no parameter '{parameter}'", nearest(parameter, node.family.parameters)
+        )
+        return
+    for parameter, value in given.numbers.items():
+        if node.family.parameters[parameter] == "positive" and value <= 0:
+            yield Mistake((*path, parameter), f"must be above 0, not {value:g}", "write a positive number such as 1.0")
     yield from _weights(nodes, node, given, path)
     yield from _levels(nodes, node, given.levels or {}, path)
     yield from _probabilities(node, given, path)
+
+
+def _foreign(node: NodeSpec, given: Parameters) -> Iterator[str]:
+    """Parameters that are given and that the family does not have."""
+    allowed = ("levels", "probabilities") if node.family.by_level else tuple(node.family.parameters)
+    shared = (name for name in Parameters.model_fields if name not in OWN and getattr(given, name) is not None)
+    return (name for name in (*shared, *given.numbers) if name not in allowed)
 
 
 def _levels(nodes: Mapping[str, NodeSpec], node: NodeSpec, given: Mapping[str, LevelParameters], path: Path) -> Iterator[Mistake]:

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from unicodedata import category
 
 if TYPE_CHECKING:
+    from cfair.spec.given import LevelParameters, Parameters
     from cfair.spec.model import ModelSpec
-    from cfair.spec.records import LevelParameters, NodeSpec, Parameters, Prior
+    from cfair.spec.priors import Prior
+    from cfair.spec.records import NodeSpec
 
 __all__ = ["PlainValue", "plain_head", "plain_node", "yaml_text"]
 
@@ -43,6 +45,7 @@ def yaml_text(spec: "ModelSpec") -> str:
 def _parameters(given: "Parameters") -> dict[str, PlainValue]:
     said = _linear(given)
     said |= {} if given.scale is None else {"scale": given.scale}
+    said |= given.numbers
     said |= {} if given.probabilities is None else {"probabilities": list(given.probabilities)}
     return said | {level: _linear(parameters) for level, parameters in (given.levels or {}).items()}
 

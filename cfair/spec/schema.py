@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from cfair.families import FAMILIES, Family
+from cfair.families import FAMILIES, Family, Form, PriorForm
 
 __all__ = ["spec_schema"]
 
@@ -16,8 +16,8 @@ _FLAG: _Object = {"type": "boolean"}
 _NUMBER: _Object = {"type": "number"}
 _POSITIVE: _Object = {"type": "number", "exclusiveMinimum": 0}
 _WEIGHTS: _Object = {"type": "object", "additionalProperties": _NUMBER, "description": "Fixes them all: what is not named is 0."}
-_PARAMETERS: _Object = {"intercept": _NUMBER, "weights": _WEIGHTS, "scale": _POSITIVE}
 _PROBABILITIES: _Object = {"type": "array", "items": _POSITIVE, "minItems": 2}
+_FORMS: dict[Form, _Object] = {"number": _NUMBER, "positive": _POSITIVE, "weights": _WEIGHTS}
 
 
 def spec_schema() -> _Object:
@@ -65,14 +65,14 @@ def _node(name: str, family: Family) -> _Object:
 
 
 def _parameters(family: Family) -> _Object:
-    own = _object({name: _PARAMETERS[name] for name in family.parameters})
+    own = _object({name: _FORMS[form] for name, form in family.parameters.items()})
     if not family.by_level:
         return own
     levels: _Object = {"type": "object", "additionalProperties": own, "description": "One set per level but the first."}
     return {"anyOf": [levels, _object({"probabilities": _PROBABILITIES}, required=["probabilities"])]}
 
 
-def _prior(family: str) -> _Object:
+def _prior(family: PriorForm) -> _Object:
     """``{normal: sd}``, ``{normal: [mean, sd]}`` or ``{inverse_gamma: [shape, scale]}``."""
     first = _NUMBER if family == "normal" else _POSITIVE
     pair: _Object = {"type": "array", "prefixItems": [first, _POSITIVE], "minItems": 2, "maxItems": 2}

@@ -1,0 +1,84 @@
+"""What dag.yaml says under ``parameters:`` of one node, as frozen records."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator
+
+from cfair.errors import nearest
+from cfair.families import Family
+from cfair.spec.frozen import Frozen, Record
+from cfair.spec.scalars import Number, Plain, Positive, Text, level_text, mistake
+
+__all__ = ["OWN", "LevelParameters", "Parameters", "gathered"]
+
+
+def _listed(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise mistake("must be a list of numbers", "write one probability per level, in square brackets")
+    return value
+
+
+Weights = Annotated[Mapping[Text, Number], AfterValidator(Frozen)]
+
+
+class LevelParameters(Record):
+    """Fixed parameters of one level of a category."""
+
+    intercept: Number | None = None
+    weights: Weights | None = None
+
+
+class Parameters(Record):
+    """Fixed parameters of a mechanism; what is None, or missing, is learned.
+
+    Args:
+        intercept: on the scale of the linear predictor: raw, logit or log.
+        weights: weight name -> weight; when given, weights not named are 0.
+        scale: standard deviation of the noise.
+        levels: of a category: level -> its parameters; the first level's are 0 and never named.
+        probabilities: of a category without parents: one per level, summing to 1.
+        numbers: the family's other parameters that are one number; in a file they stand beside the rest.
+    """
+
+    intercept: Number | None = None
+    weights: Weights | None = None
+    scale: Positive | None = None
+    levels: Annotated[Mapping[str, LevelParameters], AfterValidator(Frozen)] | None = None
+    probabilities: Annotated[tuple[Positive, ...], BeforeValidator(_listed)] | None = None
+    numbers: Annotated[Mapping[str, Number], AfterValidator(Frozen)] = Frozen({})
+
+
+OWN = frozenset({"numbers"})  # fields of Parameters that hold a family's own parameters, which in a file stand beside the shared ones
+
+
+def gathered(family: Family, given: Mapping[str, object]) -> dict[str, object]:
+    """What a file has under ``parameters`` as fields of ``Parameters``: levels, and the family's own parameters, stand there by name."""
+    return _by_level(given) if family.by_level else _by_form(family, given)
+
+
+def _by_form(family: Family, given: Mapping[str, object]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    numbers: dict[str, object] = {}
+    for key, value in given.items():
+        if key in OWN:
+            raise mistake(f"this node has no parameter '{key}'", nearest(str(key), family.parameters), "parameters", str(key))
+        own = key not in Parameters.model_fields and family.parameters.get(str(key)) in {"number", "positive"}
+        (numbers if own else fields)[str(key) if own else key] = value
+    return {**fields, "numbers": numbers} if numbers else fields
+
+
+def _by_level(given: Mapping[str, object]) -> dict[str, object]:
+    """``{Black: {...}, probabilities: [...]}`` with the levels gathered under ``levels``."""
+    own = {key: value for key, value in given.items() if key == "probabilities" and not isinstance(value, Mapping)}
+    levels: dict[str, object] = {}
+    for key in given:
+        read = key.value() if isinstance(key, Plain) else key
+        text = str(key) if read is None else level_text(read)
+        if text in levels:
+            raise mistake(f"level '{text}' is given twice", "keep one of them", "parameters", str(key))
+        if key not in own:
+            if not isinstance(given[key], Mapping | BaseModel):
+                raise mistake("a category's parameters stand under its levels", "write {Level: {intercept: 0.0}}", "parameters", str(key))
+            levels[text] = given[key]
+    return {**own, "levels": levels} if levels or not own else dict(own)
