@@ -6,11 +6,11 @@ from typing import Literal
 
 __all__ = ["DISCRETE", "FAMILIES", "Family", "Form", "Kind", "PriorForm"]
 
-Kind = Literal["real", "binary", "category", "count"]
-Form = Literal["number", "positive", "weights"]  # of a fixed parameter, as written under ``parameters:``
+Kind = Literal["real", "binary", "category", "ordinal", "count"]
+Form = Literal["number", "positive", "weights", "cutpoints"]  # of a fixed parameter, as written under ``parameters:``
 PriorForm = Literal["normal", "inverse_gamma"]
 
-DISCRETE: frozenset[Kind] = frozenset({"binary", "category"})  # kinds whose values are levels
+DISCRETE: frozenset[Kind] = frozenset({"binary", "category", "ordinal"})  # kinds whose values are levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +41,8 @@ FAMILIES: dict[str, Family] = {
     ),
     "bernoulli": Family("binary", "cfair.mechanisms.bernoulli:Bernoulli", _LINEAR, _NORMAL),
     "categorical": Family("category", "cfair.mechanisms.categorical:Categorical", _LINEAR, _NORMAL, by_level=True),
+    "ordinal": Family(
+        "ordinal", "cfair.mechanisms.ordinal:Ordinal", {"cutpoints": "cutpoints", "weights": "weights"}, {"weights": "normal"}
+    ),
     "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL),
 }

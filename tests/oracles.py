@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln, log_expit, logsumexp
 from scipy.stats import kstest
 from torch import Tensor
 
@@ -105,7 +105,7 @@ def random_spec(seed: int, *, latent: bool = True, free: bool = False) -> ModelS
         parents = dice.sample(before, min(len(before), dice.randint(0, 2)))
         if latent and name in "cdey" and "u" in nodes:
             parents.insert(dice.randint(0, len(parents)), "u")
-        levels = {"bernoulli": 2, "categorical": dice.randint(2, 4)}.get(mechanism, 0)
+        levels = {"bernoulli": 2, "categorical": (several := dice.randint(2, 4)), "ordinal": several}.get(mechanism, 0)
         nodes[name] = {"mechanism": mechanism, "parents": parents, "latent": name == "u", "levels": [f"L{j}" for j in range(levels)]}
     bare = declare(nodes)
     if free:
@@ -125,6 +125,9 @@ def _parameters(dice: Random, spec: ModelSpec, name: str) -> dict[str, Any]:
 
     if node.mechanism == "categorical":
         return {level: linear(1.0) for level in node.levels[1:]}
+    if node.mechanism == "ordinal":
+        cutpoints = np.cumsum([dice.uniform(-1, 0), *(dice.uniform(0.3, 1.5) for _ in node.levels[2:])])
+        return {"cutpoints": cutpoints.tolist(), "weights": linear(1.0)["weights"]}
     if node.latent:
         return {"weights": linear(0.5)["weights"]}
     scale = {"scale": dice.uniform(0.4, 1.5)} if node.mechanism == "gaussian" else {}
@@ -144,11 +147,18 @@ def log_density(scm: SCM, node: str, values: Mapping[str, Floats]) -> Floats:
     if spec.nodes[node].mechanism == "poisson":
         with np.errstate(over="ignore"):  # far from the posterior's mass a rate may be infinite
             return x * score - np.exp(score) - gammaln(x + 1)
+    if spec.nodes[node].mechanism == "ordinal":
+        ends = np.concatenate([[-np.inf], raw["cutpoints"], [np.inf]])
+        low, high = ends[x.astype(int)] - score, ends[x.astype(int) + 1] - score
+        flip = low + high > 0  # from the nearer tail
+        low, high = np.where(flip, -high, low), np.where(flip, -low, high)
+        with np.errstate(over="ignore"):
+            return log_expit(high) + np.log1p(-np.exp(log_expit(low) - log_expit(high)))
     return -0.5 * ((x - score) / raw["scale"]) ** 2 - np.log(raw["scale"]) - 0.5 * np.log(2 * np.pi)
 
 
 def _score(spec: ModelSpec, node: str, raw: Any, values: Mapping[str, Floats]) -> Floats:
-    score = np.asarray(raw["intercept"], dtype=float)
+    score = np.asarray(raw.get("intercept", 0.0), dtype=float)
     for parent in spec.nodes[node].parents:
         levels = spec.nodes[parent].levels
         terms = (

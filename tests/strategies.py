@@ -63,7 +63,7 @@ def _head(draw: DrawFn, order: list[str], taken: set[str], bare: dict[str, dict[
 def _bare_node(draw: DrawFn, before: list[str]) -> dict[str, Any]:
     mechanism = draw(st.sampled_from(sorted(FAMILIES)))
     kind = FAMILIES[mechanism].kind
-    count = {"binary": (2, 2), "category": (2, 4)}.get(kind)
+    count = {"binary": (2, 2), "category": (2, 4), "ordinal": (2, 4)}.get(kind)
     return {
         "mechanism": mechanism,
         "parents": draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else [],
@@ -76,8 +76,10 @@ def _bare_node(draw: DrawFn, before: list[str]) -> dict[str, Any]:
 def _fixed(draw: DrawFn, spec: ModelSpec, name: str) -> dict[str, Any]:
     node = spec.nodes[name]
     weights = dict.fromkeys(weight_names(spec, name), numbers)
-    linear = {"intercept": numbers, "weights": st.fixed_dictionaries({}, optional=weights)}
-    own = st.fixed_dictionaries({}, optional=linear | ({"scale": positives} if node.mechanism == "gaussian" else {}))
+    ends = max(len(node.levels) - 1, 1)
+    steps = st.lists(st.integers(-50, 50), min_size=ends, max_size=ends, unique=True).map(sorted)
+    forms = {"number": numbers, "positive": positives, "weights": st.fixed_dictionaries({}, optional=weights), "cutpoints": steps}
+    own = st.fixed_dictionaries({}, optional={name: forms[form] for name, form in node.family.parameters.items()})
     if node.family.by_level:
         own = st.fixed_dictionaries({}, optional=dict.fromkeys(node.levels[1:], own))
         if not node.parents:

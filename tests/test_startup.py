@@ -26,7 +26,13 @@ def started(*words: str) -> tuple[int, float, set[str]]:
     return int(code), float(seconds), set(modules)
 
 
-COMMANDS = [["check", str(find_model("law_school")), "--json"], ["check", "law_school", "--explain"], ["--help"], ["schema"], ["fit", "--help"]]
+COMMANDS = [
+    ["check", str(find_model("law_school")), "--json"],
+    ["check", "law_school", "--explain"],
+    ["--help"],
+    ["schema"],
+    ["fit", "--help"],
+]
 
 
 @pytest.mark.parametrize("words", COMMANDS)

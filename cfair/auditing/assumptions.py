@@ -13,6 +13,7 @@ __all__ = ["assumptions"]
 COUPLINGS: Mapping[Kind, str] = {
     "binary": "the monotone coupling: raising the odds of its second level never turns that level into the first",
     "count": "the monotone coupling: raising its rate never lowers anyone's count",
+    "ordinal": "the monotone coupling: raising its predictor never lowers anyone's level",
     "category": "Gumbel-max: raising one level's odds moves people to that level only",
 }
 CLAIMS = {

@@ -107,15 +107,15 @@ def _kind(name: str, node: NodeSpec) -> Iterator[Mistake]:
     """Levels for discrete nodes, two of them for a binary one; rounding for counts."""
     levels: Path = ("nodes", name, "levels")
     if node.levels and not node.discrete:
-        yield Mistake(levels, f"a {node.mechanism} node has no levels", "leave them out, or choose bernoulli or categorical")
+        yield Mistake(levels, f"{node.titled} has no levels", "leave them out, or choose bernoulli or categorical")
     elif node.discrete and not node.levels:
-        yield Mistake(("nodes", name), f"a {node.mechanism} node needs levels", "list them, the reference first, as in 'levels: [no, yes]'")
+        yield Mistake(("nodes", name), f"{node.titled} needs levels", "list them, the reference first, as in 'levels: [no, yes]'")
     elif node.kind == "binary" and len(node.levels) != 2:
-        yield Mistake(levels, f"a {node.mechanism} node has two levels, not {len(node.levels)}", "list two, or choose categorical")
+        yield Mistake(levels, f"{node.titled} has two levels, not {len(node.levels)}", "list two, or choose categorical")
     elif node.discrete and len(node.levels) < 2:
         yield Mistake(levels, "a discrete node has at least two levels", "list the others")
     if node.round and node.kind != "count":
-        yield Mistake(("nodes", name, "round"), f"a {node.mechanism} node is not a count", "leave 'round' out")
+        yield Mistake(("nodes", name, "round"), f"{node.titled} is not a count", "leave 'round' out")
 
 
 def _parameters(spec: "ModelSpec") -> Iterator[Mistake]:

@@ -6,9 +6,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 
 from cfair.errors import nearest
-from cfair.families import Family
+from cfair.families import Family, Form
 from cfair.spec.frozen import Frozen, Record
-from cfair.spec.scalars import Number, Plain, Positive, Text, level_text, mistake
+from cfair.spec.scalars import Number, Plain, Positive, Text, described, level_text, mistake
 
 __all__ = ["OWN", "LevelParameters", "Parameters", "gathered"]
 
@@ -16,6 +16,12 @@ __all__ = ["OWN", "LevelParameters", "Parameters", "gathered"]
 def _listed(value: object) -> object:
     if not isinstance(value, list | tuple):
         raise mistake("must be a list of numbers", "write one probability per level, in square brackets")
+    return value
+
+
+def _numbers(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise mistake(f"must be a list of numbers, not {described(value)}", "write them in square brackets")
     return value
 
 
@@ -39,6 +45,7 @@ class Parameters(Record):
         levels: of a category: level -> its parameters; the first level's are 0 and never named.
         probabilities: of a category without parents: one per level, summing to 1.
         numbers: the family's other parameters that are one number; in a file they stand beside the rest.
+        lists: those that are a list of numbers.
     """
 
     intercept: Number | None = None
@@ -47,9 +54,13 @@ class Parameters(Record):
     levels: Annotated[Mapping[str, LevelParameters], AfterValidator(Frozen)] | None = None
     probabilities: Annotated[tuple[Positive, ...], BeforeValidator(_listed)] | None = None
     numbers: Annotated[Mapping[str, Number], AfterValidator(Frozen)] = Frozen({})
+    lists: Annotated[Mapping[str, Annotated[tuple[Number, ...], BeforeValidator(_numbers)]], AfterValidator(Frozen)] = Frozen({})
 
 
-OWN = frozenset({"numbers"})  # fields of Parameters that hold a family's own parameters, which in a file stand beside the shared ones
+FIELDS: Mapping[Form, str] = {"number": "numbers", "positive": "numbers", "cutpoints": "lists"}  # where a parameter of this form is kept
+OWN = frozenset(
+    {"numbers", "lists"}
+)  # fields of Parameters that hold a family's own parameters, which in a file stand beside the shared ones
 
 
 def gathered(family: Family, given: Mapping[str, object]) -> dict[str, object]:
@@ -58,14 +69,16 @@ def gathered(family: Family, given: Mapping[str, object]) -> dict[str, object]:
 
 
 def _by_form(family: Family, given: Mapping[str, object]) -> dict[str, object]:
-    fields: dict[str, object] = {}
-    numbers: dict[str, object] = {}
+    shared: dict[str, object] = {}
+    own: dict[str, dict[str, object]] = {}
     for key, value in given.items():
         if key in OWN:
             raise mistake(f"this node has no parameter '{key}'", nearest(str(key), family.parameters), "parameters", str(key))
-        own = key not in Parameters.model_fields and family.parameters.get(str(key)) in {"number", "positive"}
-        (numbers if own else fields)[str(key) if own else key] = value
-    return {**fields, "numbers": numbers} if numbers else fields
+        if key in Parameters.model_fields or key not in family.parameters:
+            shared[key] = value
+        else:
+            own.setdefault(FIELDS[family.parameters[key]], {})[str(key)] = value
+    return {**shared, **own}
 
 
 def _by_level(given: Mapping[str, object]) -> dict[str, object]:

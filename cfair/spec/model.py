@@ -134,7 +134,7 @@ class ModelSpec(Record):
             raise QueryError(f"'{node}'", "is not a declared node", nearest(node, self.nodes))
         levels, text = self.nodes[node].levels, level_text(level)
         if not levels:
-            raise QueryError(f"'{node}'", f"a {self.nodes[node].mechanism} node has no levels", "give it a number")
+            raise QueryError(f"'{node}'", f"{self.nodes[node].titled} has no levels", "give it a number")
         if text not in levels:
             raise QueryError(f"'{node}'", f"'{text}' is not one of its levels", nearest(text, levels))
         return levels.index(text)

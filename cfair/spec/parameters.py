@@ -45,13 +45,9 @@ def parameter_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mis
         return
     path: Path = ("nodes", name, "parameters")
     for parameter in _foreign(node, given):
-        yield Mistake(
-            (*path, parameter), f"a {node.mechanism} node has no parameter '{parameter}'", nearest(parameter, node.family.parameters)
-        )
+        yield Mistake((*path, parameter), f"{node.titled} has no parameter '{parameter}'", nearest(parameter, node.family.parameters))
         return
-    for parameter, value in given.numbers.items():
-        if node.family.parameters[parameter] == "positive" and value <= 0:
-            yield Mistake((*path, parameter), f"must be above 0, not {value:g}", "write a positive number such as 1.0")
+    yield from _numbers(node, given, path)
     yield from _weights(nodes, node, given, path)
     yield from _levels(nodes, node, given.levels or {}, path)
     yield from _probabilities(node, given, path)
@@ -61,7 +57,21 @@ def _foreign(node: NodeSpec, given: Parameters) -> Iterator[str]:
     """Parameters that are given and that the family does not have."""
     allowed = ("levels", "probabilities") if node.family.by_level else tuple(node.family.parameters)
     shared = (name for name in Parameters.model_fields if name not in OWN and getattr(given, name) is not None)
-    return (name for name in (*shared, *given.numbers) if name not in allowed)
+    return (name for name in (*shared, *given.numbers, *given.lists) if name not in allowed)
+
+
+def _numbers(node: NodeSpec, given: Parameters, path: Path) -> Iterator[Mistake]:
+    """Each of the family's own numbers has its form."""
+    for parameter, value in given.numbers.items():
+        if node.family.parameters[parameter] == "positive" and value <= 0:
+            yield Mistake((*path, parameter), f"must be above 0, not {value:g}", "write a positive number such as 1.0")
+    for parameter, values in given.lists.items():
+        place = (*path, parameter)
+        if len(values) != len(node.levels) - 1:
+            yield Mistake(place, f"{len(values)} {parameter} for {len(node.levels)} levels", "write one fewer than there are levels")
+        for position in range(1, len(values)):
+            if values[position] <= values[position - 1]:
+                yield Mistake((*place, position), f"{values[position]:g} is not above the one before", f"write increasing {parameter}")
 
 
 def _levels(nodes: Mapping[str, NodeSpec], node: NodeSpec, given: Mapping[str, LevelParameters], path: Path) -> Iterator[Mistake]:
@@ -101,5 +111,5 @@ def prior_mistakes(name: str, node: NodeSpec) -> Iterator[Mistake]:
     """What is wrong under ``prior`` of one node."""
     for parameter in Prior.model_fields:
         if node.prior and getattr(node.prior, parameter) is not None and parameter not in node.family.priors:
-            problem = f"a {node.mechanism} node has no prior for '{parameter}'"
+            problem = f"{node.titled} has no prior for '{parameter}'"
             yield Mistake(("nodes", name, "prior", parameter), problem, nearest(parameter, node.family.priors))

@@ -45,7 +45,7 @@ def yaml_text(spec: "ModelSpec") -> str:
 def _parameters(given: "Parameters") -> dict[str, PlainValue]:
     said = _linear(given)
     said |= {} if given.scale is None else {"scale": given.scale}
-    said |= given.numbers
+    said |= {**given.numbers, **{name: list(values) for name, values in given.lists.items()}}
     said |= {} if given.probabilities is None else {"probabilities": list(given.probabilities)}
     return said | {level: _linear(parameters) for level, parameters in (given.levels or {}).items()}
 

@@ -72,6 +72,11 @@ class NodeSpec(Record):
         return FAMILIES[self.mechanism]
 
     @property
+    def titled(self) -> str:
+        """``a gaussian node``: what it is, in a message."""
+        return f"{'an' if self.mechanism[0] in 'aeiou' else 'a'} {self.mechanism} node"
+
+    @property
     def kind(self) -> Kind:
         """The kind of its values."""
         return self.family.kind

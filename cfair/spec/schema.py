@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from cfair.families import FAMILIES, Family, Form, PriorForm
+from cfair.families import DISCRETE, FAMILIES, Family, Form, PriorForm
 
 __all__ = ["spec_schema"]
 
@@ -17,7 +17,8 @@ _NUMBER: _Object = {"type": "number"}
 _POSITIVE: _Object = {"type": "number", "exclusiveMinimum": 0}
 _WEIGHTS: _Object = {"type": "object", "additionalProperties": _NUMBER, "description": "Fixes them all: what is not named is 0."}
 _PROBABILITIES: _Object = {"type": "array", "items": _POSITIVE, "minItems": 2}
-_FORMS: dict[Form, _Object] = {"number": _NUMBER, "positive": _POSITIVE, "weights": _WEIGHTS}
+_CUTPOINTS: _Object = {"type": "array", "items": _NUMBER, "minItems": 1, "description": "Increasing, one fewer than levels."}
+_FORMS: dict[Form, _Object] = {"number": _NUMBER, "positive": _POSITIVE, "weights": _WEIGHTS, "cutpoints": _CUTPOINTS}
 
 
 def spec_schema() -> _Object:
@@ -57,8 +58,9 @@ def _node(name: str, family: Family) -> _Object:
     }
     if family.kind == "binary":
         said["levels"] = {**_NAMES, "minItems": 2, "maxItems": 2, "description": "The reference, then the event."}
-    elif family.kind == "category":
-        said["levels"] = {**_NAMES, "minItems": 2, "description": "The first is the reference."}
+    elif family.kind in DISCRETE:
+        order = "In their order; the first is the reference." if family.kind == "ordinal" else "The first is the reference."
+        said["levels"] = {**_NAMES, "minItems": 2, "description": order}
     elif family.kind == "count":
         said["round"] = {**_FLAG, "description": "Round a fractional count when reading."}
     return {"title": name, **_object(said, required=["mechanism", "levels"] if "levels" in said else ["mechanism"])}
