@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
-__all__ = ["DISCRETE", "FAMILIES", "Family", "Form", "Kind", "PriorForm"]
+__all__ = ["COUPLINGS", "DISCRETE", "FAMILIES", "Coupling", "Family", "Form", "Kind", "PriorForm"]
 
 Kind = Literal["real", "binary", "category", "ordinal", "count"]
-Form = Literal["number", "positive", "weights", "cutpoints"]  # of a fixed parameter, as written under ``parameters:``
-PriorForm = Literal["normal", "inverse_gamma"]
+Form = Literal["number", "positive", "weights", "cutpoints", "rows"]  # of a fixed parameter, as written under ``parameters:``
+PriorForm = Literal["normal", "inverse_gamma", "cell"]
+Coupling = Literal["monotone", "gumbel", "independent"]
 
 DISCRETE: frozenset[Kind] = frozenset({"binary", "category", "ordinal"})  # kinds whose values are levels
+COUPLINGS: tuple[Coupling, ...] = get_args(Coupling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,9 @@ class Family:
         parameters: what may be fixed under ``parameters:`` (under each level's name where ``by_level``) -> its form.
         priors: what may be given a prior under ``prior:`` -> its form.
         by_level: one set of parameters per level, the first level being the reference with weight 0.
+        couplings: how a node's noise may be shared between worlds, the default first; none where noise is additive.
+        pair: the kind of a node that has just two levels, where it is another.
+        discrete_parents: whether all parents must be discrete and observed.
     """
 
     kind: Kind
@@ -30,19 +35,40 @@ class Family:
     parameters: Mapping[str, Form] = field(default_factory=dict)
     priors: Mapping[str, PriorForm] = field(default_factory=dict)
     by_level: bool = False
+    couplings: tuple[Coupling, ...] = ("monotone",)
+    pair: Kind | None = None
+    discrete_parents: bool = False
 
 
 _LINEAR: Mapping[str, Form] = {"intercept": "number", "weights": "weights"}
 _NORMAL: Mapping[str, PriorForm] = {"intercept": "normal", "weights": "normal"}
 
+_ANY: tuple[Coupling, ...] = ("gumbel", "monotone", "independent")
+
 FAMILIES: dict[str, Family] = {
     "gaussian": Family(
-        "real", "cfair.mechanisms.gaussian:Gaussian", {**_LINEAR, "scale": "positive"}, {**_NORMAL, "variance": "inverse_gamma"}
+        kind="real",
+        implementation="cfair.mechanisms.gaussian:Gaussian",
+        parameters={**_LINEAR, "scale": "positive"},
+        priors={**_NORMAL, "variance": "inverse_gamma"},
+        couplings=(),
     ),
     "bernoulli": Family("binary", "cfair.mechanisms.bernoulli:Bernoulli", _LINEAR, _NORMAL),
-    "categorical": Family("category", "cfair.mechanisms.categorical:Categorical", _LINEAR, _NORMAL, by_level=True),
+    "categorical": Family("category", "cfair.mechanisms.categorical:Categorical", _LINEAR, _NORMAL, by_level=True, couplings=_ANY),
     "ordinal": Family(
-        "ordinal", "cfair.mechanisms.ordinal:Ordinal", {"cutpoints": "cutpoints", "weights": "weights"}, {"weights": "normal"}
+        kind="ordinal",
+        implementation="cfair.mechanisms.ordinal:Ordinal",
+        parameters={"cutpoints": "cutpoints", "weights": "weights"},
+        priors={"weights": "normal"},
+    ),
+    "table": Family(
+        kind="category",
+        implementation="cfair.mechanisms.table:Table",
+        parameters={"probabilities": "rows"},
+        priors={"cell": "cell"},
+        couplings=_ANY,
+        pair="binary",
+        discrete_parents=True,
     ),
     "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL),
 }

@@ -8,9 +8,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator
 from cfair.errors import nearest
 from cfair.families import Family, Form
 from cfair.spec.frozen import Frozen, Record
-from cfair.spec.scalars import Number, Plain, Positive, Text, described, level_text, mistake
+from cfair.spec.scalars import Level, NotNegative, Number, Plain, Positive, Text, described, level_text, mistake
 
-__all__ = ["OWN", "LevelParameters", "Parameters", "gathered"]
+__all__ = ["OWN", "LevelParameters", "Parameters", "Row", "gathered"]
 
 
 def _listed(value: object) -> object:
@@ -25,7 +25,30 @@ def _numbers(value: object) -> object:
     return value
 
 
+LevelOf = Annotated[Mapping[Text, Level], AfterValidator(Frozen)]
 Weights = Annotated[Mapping[Text, Number], AfterValidator(Frozen)]
+
+
+class Row(Record):
+    """The probabilities of a table's levels for one combination of its parents' levels, ``{x: "0", d: "1", p: [0.7, 0.3]}``."""
+
+    given: LevelOf  # parent -> level
+    p: tuple[NotNegative, ...]
+
+
+def _rows(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise mistake("must be a list of rows", "write [{x: level, p: [0.7, 0.3]}, ...], one row per combination of the parents' levels")
+    return value
+
+
+def _row(value: object) -> object:
+    """A row as a file has it, its parents beside ``p``."""
+    if isinstance(value, Row):
+        return value
+    if not isinstance(value, Mapping) or "p" not in value:
+        raise mistake("a row has the parents' levels and 'p', its probabilities", "write {x: level, p: [0.7, 0.3]}")
+    return {"given": {key: level for key, level in value.items() if key != "p"}, "p": _listed(value["p"])}
 
 
 class LevelParameters(Record):
@@ -46,6 +69,7 @@ class Parameters(Record):
         probabilities: of a category without parents: one per level, summing to 1.
         numbers: the family's other parameters that are one number; in a file they stand beside the rest.
         lists: those that are a list of numbers.
+        rows: of a table: its ``probabilities``, a row per combination of the parents' levels.
     """
 
     intercept: Number | None = None
@@ -55,12 +79,11 @@ class Parameters(Record):
     probabilities: Annotated[tuple[Positive, ...], BeforeValidator(_listed)] | None = None
     numbers: Annotated[Mapping[str, Number], AfterValidator(Frozen)] = Frozen({})
     lists: Annotated[Mapping[str, Annotated[tuple[Number, ...], BeforeValidator(_numbers)]], AfterValidator(Frozen)] = Frozen({})
+    rows: Annotated[tuple[Annotated[Row, BeforeValidator(_row)], ...], BeforeValidator(_rows)] | None = None
 
 
 FIELDS: Mapping[Form, str] = {"number": "numbers", "positive": "numbers", "cutpoints": "lists"}  # where a parameter of this form is kept
-OWN = frozenset(
-    {"numbers", "lists"}
-)  # fields of Parameters that hold a family's own parameters, which in a file stand beside the shared ones
+OWN = frozenset({"numbers", "lists", "rows"})  # fields of Parameters for a family's own: no keys of a file
 
 
 def gathered(family: Family, given: Mapping[str, object]) -> dict[str, object]:
@@ -74,10 +97,13 @@ def _by_form(family: Family, given: Mapping[str, object]) -> dict[str, object]:
     for key, value in given.items():
         if key in OWN:
             raise mistake(f"this node has no parameter '{key}'", nearest(str(key), family.parameters), "parameters", str(key))
-        if key in Parameters.model_fields or key not in family.parameters:
+        form = family.parameters.get(key)
+        if form == "rows":
+            shared["rows"] = value
+        elif form is None or key in Parameters.model_fields:
             shared[key] = value
         else:
-            own.setdefault(FIELDS[family.parameters[key]], {})[str(key)] = value
+            own.setdefault(FIELDS[form], {})[str(key)] = value
     return {**shared, **own}
 
 

@@ -1,28 +1,20 @@
 """Which parameters and priors a node's family allows, and what its weights are called."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cfair.errors import nearest
 from cfair.spec.given import OWN, LevelParameters, Parameters
+from cfair.spec.mistake import ROUNDING, Mistake
 from cfair.spec.places import Path
 from cfair.spec.priors import Prior
 from cfair.spec.records import NodeSpec
+from cfair.spec.tables import row_mistakes
 
 if TYPE_CHECKING:
     from cfair.spec.model import ModelSpec
 
-__all__ = ["Mistake", "parameter_mistakes", "prior_mistakes", "weight_names"]
-
-_ROUNDING = 1e-6  # how far written probabilities may sum from 1
-
-
-class Mistake(NamedTuple):
-    """What is wrong at the end of a path of keys, and how to mend it."""
-
-    path: Path
-    problem: str
-    mend: str
+__all__ = ["parameter_mistakes", "prior_mistakes", "weight_names"]
 
 
 def weight_names(spec: "ModelSpec", node: str) -> tuple[str, ...]:
@@ -34,6 +26,8 @@ def weight_names(spec: "ModelSpec", node: str) -> tuple[str, ...]:
 
 
 def _weight_names(nodes: Mapping[str, NodeSpec], node: NodeSpec) -> tuple[str, ...]:
+    if "weights" not in node.family.parameters:
+        return ()
     parents = ((parent, nodes[parent]) for parent in node.parents)
     return tuple(name for parent, of in parents for name in ([f"{parent}={level}" for level in of.levels[1:]] if of.discrete else [parent]))
 
@@ -51,13 +45,15 @@ def parameter_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mis
     yield from _weights(nodes, node, given, path)
     yield from _levels(nodes, node, given.levels or {}, path)
     yield from _probabilities(node, given, path)
+    yield from [] if given.rows is None else row_mistakes(nodes, node, given.rows, (*path, "probabilities"))
 
 
 def _foreign(node: NodeSpec, given: Parameters) -> Iterator[str]:
     """Parameters that are given and that the family does not have."""
     allowed = ("levels", "probabilities") if node.family.by_level else tuple(node.family.parameters)
     shared = (name for name in Parameters.model_fields if name not in OWN and getattr(given, name) is not None)
-    return (name for name in (*shared, *given.numbers, *given.lists) if name not in allowed)
+    rows = () if given.rows is None else ("probabilities",)
+    return (name for name in (*shared, *rows, *given.numbers, *given.lists) if name not in allowed)
 
 
 def _numbers(node: NodeSpec, given: Parameters, path: Path) -> Iterator[Mistake]:
@@ -103,7 +99,7 @@ def _probabilities(node: NodeSpec, given: Parameters, path: Path) -> Iterator[Mi
         yield Mistake(path, "probabilities and levels' parameters are both given", "keep one of them")
     elif count != len(node.levels):
         yield Mistake(path, f"{count} probabilities for {len(node.levels)} levels", "write one per level, in the order of 'levels'")
-    elif abs(total - 1) > _ROUNDING:
+    elif abs(total - 1) > ROUNDING:
         yield Mistake(path, f"the probabilities sum to {total:g}", "make them sum to 1")
 
 

@@ -5,10 +5,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from cfair.errors import nearest
+from cfair.families import Family
 from cfair.spec.frozen import Record
-from cfair.spec.scalars import Number, Positive, mistake, number
+from cfair.spec.scalars import NotNegative, Number, Positive, mistake, number
 
-__all__ = ["InverseGamma", "Normal", "Prior"]
+__all__ = ["InverseGamma", "Normal", "Prior", "prior_fields"]
 
 
 class Normal(Record):
@@ -54,8 +56,22 @@ def _inverse_gamma(value: object) -> object:
 
 
 class Prior(Record):
-    """Priors in raw units; what is not named has its family's default."""
+    """Priors in raw units; what is not named has its family's default. A table's is one number, ``prior: 0.5``: its ``cell``."""
 
     intercept: Annotated[Normal, BeforeValidator(_normal)] | None = None
     weights: Annotated[Normal, BeforeValidator(_normal)] | None = None
     variance: Annotated[InverseGamma, BeforeValidator(_inverse_gamma)] | None = None
+    cell: NotNegative | None = None
+
+
+def prior_fields(family: Family, given: object) -> object:
+    """What a file has under ``prior`` as fields of ``Prior``: one number is a table's pseudo-count per cell."""
+    if "cell" not in family.priors:
+        if isinstance(given, Mapping) and "cell" in given:
+            raise mistake("'cell' is not a prior of this node", nearest("cell", family.priors), "prior", "cell")
+        return given
+    if isinstance(given, Prior):
+        return given
+    if isinstance(given, Mapping | list | tuple):
+        raise mistake("the prior of a table is one number, a pseudo-count per cell", "write prior: 0.5", "prior")
+    return {"cell": given}

@@ -6,15 +6,15 @@ from typing import Annotated
 from pydantic import BeforeValidator, model_validator
 
 from cfair.errors import nearest
-from cfair.families import DISCRETE, FAMILIES, Family, Kind
+from cfair.families import COUPLINGS, DISCRETE, FAMILIES, Coupling, Family, Kind
 from cfair.spec.frozen import Record
 from cfair.spec.given import Parameters, gathered
-from cfair.spec.priors import Prior
-from cfair.spec.scalars import Flag, Levels, Names, mistake
+from cfair.spec.priors import Prior, prior_fields
+from cfair.spec.scalars import Flag, Levels, Names, described, mistake
 
 __all__ = ["NodeSpec", "family_name"]
 
-_LATER = frozenset({"table", "neural"})  # families that interfaces promise and that are not built yet
+_LATER = frozenset({"neural"})  # families that interfaces promise and that are not built yet
 
 
 def family_name(mechanism: object) -> object:
@@ -35,6 +35,12 @@ def _mechanism(value: object) -> str:
     return str(name)
 
 
+def _coupling(value: object) -> str:
+    if not isinstance(value, str) or value not in COUPLINGS:
+        raise mistake(f"{described(value)} is not a coupling", nearest(value if isinstance(value, str) else "", COUPLINGS))
+    return str(value)
+
+
 class NodeSpec(Record):
     """What dag.yaml says of one node.
 
@@ -46,6 +52,7 @@ class NodeSpec(Record):
         round: round a fractional count when reading.
         parameters: what is fixed; the rest is learned.
         prior: of what is learned; the family's default where not given.
+        coupling: how the node's noise is shared between worlds; the family's default where not given.
     """
 
     mechanism: Annotated[str, BeforeValidator(_mechanism)]
@@ -55,16 +62,18 @@ class NodeSpec(Record):
     round: Flag = False
     parameters: Parameters | None = None
     prior: Prior | None = None
+    coupling: Annotated[Coupling, BeforeValidator(_coupling)] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, data: object) -> object:
         """In a file, levels' names and the family's own parameters stand directly under ``parameters``."""
-        given = data.get("parameters") if isinstance(data, Mapping) else None
         family = FAMILIES.get(str(family_name(data.get("mechanism")))) if isinstance(data, Mapping) else None
-        if not isinstance(data, Mapping) or not isinstance(given, Mapping) or family is None:
+        if not isinstance(data, Mapping) or family is None:
             return data
-        return {**data, "parameters": gathered(family, given)}
+        given, prior = data.get("parameters"), data.get("prior")
+        said = {**data, "parameters": gathered(family, given)} if isinstance(given, Mapping) else {**data}
+        return said if prior is None else {**said, "prior": prior_fields(family, prior)}
 
     @property
     def family(self) -> Family:
@@ -79,7 +88,12 @@ class NodeSpec(Record):
     @property
     def kind(self) -> Kind:
         """The kind of its values."""
-        return self.family.kind
+        return self.family.pair if self.family.pair and len(self.levels) == 2 else self.family.kind
+
+    @property
+    def coupled(self) -> Coupling | None:
+        """The coupling that holds: the one that is chosen, or the family's default; None where noise is additive."""
+        return self.coupling or next(iter(self.family.couplings), None)
 
     @property
     def discrete(self) -> bool:

@@ -18,7 +18,10 @@ _POSITIVE: _Object = {"type": "number", "exclusiveMinimum": 0}
 _WEIGHTS: _Object = {"type": "object", "additionalProperties": _NUMBER, "description": "Fixes them all: what is not named is 0."}
 _PROBABILITIES: _Object = {"type": "array", "items": _POSITIVE, "minItems": 2}
 _CUTPOINTS: _Object = {"type": "array", "items": _NUMBER, "minItems": 1, "description": "Increasing, one fewer than levels."}
-_FORMS: dict[Form, _Object] = {"number": _NUMBER, "positive": _POSITIVE, "weights": _WEIGHTS, "cutpoints": _CUTPOINTS}
+_CHANCES: _Object = {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 2}
+_ROW: _Object = {"type": "object", "properties": {"p": _CHANCES}, "required": ["p"], "additionalProperties": _TEXT}
+_ROWS: _Object = {"type": "array", "items": _ROW, "minItems": 1, "description": "One row per combination of the parents' levels."}
+_FORMS: dict[Form, _Object] = {"number": _NUMBER, "positive": _POSITIVE, "weights": _WEIGHTS, "cutpoints": _CUTPOINTS, "rows": _ROWS}
 
 
 def spec_schema() -> _Object:
@@ -54,8 +57,10 @@ def _node(name: str, family: Family) -> _Object:
         "parents": {**_NAMES, "description": "Nodes that cause this one."},
         "latent": {**_FLAG, "description": "Never observed."},
         "parameters": {**_parameters(family), "description": "What is fixed; the rest is learned."},
-        "prior": {**_object({parameter: _prior(prior) for parameter, prior in family.priors.items()}), "description": "In raw units."},
+        "prior": _priors(family),
     }
+    if family.couplings:
+        said["coupling"] = {"enum": list(family.couplings), "description": "How noise is shared between worlds; the first by default."}
     if family.kind == "binary":
         said["levels"] = {**_NAMES, "minItems": 2, "maxItems": 2, "description": "The reference, then the event."}
     elif family.kind in DISCRETE:
@@ -72,6 +77,12 @@ def _parameters(family: Family) -> _Object:
         return own
     levels: _Object = {"type": "object", "additionalProperties": own, "description": "One set per level but the first."}
     return {"anyOf": [levels, _object({"probabilities": _PROBABILITIES}, required=["probabilities"])]}
+
+
+def _priors(family: Family) -> _Object:
+    if "cell" in family.priors:
+        return {"type": "number", "minimum": 0, "description": "Pseudo-count per cell, 0.5 by default; 0 gives frequencies."}
+    return {**_object({parameter: _prior(prior) for parameter, prior in family.priors.items()}), "description": "In raw units."}
 
 
 def _prior(family: PriorForm) -> _Object:
