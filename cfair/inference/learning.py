@@ -56,10 +56,7 @@ def learn(spec: ModelSpec, columns: Columns | None = None, *, engine: Literal["a
     unlearned = [node for node in spec.order if node in closed or FreeParameters(scm, [node]).count]
     if not unlearned:
         return scm
-    if columns is None:
-        raise QueryError("columns", f"'{unlearned[0]}' has parameters to learn", "give a table, or fix them all under 'parameters:'")
-    if missing := [node for node in spec.observed if node not in columns]:
-        raise QueryError("columns", f"the table has no column '{missing[0]}'", "learn from a table with every observed node")
+    columns = _whole(spec, columns, unlearned)
     values = {node: columns[node] for node in spec.observed}
     if latent is not None:
         values[latent] = torch.zeros(columns.n, dtype=torch.float64)  # each child first without it, as a place to start from
@@ -76,6 +73,15 @@ def learn(spec: ModelSpec, columns: Columns | None = None, *, engine: Literal["a
         _fit_marginal(scm, touched, area, seed=seed)
         orient(scm, area)
     return scm
+
+
+def _whole(spec: ModelSpec, columns: Columns | None, unlearned: Sequence[str]) -> Columns:
+    """The table, once it is known to hold every observed node."""
+    if columns is None:
+        raise QueryError("columns", f"'{unlearned[0]}' has parameters to learn", "give a table, or fix them all under 'parameters:'")
+    if missing := [node for node in spec.observed if node not in columns]:
+        raise QueryError("columns", f"the table has no column '{missing[0]}'", "learn from a table with every observed node")
+    return columns
 
 
 def _units(spec: ModelSpec, values: Values) -> dict[str, Unit]:
