@@ -71,4 +71,7 @@ FAMILIES: dict[str, Family] = {
         discrete_parents=True,
     ),
     "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL),
+    "negative_binomial": Family(
+        "count", "cfair.mechanisms.negative_binomial:NegativeBinomial", {**_LINEAR, "concentration": "positive"}, _NORMAL
+    ),
 }

@@ -144,6 +144,8 @@ def _parameters(dice: Random, spec: ModelSpec, name: str) -> dict[str, Any]:
         return {"cutpoints": cutpoints.tolist(), "weights": linear(1.0)["weights"]}
     if node.latent:
         return {"weights": linear(0.5)["weights"]}
+    if node.mechanism == "negative_binomial":
+        return {**linear(0.3), "concentration": dice.uniform(0.5, 5.0)}
     scale = {"scale": dice.uniform(0.4, 1.5)} if node.mechanism == "gaussian" else {}
     return {**linear(0.3 if node.mechanism == "poisson" else 1.0), **scale}
 
@@ -172,6 +174,9 @@ def log_density(scm: SCM, node: str, values: Mapping[str, Floats]) -> Floats:
     if spec.nodes[node].mechanism == "poisson":
         with np.errstate(over="ignore"):  # far from the posterior's mass a rate may be infinite
             return x * score - np.exp(score) - gammaln(x + 1)
+    if spec.nodes[node].mechanism == "negative_binomial":
+        r, total = raw["concentration"], np.logaddexp(score, np.log(raw["concentration"]))
+        return gammaln(x + r) - gammaln(r) - gammaln(x + 1) + r * (np.log(r) - total) + x * (score - total)
     if spec.nodes[node].mechanism == "ordinal":
         ends = np.concatenate([[-np.inf], raw["cutpoints"], [np.inf]])
         low, high = ends[x.astype(int)] - score, ends[x.astype(int) + 1] - score
