@@ -1,11 +1,18 @@
-"""The table of mechanism families: what a node of each is, and what may be fixed or given a prior. Imports no torch."""
+"""The table of mechanism families: what a node of each is, and what may be said of it. Imports no torch."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
-__all__ = ["FAMILIES", "Family", "Kind"]
+__all__ = ["COUPLINGS", "DISCRETE", "FAMILIES", "Coupling", "Family", "Form", "Kind", "PriorForm"]
 
-Kind = Literal["real", "binary", "category", "count"]
+Kind = Literal["real", "binary", "category", "ordinal", "count"]
+Form = Literal["number", "positive", "weights", "cutpoints", "rows"]  # of a fixed parameter, as written under ``parameters:``
+PriorForm = Literal["normal", "inverse_gamma", "cell"]
+Coupling = Literal["monotone", "gumbel", "independent"]
+
+DISCRETE: frozenset[Kind] = frozenset({"binary", "category", "ordinal"})  # kinds whose values are levels
+COUPLINGS: tuple[Coupling, ...] = get_args(Coupling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,43 +21,57 @@ class Family:
 
     Args:
         kind: the kind of value that its nodes have.
-        parameters: the names allowed under ``parameters:`` (under each level's name where ``by_level``).
-        priors: parameter -> the prior family allowed for it under ``prior:``.
-        by_level: one set of parameters per level, the first level being the reference with weight 0.
         implementation: ``"module:Class"``, imported when first used.
+        parameters: what may be fixed under ``parameters:`` (under each level's name where ``by_level``) -> its form.
+        priors: what may be given a prior under ``prior:`` -> its form.
+        by_level: one set of parameters per level, the first level being the reference with weight 0.
+        couplings: how a node's noise may be shared between worlds, the default first; none where noise is additive.
+        pair: the kind of a node that has just two levels, where it is another.
+        discrete_parents: whether all parents must be discrete and observed.
     """
 
     kind: Kind
-    parameters: tuple[str, ...]
-    priors: dict[str, Literal["normal", "inverse_gamma"]]
     implementation: str
+    parameters: Mapping[str, Form] = field(default_factory=dict)
+    priors: Mapping[str, PriorForm] = field(default_factory=dict)
     by_level: bool = False
+    couplings: tuple[Coupling, ...] = ("monotone",)
+    pair: Kind | None = None
+    discrete_parents: bool = False
 
+
+_LINEAR: Mapping[str, Form] = {"intercept": "number", "weights": "weights"}
+_NORMAL: Mapping[str, PriorForm] = {"intercept": "normal", "weights": "normal"}
+
+_ANY: tuple[Coupling, ...] = ("gumbel", "monotone", "independent")
 
 FAMILIES: dict[str, Family] = {
     "gaussian": Family(
         kind="real",
-        parameters=("intercept", "weights", "scale"),
-        priors={"intercept": "normal", "weights": "normal", "variance": "inverse_gamma"},
         implementation="cfair.mechanisms.gaussian:Gaussian",
+        parameters={**_LINEAR, "scale": "positive"},
+        priors={**_NORMAL, "variance": "inverse_gamma"},
+        couplings=(),
     ),
-    "bernoulli": Family(
-        kind="binary",
-        parameters=("intercept", "weights"),
-        priors={"intercept": "normal", "weights": "normal"},
-        implementation="cfair.mechanisms.bernoulli:Bernoulli",
+    "bernoulli": Family("binary", "cfair.mechanisms.bernoulli:Bernoulli", _LINEAR, _NORMAL),
+    "categorical": Family("category", "cfair.mechanisms.categorical:Categorical", _LINEAR, _NORMAL, by_level=True, couplings=_ANY),
+    "ordinal": Family(
+        kind="ordinal",
+        implementation="cfair.mechanisms.ordinal:Ordinal",
+        parameters={"cutpoints": "cutpoints", "weights": "weights"},
+        priors={"weights": "normal"},
     ),
-    "categorical": Family(
+    "table": Family(
         kind="category",
-        parameters=("intercept", "weights"),
-        priors={"intercept": "normal", "weights": "normal"},
-        implementation="cfair.mechanisms.categorical:Categorical",
-        by_level=True,
+        implementation="cfair.mechanisms.table:Table",
+        parameters={"probabilities": "rows"},
+        priors={"cell": "cell"},
+        couplings=_ANY,
+        pair="binary",
+        discrete_parents=True,
     ),
-    "poisson": Family(
-        kind="count",
-        parameters=("intercept", "weights"),
-        priors={"intercept": "normal", "weights": "normal"},
-        implementation="cfair.mechanisms.poisson:Poisson",
+    "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL),
+    "negative_binomial": Family(
+        "count", "cfair.mechanisms.negative_binomial:NegativeBinomial", {**_LINEAR, "concentration": "positive"}, _NORMAL
     ),
 }

@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 
 from cfair.families import Kind
 
-__all__ = ["Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "Values", "World", "Worlds"]
+__all__ = ["ClosedForm", "Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "Values", "World", "Worlds"]
 
 Values = Mapping[str, Tensor]  # node -> its values, any shape that broadcasts to (draws, n)
 
@@ -92,7 +92,7 @@ class World:
 
     Args:
         values: node -> (draws, n), an expanded view where all draws agree.
-        noise: node -> (draws, n), or (draws, n, levels) for a category; computed when first read, shared by every world of the same people.
+        noise: node -> (draws, n), or (draws, n, k) where it has k numbers; computed when first read, shared by all worlds of these people.
         given: the evidence that the world was abducted from; empty when simulated.
         moments: the latents' posterior given that evidence; None when simulated.
         label: "factual", or what was done, as ``race=Black,sex=female``.
@@ -119,7 +119,7 @@ class Mechanism(Protocol):
     """
 
     kind: Kind
-    noise_size: int  # numbers of noise per person and draw: 1, or the number of levels as a last dimension
+    noise_size: int  # numbers of noise per person and draw: 1, or more as a last dimension (one per level under Gumbel-max)
 
     def distribution(self, parents: Values) -> Distribution:
         """The node's distribution given its parents, for Pyro and for likelihoods."""
@@ -150,6 +150,17 @@ class Mechanism(Protocol):
 
     def raw(self) -> Mapping[str, object]:
         """The parameters in the node's and its parents' own units, as under ``parameters:`` in dag.yaml."""
+        ...
+
+
+@runtime_checkable
+class ClosedForm(Protocol):
+    """A mechanism that learns itself, because the answer has a closed form; it has no torch parameters to be learned otherwise."""
+
+    known: bool  # whether dag.yaml fixes all of it
+
+    def learn(self, value: Tensor, parents: Values, *, node: str) -> None:
+        """Set what is not known from the node's own values (n,) and its parents'; ``node`` is its name, for messages."""
         ...
 
 

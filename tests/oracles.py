@@ -1,23 +1,24 @@
 """Small SCMs with known answers, and second computations that share no code with the library."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import product
 from random import Random
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln, log_expit, logsumexp
 from scipy.stats import kstest
 from torch import Tensor
 
-from cfair.families import FAMILIES
 from cfair.interfaces import Columns, Facts
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, weight_names
 from cfair.worlds import simulate
 
 __all__ = [
+    "BASIC",
     "LINEAR",
     "assert_distribution",
     "assert_mean",
@@ -28,6 +29,7 @@ __all__ = [
     "log_density",
     "people",
     "random_spec",
+    "rows_of",
 ]
 
 Floats = NDArray[np.float64]
@@ -94,19 +96,29 @@ def factor(loadings: Sequence[float], scales: Sequence[float]) -> ModelSpec:
     return declare({"a": a, "k": {"mechanism": "gaussian", "latent": True}, **children, "y": y})
 
 
-def random_spec(seed: int, *, latent: bool = True, free: bool = False) -> ModelSpec:
-    """A random model of all families, parameters moderate and fixed, or ``free``; the latent ``u`` sometimes has a parent."""
+BASIC = ("bernoulli", "categorical", "gaussian", "poisson")
+
+
+def random_spec(seed: int, *, latent: bool = True, free: bool = False, families: Sequence[str] = BASIC) -> ModelSpec:
+    """A random model of these families, parameters moderate and fixed, or ``free``; the latent ``u`` sometimes has a parent."""
     dice = Random(seed)
     order = ["a", "b", "u", "c", "d", "e", "y", "z"]
     nodes: dict[str, dict[str, Any]] = {}
     for name in order if latent else [name for name in order if name != "u"]:
-        mechanism = {"a": dice.choice(["bernoulli", "categorical"]), "u": "gaussian"}.get(name) or dice.choice(sorted(FAMILIES))
+        mechanism = {"a": dice.choice(["bernoulli", "categorical"]), "u": "gaussian"}.get(name) or dice.choice(families)
         before = [parent for parent in nodes if parent != "u"]
         parents = dice.sample(before, min(len(before), dice.randint(0, 2)))
-        if latent and name in "cdey" and "u" in nodes:
+        if mechanism == "table":
+            parents = [parent for parent in parents if nodes[parent]["levels"]]
+        elif latent and name in "cdey" and "u" in nodes:
             parents.insert(dice.randint(0, len(parents)), "u")
-        levels = {"bernoulli": 2, "categorical": dice.randint(2, 4)}.get(mechanism, 0)
-        nodes[name] = {"mechanism": mechanism, "parents": parents, "latent": name == "u", "levels": [f"L{j}" for j in range(levels)]}
+        levels = {"bernoulli": 2} | dict.fromkeys(["categorical", "ordinal", "table"], dice.randint(2, 4))
+        nodes[name] = {
+            "mechanism": mechanism,
+            "parents": parents,
+            "latent": name == "u",
+            "levels": [f"L{j}" for j in range(levels.get(mechanism, 0))],
+        }
     bare = declare(nodes)
     if free:
         return bare
@@ -125,10 +137,26 @@ def _parameters(dice: Random, spec: ModelSpec, name: str) -> dict[str, Any]:
 
     if node.mechanism == "categorical":
         return {level: linear(1.0) for level in node.levels[1:]}
+    if node.mechanism == "table":
+        return {"probabilities": rows_of(spec, name, lambda: dice.uniform(0.1, 1.0))}
+    if node.mechanism == "ordinal":
+        cutpoints = np.cumsum([dice.uniform(-1, 0), *(dice.uniform(0.3, 1.5) for _ in node.levels[2:])])
+        return {"cutpoints": cutpoints.tolist(), "weights": linear(1.0)["weights"]}
     if node.latent:
         return {"weights": linear(0.5)["weights"]}
+    if node.mechanism == "negative_binomial":
+        return {**linear(0.3), "concentration": dice.uniform(0.5, 5.0)}
     scale = {"scale": dice.uniform(0.4, 1.5)} if node.mechanism == "gaussian" else {}
     return {**linear(0.3 if node.mechanism == "poisson" else 1.0), **scale}
+
+
+def rows_of(spec: ModelSpec, name: str, weight: Callable[[], float]) -> list[dict[str, Any]]:
+    """Rows of a table, each level's probability in proportion to a fresh ``weight()``."""
+    node, rows = spec.nodes[name], list[dict[str, Any]]()
+    for levels in product(*(spec.nodes[parent].levels for parent in node.parents)):
+        weights = np.array([weight() for _ in node.levels])
+        rows.append({**dict(zip(node.parents, levels, strict=True)), "p": (weights / weights.sum()).tolist()})
+    return rows
 
 
 def log_density(scm: SCM, node: str, values: Mapping[str, Floats]) -> Floats:
@@ -138,17 +166,29 @@ def log_density(scm: SCM, node: str, values: Mapping[str, Floats]) -> Floats:
         scores = [_score(scm.spec, node, raw[level], values) for level in spec.nodes[node].levels[1:]]
         stacked = np.stack(np.broadcast_arrays(np.zeros(()), *scores, x * 0.0)[:-1])
         return np.take_along_axis(stacked, np.broadcast_to(x, stacked.shape[1:]).astype(int)[None], 0)[0] - logsumexp(stacked, axis=0)
+    if spec.nodes[node].mechanism == "table":
+        return _table(spec, node, raw, values)
     score = _score(scm.spec, node, raw, values)
     if spec.nodes[node].mechanism == "bernoulli":
         return -np.logaddexp(0, np.where(x > 0, -score, score))
     if spec.nodes[node].mechanism == "poisson":
         with np.errstate(over="ignore"):  # far from the posterior's mass a rate may be infinite
             return x * score - np.exp(score) - gammaln(x + 1)
+    if spec.nodes[node].mechanism == "negative_binomial":
+        r, total = raw["concentration"], np.logaddexp(score, np.log(raw["concentration"]))
+        return gammaln(x + r) - gammaln(r) - gammaln(x + 1) + r * (np.log(r) - total) + x * (score - total)
+    if spec.nodes[node].mechanism == "ordinal":
+        ends = np.concatenate([[-np.inf], raw["cutpoints"], [np.inf]])
+        low, high = ends[x.astype(int)] - score, ends[x.astype(int) + 1] - score
+        flip = low + high > 0  # from the nearer tail
+        low, high = np.where(flip, -high, low), np.where(flip, -low, high)
+        with np.errstate(over="ignore"):
+            return log_expit(high) + np.log1p(-np.exp(log_expit(low) - log_expit(high)))
     return -0.5 * ((x - score) / raw["scale"]) ** 2 - np.log(raw["scale"]) - 0.5 * np.log(2 * np.pi)
 
 
 def _score(spec: ModelSpec, node: str, raw: Any, values: Mapping[str, Floats]) -> Floats:
-    score = np.asarray(raw["intercept"], dtype=float)
+    score = np.asarray(raw.get("intercept", 0.0), dtype=float)
     for parent in spec.nodes[node].parents:
         levels = spec.nodes[parent].levels
         terms = (
@@ -157,6 +197,18 @@ def _score(spec: ModelSpec, node: str, raw: Any, values: Mapping[str, Floats]) -
         for name, x in terms:
             score = score + raw["weights"][name] * x
     return score
+
+
+def _table(spec: ModelSpec, node: str, raw: Any, values: Mapping[str, Floats]) -> Floats:
+    """The log of the probability in the one row that speaks of each person."""
+    total = np.zeros_like(values[node])
+    for row in raw["probabilities"]:
+        for j, p in enumerate(row["p"]):
+            mine = values[node] == j
+            for parent in spec.nodes[node].parents:
+                mine = mine & (values[parent] == spec.nodes[parent].levels.index(row[parent]))
+            total[mine] = np.log(p)
+    return total
 
 
 class GridPosterior:

@@ -12,6 +12,8 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from cfair.families import FAMILIES
 from cfair.spec import ModelSpec, weight_names
 
+from oracles import rows_of
+
 LAW = settings(derandomize=True, deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 
 TRICKY = ["no", "on", "null", "~", "true", "1", "1.0", "0x1F", "1e3", ".inf", "a b", " a", "x: y", "# c", "'", '"', "\\", "- a", "{b}"]
@@ -42,14 +44,19 @@ def dags(draw: DrawFn, max_nodes: int = 6) -> "nx.DiGraph[str]":
 def specs(draw: DrawFn, names: SearchStrategy[str] = node_names) -> ModelSpec:
     """A random declaration with anything that dag.yaml may say."""
     order = draw(st.lists(names, min_size=2, max_size=6, unique=True))
-    bare = {name: _bare_node(draw, order[:position]) for position, name in enumerate(order)}
+    bare: dict[str, dict[str, Any]] = {}
+    for name in order:
+        bare[name] = _bare_node(draw, bare)
     protected, outcome = draw(st.sampled_from([(a, b) for a in order for b in order if a != b]))
     for name in (protected, outcome):
         bare[name]["latent"] = False
     head = {"name": "m", "protected": [protected], "outcome": outcome, **_head(draw, order, {protected, outcome}, bare)}
     declared = {name: bare[name] for name in draw(st.permutations(order))}
     spec = ModelSpec.model_validate({**head, "nodes": declared})
-    full = {name: {**node, **_fixed(draw, spec, name), **_prior(draw, node["mechanism"])} for name, node in declared.items()}
+    full = {
+        name: {**node, **_fixed(draw, spec, name), **_prior(draw, node["mechanism"]), **_coupling(draw, spec, name)}
+        for name, node in declared.items()
+    }
     return ModelSpec.model_validate({**head, "nodes": full})
 
 
@@ -60,13 +67,15 @@ def _head(draw: DrawFn, order: list[str], taken: set[str], bare: dict[str, dict[
     return {"resolving": resolving, "source": draw(texts), "data": draw(st.none() | st.sampled_from(["law_school", "a.csv", "no"]))}
 
 
-def _bare_node(draw: DrawFn, before: list[str]) -> dict[str, Any]:
+def _bare_node(draw: DrawFn, before: dict[str, dict[str, Any]]) -> dict[str, Any]:
     mechanism = draw(st.sampled_from(sorted(FAMILIES)))
     kind = FAMILIES[mechanism].kind
-    count = {"binary": (2, 2), "category": (2, 4)}.get(kind)
+    discrete = [name for name, node in before.items() if node["levels"] and not node["latent"] and name != "p"]
+    fitting = discrete if FAMILIES[mechanism].discrete_parents else list(before)
+    count = {"binary": (2, 2), "category": (2, 4), "ordinal": (2, 4)}.get(kind)
     return {
         "mechanism": mechanism,
-        "parents": draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else [],
+        "parents": draw(st.lists(st.sampled_from(fitting), unique=True, max_size=3)) if fitting else [],
         "levels": draw(st.lists(levels_text, min_size=count[0], max_size=count[1], unique=True)) if count else [],
         "latent": draw(st.booleans()),
         "round": kind == "count" and draw(st.booleans()),
@@ -76,8 +85,12 @@ def _bare_node(draw: DrawFn, before: list[str]) -> dict[str, Any]:
 def _fixed(draw: DrawFn, spec: ModelSpec, name: str) -> dict[str, Any]:
     node = spec.nodes[name]
     weights = dict.fromkeys(weight_names(spec, name), numbers)
-    linear = {"intercept": numbers, "weights": st.fixed_dictionaries({}, optional=weights)}
-    own = st.fixed_dictionaries({}, optional=linear | ({"scale": positives} if node.mechanism == "gaussian" else {}))
+    ends = max(len(node.levels) - 1, 1)
+    steps = st.lists(st.integers(-50, 50), min_size=ends, max_size=ends, unique=True).map(sorted)
+    forms = {"number": numbers, "positive": positives, "weights": st.fixed_dictionaries({}, optional=weights), "cutpoints": steps}
+    if node.levels:
+        forms["rows"] = st.just(rows_of(spec, name, lambda: 1.0))
+    own = st.fixed_dictionaries({}, optional={name: forms[form] for name, form in node.family.parameters.items()})
     if node.family.by_level:
         own = st.fixed_dictionaries({}, optional=dict.fromkeys(node.levels[1:], own))
         if not node.parents:
@@ -85,9 +98,18 @@ def _fixed(draw: DrawFn, spec: ModelSpec, name: str) -> dict[str, Any]:
     return draw(st.fixed_dictionaries({}, optional={"parameters": own}))
 
 
+def _coupling(draw: DrawFn, spec: ModelSpec, name: str) -> dict[str, Any]:
+    node = spec.nodes[name]
+    known = all(spec.nodes[parent].discrete and not spec.nodes[parent].latent for parent in node.parents)
+    couplings = [each for each in node.family.couplings if each != "independent" or known]
+    return draw(st.fixed_dictionaries({}, optional={"coupling": st.sampled_from(couplings)} if couplings else {}))
+
+
 def _prior(draw: DrawFn, mechanism: str) -> dict[str, Any]:
     normal = st.fixed_dictionaries({"normal": positives | st.tuples(numbers, positives)})
     gamma = st.fixed_dictionaries({"inverse_gamma": st.tuples(positives, positives)})
+    if "cell" in FAMILIES[mechanism].priors:
+        return draw(st.fixed_dictionaries({}, optional={"prior": st.just(0) | positives}))
     forms = {"normal": normal, "inverse_gamma": gamma}
     own = {parameter: forms[family] for parameter, family in FAMILIES[mechanism].priors.items()}
     return draw(st.fixed_dictionaries({}, optional={"prior": st.fixed_dictionaries({}, optional=own)}))

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cfair.errors import QueryError
+from cfair.families import FAMILIES
 from cfair.inference import learn, posterior
 from cfair.inference.neighbourhood import log_prob, neighbourhood
 from cfair.interfaces import Columns
@@ -57,6 +58,27 @@ def test_trace_log_joint_is_the_sum_of_the_mechanisms_and_of_the_textbook(seed: 
         found = trace.nodes[node]["log_prob"]
         torch.testing.assert_close(found, log_prob(scm, node, values, {}), rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(found.numpy(), log_density(scm, node, arrays), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_family_has_the_density_of_the_textbook_in_the_trace(seed: int) -> None:
+    scm = SCM(random_spec(seed, families=sorted(FAMILIES)))
+    values = with_latent(people(scm, 10, seed=seed), scm)
+    trace = poutine.trace(scm.model).get_trace(columns_of(values))
+    trace.compute_log_prob()
+    arrays = {node: value.numpy() for node, value in values.items()}
+    for node in scm.spec.order:
+        np.testing.assert_allclose(trace.nodes[node]["log_prob"].numpy(), log_density(scm, node, arrays), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_model_of_any_families_goes_through_safetensors_and_back(seed: int, tmp_path: Path) -> None:
+    columns = people(SCM(random_spec(seed, families=sorted(FAMILIES))), 60, seed=seed)
+    scm = learn(random_spec(seed, free=True, families=sorted(FAMILIES)), columns)
+    save_file(scm.state_dict(), tmp_path / "scm.safetensors")
+    again = SCM(scm.spec)
+    again.load_state_dict(load_file(tmp_path / "scm.safetensors"))
+    assert again.parameters_in_units() == scm.parameters_in_units()
 
 
 @pytest.mark.parametrize("seed", SEEDS)

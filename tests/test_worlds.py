@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cfair.data import read_table
 from cfair.errors import QueryError
+from cfair.families import FAMILIES
 from cfair.graph import descendants
 from cfair.inference import abduct, learn
 from cfair.interfaces import World
@@ -273,6 +274,18 @@ def test_simulation_is_a_function_of_its_seed_and_consistent_with_its_noise(seed
             scm.mechanisms[node].value(world.noise[node], scm.parents(node, world.values)).expand(1, 200), world.values[node]
         )
     assert (world.label, world.given, world.moments) == ("simulated", (), None)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_doing_what_happened_changes_nothing_in_a_model_of_any_families(seed: int) -> None:
+    scm = SCM(random_spec(seed, families=sorted(FAMILIES)))
+    columns = people(scm, 40, seed=seed)
+    world = abduct(scm, columns, given=scm.spec.observed, draws=5)
+    same = counterfactual(scm, world, {"a": columns["a"]})
+    assert all(torch.equal(same.values[node], world.values[node]) for node in scm.spec.nodes)
+    for node, mechanism in scm.mechanisms.items():  # and so it is recomputed, not only kept
+        again = mechanism.value(world.noise[node], scm.parents(node, world.values))
+        torch.testing.assert_close(again.expand(5, 40), world.values[node], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", SEEDS[:6])

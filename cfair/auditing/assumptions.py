@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from cfair.auditing.records import Assumption, Row
-from cfair.families import Kind
+from cfair.families import Coupling, Kind
 from cfair.graph import d_separated
 from cfair.interfaces import Facts, Predictor
 from cfair.scm import SCM
@@ -11,10 +11,15 @@ from cfair.spec import ModelSpec, spec_warnings
 
 __all__ = ["assumptions"]
 
-COUPLINGS: Mapping[Kind, str] = {
-    "binary": "the monotone coupling: raising the odds of its second level never turns that level into the first",
-    "count": "the monotone coupling: raising its rate never lowers anyone's count",
-    "category": "Gumbel-max: raising one level's odds moves people to that level only",
+MONOTONE: Mapping[Kind, str] = {
+    "binary": "raising the odds of its second level never turns that level into the first",
+    "count": "raising its rate never lowers anyone's count",
+    "ordinal": "raising its predictor never lowers anyone's level",
+    "category": "a change that makes later levels likelier, in their declared order, never moves anyone to an earlier one",
+}
+COUPLINGS: Mapping[Coupling, str] = {
+    "gumbel": "Gumbel-max: raising one level's odds moves people to that level only",
+    "independent": "the independent coupling: what a person has under one combination of its parents' levels says nothing of any other",
 }
 CLAIMS = {
     "declared": "in the declared model: nothing that they read moves there",
@@ -69,10 +74,13 @@ def _of_latents(spec: ModelSpec) -> Iterator[Assumption]:
 
 def _of_mechanisms(spec: ModelSpec) -> Iterator[Assumption]:
     families = ", ".join(f"{node} {declared.mechanism}" for node, declared in spec.nodes.items())
-    yield Assumption("mechanisms", f"Each node follows its family, with a predictor linear in its parents: {families}.")
+    free = any("weights" not in declared.family.parameters for declared in spec.nodes.values())
+    save = " (of a table: a row per combination of its parents' levels)" if free else ""
+    yield Assumption("mechanisms", f"Each node follows its family, with a predictor linear in its parents{save}: {families}.")
     for node, declared in spec.nodes.items():
-        if declared.kind in COUPLINGS and declared.parents:
-            text = f"Counterfactuals of '{node}' follow {COUPLINGS[declared.kind]}. Data cannot tell this coupling from another."
+        if declared.coupled and declared.parents:
+            rule = COUPLINGS.get(declared.coupled, f"the monotone coupling: {MONOTONE.get(declared.kind)}")
+            text = f"Counterfactuals of '{node}' follow {rule}. Data cannot tell this coupling from another."
             yield Assumption("coupling", text)
     stated = ", ".join(node for node, declared in spec.nodes.items() if declared.prior is not None)
     yield Assumption(

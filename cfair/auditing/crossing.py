@@ -95,6 +95,6 @@ def crossing_of(spec: ModelSpec) -> Crossing:
             raise QueryError(
                 f"nodes.{attribute}",
                 f"a protected attribute of kind {spec.nodes[attribute].kind} has no levels to swap",
-                "declare levels (bernoulli or categorical); response curves of continuous attributes come with a later version",
+                "declare levels (bernoulli, categorical, ordinal or table); response curves of numbers come with a later version",
             )
     return Crossing({attribute: spec.nodes[attribute].levels for attribute in spec.nodes if attribute in spec.protected})

@@ -15,7 +15,7 @@ from cfair.inference.optimise import Peak, maximise
 from cfair.inference.posterior import NODES
 from cfair.inference.quadrature import RuleOf, ladder
 from cfair.inference.shape import mode
-from cfair.interfaces import Columns, Values
+from cfair.interfaces import ClosedForm, Columns, Values
 from cfair.mechanisms import Unit
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
@@ -36,9 +36,9 @@ LogLikelihood = Callable[[Overrides, Tensor], Tensor]  # of the parameters and t
 def learn(spec: ModelSpec, columns: Columns | None = None, *, engine: Literal["auto", "quadrature"] = "auto", seed: int = 0) -> SCM:
     """The SCM at its most probable parameters given the table (maximum a posteriori, on the scale on which priors are stated).
 
-    Nodes that no latent touches are learned apart. The latent's own parameters and its children's maximise their marginal
-    likelihood: adaptive Gauss-Hermite quadrature per row, centred on the row's mode and checked by doubling its nodes, its
-    gradient by Fisher's identity. The sign of a latent is a convention: the outcome's loading, or else the largest, is positive.
+    Nodes that no latent touches are learned apart, some families in closed form. The latent's own parameters and its children's
+    maximise their marginal likelihood: adaptive Gauss-Hermite quadrature per row, centred on the row's mode and checked by doubling its
+    nodes, its gradient by Fisher's identity. The sign of a latent is a convention: the outcome's loading, or else the largest, is positive.
 
     Args:
         spec: the declared model.
@@ -48,24 +48,24 @@ def learn(spec: ModelSpec, columns: Columns | None = None, *, engine: Literal["a
 
     Raises:
         QueryError: several latents, an unknown engine, no table where something is to be learned, or one without a node's column.
-        FitError: no most probable point was found.
+        FitError: no most probable point was found, or a table without prior has a combination without rows.
     """
     if engine not in ENGINES:
         raise QueryError("engine", f"'{engine}' is not an engine", nearest(engine, ENGINES))
     latent = sole_latent(spec)
     scm = SCM(spec, _units(spec, columns.coded if columns else {}))
-    unlearned = [node for node in spec.order if FreeParameters(scm, [node]).count]
+    closed = {node: mechanism for node, mechanism in scm.mechanisms.items() if isinstance(mechanism, ClosedForm) and not mechanism.known}
+    unlearned = [node for node in spec.order if node in closed or FreeParameters(scm, [node]).count]
     if not unlearned:
         return scm
-    if columns is None:
-        raise QueryError("columns", f"'{unlearned[0]}' has parameters to learn", "give a table, or fix them all under 'parameters:'")
-    if missing := [node for node in spec.observed if node not in columns]:
-        raise QueryError("columns", f"the table has no column '{missing[0]}'", "learn from a table with every observed node")
+    columns = _whole(spec, columns, unlearned)
     values = {node: columns[node] for node in spec.observed}
     if latent is not None:
         values[latent] = torch.zeros(columns.n, dtype=torch.float64)  # each child first without it, as a place to start from
     for node in unlearned:
-        if node != latent:
+        if node in closed:
+            closed[node].learn(values[node], scm.parents(node, values), node=node)
+        elif node != latent:
             scm.mechanisms[node].start(values[node])
             _fit(scm, [node], _alone(scm, node, values), n=columns.n, seed=seed).check(f"learning {node}")
     area = neighbourhood(scm, values, spec.observed, columns.n)
@@ -75,6 +75,15 @@ def learn(spec: ModelSpec, columns: Columns | None = None, *, engine: Literal["a
         _fit_marginal(scm, touched, area, seed=seed)
         orient(scm, area)
     return scm
+
+
+def _whole(spec: ModelSpec, columns: Columns | None, unlearned: Sequence[str]) -> Columns:
+    """The table, once it is known to hold every observed node."""
+    if columns is None:
+        raise QueryError("columns", f"'{unlearned[0]}' has parameters to learn", "give a table, or fix them all under 'parameters:'")
+    if missing := [node for node in spec.observed if node not in columns]:
+        raise QueryError("columns", f"the table has no column '{missing[0]}'", "learn from a table with every observed node")
+    return columns
 
 
 def _units(spec: ModelSpec, values: Values) -> dict[str, Unit]:

@@ -1,4 +1,4 @@
-"""Nodes with unordered levels: the largest of as many perturbed logits."""
+"""Nodes with unordered levels: a softmax of as many logits."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 
 from cfair.families import Kind
 from cfair.interfaces import Values
+from cfair.mechanisms.couplings import coupled
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
 from cfair.spec import NodeSpec, Parameters, Prior
 
@@ -17,12 +18,13 @@ __all__ = ["Categorical"]
 
 
 class Categorical(nn.Module):
-    """x = argmax_j (η_j + g_j),  g_j ~ Gumbel(0, 1),  η_0 = 0, η_j = b_j + Σ_p w_jp·p: P(x = j) = softmax(η)_j.
+    """P(x = j) = softmax(η)_j,  η_0 = 0, η_j = b_j + Σ_p w_jp·p.
 
     Default priors: b ~ Normal(0, 10), w ~ Normal(0, 2.5) per standard unit of real parents. One in dag.yaml is in raw units.
 
-    Coupling, an assumption: Gumbel-max, under which raising one level's odds moves people to that level only. Noise is
-    abducted by truncated Gumbels (Maddison, Tarlow & Minka 2014, section 3; Oberst & Sontag 2019, section 3.3).
+    Coupling, an assumption, chosen by ``coupling:`` (see couplings.py): ``gumbel`` by default, x = argmax_j (η_j + g_j) with
+    g_j ~ Gumbel(0, 1), under which raising one level's odds moves people to that level only; ``monotone``, the inverse distribution
+    function over the levels in their declared order; ``independent``, one number of noise per combination of discrete parents.
     """
 
     kind: ClassVar[Kind] = "category"
@@ -30,7 +32,8 @@ class Categorical(nn.Module):
     def __init__(self, node: NodeSpec, parents: Sequence[Parent], unit: Unit) -> None:
         super().__init__()
         self.levels = node.levels
-        self.noise_size = len(node.levels)
+        self.coupling = coupled(node, parents)
+        self.noise_size = self.coupling.noise_size
         known = _by_level(node.parameters or Parameters(), node.levels)
         self.linear = LinearPredictor.of_link(parents, known, node.prior or Prior())
 
@@ -41,28 +44,16 @@ class Categorical(nn.Module):
     distribution = forward
 
     def noise(self, uniform: Tensor) -> Tensor:
-        """The noise g = −log(−log uniform), shape (..., levels)."""
-        return _gumbel(uniform)
+        """The coupling's noise from its prior."""
+        return self.coupling.noise(uniform)
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
-        """argmax_j (log p_j + g_j), as a level's index."""
-        return (self.log_probabilities(parents) + noise).argmax(-1).to(noise.dtype)
+        """The level that the coupling makes of the noise, as its index."""
+        return self.coupling.level(noise, self.log_probabilities(parents), parents)
 
     def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
-        """The noise g given x: the largest sum m is Gumbel(0, 1) whichever level has it, the others Gumbels truncated to lie below m.
-
-        With φ = log p: m = −log(−log v_x), g_x = m − φ_x, and g_j = −log(exp(φ_j − m) − log v_j) for j ≠ x: where φ_j is far below m, an
-        ordinary Gumbel.
-        """
-        phi = self.log_probabilities(parents)
-        phi, uniform = torch.broadcast_tensors(phi, uniform)
-        chosen = value.long().expand(phi.shape[:-1]).unsqueeze(-1)
-        top = _gumbel(uniform.gather(-1, chosen))
-        others = -torch.log(torch.exp(phi - top) - uniform.log())
-        sums = (phi + others).scatter(-1, chosen, -torch.inf).amax(-1, keepdim=True)
-        own = phi.gather(-1, chosen)
-        clear = sums - own + 4e-16 * (1 + sums.abs() + own.abs())  # rounding must not let another level win
-        return others.scatter(-1, chosen, torch.maximum(top - own, clear))
+        """The coupling's noise given x."""
+        return self.coupling.abduct(value, self.log_probabilities(parents), parents, uniform)
 
     def logits(self, parents: Values) -> Tensor:
         """η, shape (..., levels), the first level's being 0."""
@@ -94,7 +85,3 @@ def _by_level(known: Parameters, levels: Sequence[str]) -> list[Coefficients]:
         return [Coefficients(float(log - logs[0]), {}) for log in logs[1:]]
     given = known.levels or {}
     return [Coefficients(given[level].intercept, given[level].weights) if level in given else Coefficients() for level in levels[1:]]
-
-
-def _gumbel(uniform: Tensor) -> Tensor:
-    return -torch.log(-uniform.log())

@@ -11,6 +11,7 @@ from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.base import open_interval
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
+from cfair.mechanisms.search import searched
 from cfair.mechanisms.tails import poisson_log_pmf, poisson_step
 from cfair.spec import NodeSpec, Parameters, Prior
 
@@ -117,7 +118,7 @@ def _quantile(u: Tensor, log_rate: Tensor) -> Tensor:
     """min{k : log-odds F(k) ≥ u}: an expansion that knows when it is right, then a search for the few that are left."""
     count, sure = _expanded(u, log_rate)
     if not sure.all():
-        count[~sure] = _searched(count[~sure], u[~sure], log_rate[~sure])
+        count[~sure] = searched(count[~sure], u[~sure], poisson_step, log_rate[~sure])
     return count
 
 
@@ -143,26 +144,3 @@ def _expanded(u: Tensor, log_rate: Tensor) -> tuple[Tensor, Tensor]:
     clear = (real - count - 0.5).abs() < 0.5 - UNSURE
     trusted = (count >= 0) & (log_rate > 0) & (log_rate < FAST) & (s.square() * rate < 36)
     return torch.nan_to_num(count, nan=0.0, posinf=0.0).clamp(min=0), clear & trusted
-
-
-def _searched(count: Tensor, u: Tensor, log_rate: Tensor) -> Tensor:
-    """The quantile from a guess at it: where that is wrong, a bracket doubled until it holds the answer, then halved."""
-    below, upto = poisson_step(count, log_rate).ends()
-    wrong = ~((below < u) & (u <= upto))
-    if wrong.any():
-        count[wrong] = _bisected(count[wrong], u[wrong], log_rate[wrong])
-    return count
-
-
-def _bisected(guess: Tensor, u: Tensor, log_rate: Tensor) -> Tensor:
-    """min{k : log-odds F(k) ≥ u}, from a guess that is not it."""
-    too_low = poisson_step(guess, log_rate).ends()[1] < u
-    low, high = torch.where(too_low, guess, -1.0), torch.where(too_low, torch.inf, guess)
-    step = torch.ones_like(guess)
-    while (high - low > 1).any():
-        middle = torch.where(high.isinf(), low + step, torch.where(low < 0, high - step, (low + high) / 2))
-        middle = torch.minimum(torch.maximum(middle.floor(), low + 1), high)
-        reached = poisson_step(middle, log_rate).ends()[1] >= u
-        low, high = torch.where(reached, low, middle), torch.where(reached, middle, high)
-        step = 2 * step
-    return high

@@ -16,7 +16,8 @@ STIRLING = 16.0  # counts from which Stirling's series to k⁻⁷ is right to ro
 
 def log1mexp(x: Tensor) -> Tensor:
     """The log of 1 − eˣ for x ≤ 0, without cancellation (Mächler 2012, eq. 7)."""
-    return torch.where(x > -math.log(2), torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
+    near = x > -math.log(2)
+    return torch.where(near, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(torch.where(near, -1.0, x))))  # −1: a finite slope
 
 
 def log_odds(events: Tensor, n: int) -> Tensor:

@@ -37,4 +37,5 @@ METRIC_KINDS: Mapping[Kind, tuple[str, ...]] = {  # the first of each is the los
     "count": ("rmse", "mae", "r2"),
     "binary": ("accuracy", "log_loss", "roc_auc", "brier"),
     "category": (),
+    "ordinal": (),
 }

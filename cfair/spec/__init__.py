@@ -1,9 +1,11 @@
 """dag.yaml or ``networkx.DiGraph`` to a frozen declaration; a mistake has its place and its mend. Imports no torch, numpy or pandas."""
 
 from cfair.spec.files import dump_spec, load_spec, read_spec
+from cfair.spec.given import LevelParameters, Parameters, Row
 from cfair.spec.model import ModelSpec
 from cfair.spec.parameters import weight_names
-from cfair.spec.records import InverseGamma, LevelParameters, NodeSpec, Normal, Parameters, Prior
+from cfair.spec.priors import InverseGamma, Normal, Prior
+from cfair.spec.records import NodeSpec
 from cfair.spec.scalars import level_text
 from cfair.spec.schema import spec_schema
 from cfair.spec.shipped import find_model, shipped_models
@@ -17,6 +19,7 @@ __all__ = [
     "Normal",
     "Parameters",
     "Prior",
+    "Row",
     "SpecWarning",
     "dump_spec",
     "find_model",

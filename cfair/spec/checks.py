@@ -9,7 +9,9 @@ import networkx as nx
 
 from cfair.errors import nearest
 from cfair.spec.graphs import bare
-from cfair.spec.parameters import Mistake, parameter_mistakes, prior_mistakes
+from cfair.spec.mistake import Mistake
+from cfair.spec.node_checks import node_mistakes
+from cfair.spec.parameters import parameter_mistakes, prior_mistakes
 from cfair.spec.places import Path
 from cfair.spec.records import NodeSpec
 
@@ -99,23 +101,8 @@ def _cycles(spec: "ModelSpec") -> Iterator[Mistake]:
 
 def _families(spec: "ModelSpec") -> Iterator[Mistake]:
     for name, node in spec.nodes.items():
-        yield from _kind(name, node)
+        yield from node_mistakes(spec.nodes, name)
         yield from prior_mistakes(name, node)
-
-
-def _kind(name: str, node: NodeSpec) -> Iterator[Mistake]:
-    """Levels for discrete nodes, two of them for a binary one; rounding for counts."""
-    levels: Path = ("nodes", name, "levels")
-    if node.levels and not node.discrete:
-        yield Mistake(levels, f"a {node.mechanism} node has no levels", "leave them out, or choose bernoulli or categorical")
-    elif node.discrete and not node.levels:
-        yield Mistake(("nodes", name), f"a {node.mechanism} node needs levels", "list them, the reference first, as in 'levels: [no, yes]'")
-    elif node.kind == "binary" and len(node.levels) != 2:
-        yield Mistake(levels, f"a {node.mechanism} node has two levels, not {len(node.levels)}", "list two, or choose categorical")
-    elif node.discrete and len(node.levels) < 2:
-        yield Mistake(levels, "a discrete node has at least two levels", "list the others")
-    if node.round and node.kind != "count":
-        yield Mistake(("nodes", name, "round"), f"a {node.mechanism} node is not a count", "leave 'round' out")
 
 
 def _parameters(spec: "ModelSpec") -> Iterator[Mistake]:

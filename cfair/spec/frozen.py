@@ -1,9 +1,11 @@
-"""A mapping that nobody changes."""
+"""Mappings and records that nobody changes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
-__all__ = ["Frozen"]
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Frozen", "Record"]
 
 V = TypeVar("V", covariant=True)
 
@@ -33,3 +35,9 @@ class Frozen(Mapping[str, V], Generic[V]):
 
     def __repr__(self) -> str:
         return repr(self._values)
+
+
+class Record(BaseModel):
+    """A part of a declaration: frozen, and every key known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

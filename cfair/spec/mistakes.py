@@ -6,13 +6,15 @@ from pydantic import ValidationError
 
 from cfair.errors import SpecError, nearest
 from cfair.families import FAMILIES
+from cfair.spec.frozen import Record
+from cfair.spec.given import OWN
 from cfair.spec.places import Path, Places
-from cfair.spec.records import NodeSpec, Record, family_name
+from cfair.spec.records import NodeSpec, family_name
 from cfair.spec.scalars import described
 
 __all__ = ["spec_error"]
 
-_LATER = frozenset({"unfair_paths", "confounded", "coupling", "defaults", "columns"})  # keys of dag.yaml that are not built yet
+_LATER = frozenset({"unfair_paths", "confounded", "defaults", "columns"})  # keys of dag.yaml that are not built yet
 
 
 def spec_error(error: ValidationError, raw: object, *, model: type[Record], places: Places) -> SpecError:
@@ -44,9 +46,15 @@ def spec_error(error: ValidationError, raw: object, *, model: type[Record], plac
 
 
 def _path(location: tuple[int | str, ...]) -> Path:
-    """A location of pydantic as the file has it: levels stand directly under ``parameters``, keys have no marker."""
+    """A location of pydantic as the file has it: levels and a family's own stand directly under ``parameters``, keys have no marker."""
     path = tuple(step for step in location if step != "[key]")
-    return path[:3] + path[4:] if path[:1] == ("nodes",) and path[2:4] == ("parameters", "levels") else path
+    if path[:1] == ("nodes",) and path[2:] == ("prior", "cell"):
+        return path[:3]
+    if path[:1] != ("nodes",) or path[2:3] != ("parameters",) or not path[3:]:
+        return path
+    if path[3] == "rows":
+        return (*path[:3], "probabilities", *(step for step in path[4:] if step != "given"))
+    return path[:3] + path[4:] if path[3] in {"levels", *OWN} else path
 
 
 def _keys(path: Path, raw: object, model: type[Record]) -> Collection[str]:

@@ -10,11 +10,11 @@ from pydantic import AfterValidator, ModelWrapValidatorHandler, ValidationError,
 from cfair.errors import QueryError, SpecError, nearest
 from cfair.graph import Graph, descendants
 from cfair.spec.checks import STAGES
-from cfair.spec.frozen import Frozen
+from cfair.spec.frozen import Frozen, Record
 from cfair.spec.graphs import attributed, bare, declaration
 from cfair.spec.mistakes import spec_error
 from cfair.spec.places import GraphPlaces, NamePlaces, Places
-from cfair.spec.records import NodeSpec, Record
+from cfair.spec.records import NodeSpec
 from cfair.spec.scalars import Names, Text, level_text
 
 __all__ = ["ModelSpec"]
@@ -134,7 +134,7 @@ class ModelSpec(Record):
             raise QueryError(f"'{node}'", "is not a declared node", nearest(node, self.nodes))
         levels, text = self.nodes[node].levels, level_text(level)
         if not levels:
-            raise QueryError(f"'{node}'", f"a {self.nodes[node].mechanism} node has no levels", "give it a number")
+            raise QueryError(f"'{node}'", f"{self.nodes[node].titled} has no levels", "give it a number")
         if text not in levels:
             raise QueryError(f"'{node}'", f"'{text}' is not one of its levels", nearest(text, levels))
         return levels.index(text)

@@ -1,26 +1,20 @@
 """Which parameters and priors a node's family allows, and what its weights are called."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cfair.errors import nearest
+from cfair.spec.given import OWN, LevelParameters, Parameters
+from cfair.spec.mistake import ROUNDING, Mistake
 from cfair.spec.places import Path
-from cfair.spec.records import LevelParameters, NodeSpec, Parameters, Prior
+from cfair.spec.priors import Prior
+from cfair.spec.records import NodeSpec
+from cfair.spec.tables import row_mistakes
 
 if TYPE_CHECKING:
     from cfair.spec.model import ModelSpec
 
-__all__ = ["Mistake", "parameter_mistakes", "prior_mistakes", "weight_names"]
-
-_ROUNDING = 1e-6  # how far written probabilities may sum from 1
-
-
-class Mistake(NamedTuple):
-    """What is wrong at the end of a path of keys, and how to mend it."""
-
-    path: Path
-    problem: str
-    mend: str
+__all__ = ["parameter_mistakes", "prior_mistakes", "weight_names"]
 
 
 def weight_names(spec: "ModelSpec", node: str) -> tuple[str, ...]:
@@ -32,6 +26,8 @@ def weight_names(spec: "ModelSpec", node: str) -> tuple[str, ...]:
 
 
 def _weight_names(nodes: Mapping[str, NodeSpec], node: NodeSpec) -> tuple[str, ...]:
+    if "weights" not in node.family.parameters:
+        return ()
     parents = ((parent, nodes[parent]) for parent in node.parents)
     return tuple(name for parent, of in parents for name in ([f"{parent}={level}" for level in of.levels[1:]] if of.discrete else [parent]))
 
@@ -42,15 +38,36 @@ def parameter_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mis
     if given is None:
         return
     path: Path = ("nodes", name, "parameters")
-    allowed = ("levels", "probabilities") if node.family.by_level else node.family.parameters
-    for parameter in Parameters.model_fields:
-        if getattr(given, parameter) is not None and parameter not in allowed:
-            problem = f"a {node.mechanism} node has no parameter '{parameter}'"
-            yield Mistake((*path, parameter), problem, nearest(parameter, node.family.parameters))
-            return
+    for parameter in _foreign(node, given):
+        yield Mistake((*path, parameter), f"{node.titled} has no parameter '{parameter}'", nearest(parameter, node.family.parameters))
+        return
+    yield from _numbers(node, given, path)
     yield from _weights(nodes, node, given, path)
     yield from _levels(nodes, node, given.levels or {}, path)
     yield from _probabilities(node, given, path)
+    yield from [] if given.rows is None else row_mistakes(nodes, node, given.rows, (*path, "probabilities"))
+
+
+def _foreign(node: NodeSpec, given: Parameters) -> Iterator[str]:
+    """Parameters that are given and that the family does not have."""
+    allowed = ("levels", "probabilities") if node.family.by_level else tuple(node.family.parameters)
+    shared = (name for name in Parameters.model_fields if name not in OWN and getattr(given, name) is not None)
+    rows = () if given.rows is None else ("probabilities",)
+    return (name for name in (*shared, *rows, *given.numbers, *given.lists) if name not in allowed)
+
+
+def _numbers(node: NodeSpec, given: Parameters, path: Path) -> Iterator[Mistake]:
+    """Each of the family's own numbers has its form."""
+    for parameter, value in given.numbers.items():
+        if node.family.parameters[parameter] == "positive" and value <= 0:
+            yield Mistake((*path, parameter), f"must be above 0, not {value:g}", "write a positive number such as 1.0")
+    for parameter, values in given.lists.items():
+        place = (*path, parameter)
+        if len(values) != len(node.levels) - 1:
+            yield Mistake(place, f"{len(values)} {parameter} for {len(node.levels)} levels", "write one fewer than there are levels")
+        for position in range(1, len(values)):
+            if values[position] <= values[position - 1]:
+                yield Mistake((*place, position), f"{values[position]:g} is not above the one before", f"write increasing {parameter}")
 
 
 def _levels(nodes: Mapping[str, NodeSpec], node: NodeSpec, given: Mapping[str, LevelParameters], path: Path) -> Iterator[Mistake]:
@@ -82,7 +99,7 @@ def _probabilities(node: NodeSpec, given: Parameters, path: Path) -> Iterator[Mi
         yield Mistake(path, "probabilities and levels' parameters are both given", "keep one of them")
     elif count != len(node.levels):
         yield Mistake(path, f"{count} probabilities for {len(node.levels)} levels", "write one per level, in the order of 'levels'")
-    elif abs(total - 1) > _ROUNDING:
+    elif abs(total - 1) > ROUNDING:
         yield Mistake(path, f"the probabilities sum to {total:g}", "make them sum to 1")
 
 
@@ -90,5 +107,5 @@ def prior_mistakes(name: str, node: NodeSpec) -> Iterator[Mistake]:
     """What is wrong under ``prior`` of one node."""
     for parameter in Prior.model_fields:
         if node.prior and getattr(node.prior, parameter) is not None and parameter not in node.family.priors:
-            problem = f"a {node.mechanism} node has no prior for '{parameter}'"
+            problem = f"{node.titled} has no prior for '{parameter}'"
             yield Mistake(("nodes", name, "prior", parameter), problem, nearest(parameter, node.family.priors))

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from unicodedata import category
 
 if TYPE_CHECKING:
+    from cfair.spec.given import LevelParameters, Parameters
     from cfair.spec.model import ModelSpec
-    from cfair.spec.records import LevelParameters, NodeSpec, Parameters, Prior
+    from cfair.spec.priors import Prior
+    from cfair.spec.records import NodeSpec
 
 __all__ = ["PlainValue", "plain_head", "plain_node", "yaml_text"]
 
@@ -30,7 +32,8 @@ def plain_node(node: "NodeSpec") -> dict[str, PlainValue]:
     said |= {key: list(names) for key, names in (("parents", node.parents), ("levels", node.levels)) if names}
     said |= {key: True for key, flag in (("latent", node.latent), ("round", node.round)) if flag}
     said |= {} if node.parameters is None else {"parameters": _parameters(node.parameters)}
-    return said | ({} if node.prior is None else {"prior": _prior(node.prior)})
+    said |= {} if node.prior is None else {"prior": _prior(node.prior)}
+    return said | ({} if node.coupling is None else {"coupling": node.coupling})
 
 
 def yaml_text(spec: "ModelSpec") -> str:
@@ -43,7 +46,9 @@ def yaml_text(spec: "ModelSpec") -> str:
 def _parameters(given: "Parameters") -> dict[str, PlainValue]:
     said = _linear(given)
     said |= {} if given.scale is None else {"scale": given.scale}
+    said |= {**given.numbers, **{name: list(values) for name, values in given.lists.items()}}
     said |= {} if given.probabilities is None else {"probabilities": list(given.probabilities)}
+    said |= {} if given.rows is None else {"probabilities": [{**row.given, "p": list(row.p)} for row in given.rows]}
     return said | {level: _linear(parameters) for level, parameters in (given.levels or {}).items()}
 
 
@@ -52,7 +57,9 @@ def _linear(given: "Parameters | LevelParameters") -> dict[str, PlainValue]:
     return said | ({} if given.weights is None else {"weights": dict(given.weights)})
 
 
-def _prior(prior: "Prior") -> dict[str, PlainValue]:
+def _prior(prior: "Prior") -> PlainValue:
+    if prior.cell is not None:
+        return prior.cell
     said: dict[str, PlainValue] = {}
     for name, normal in (("intercept", prior.intercept), ("weights", prior.weights)):
         said |= {} if normal is None else {name: {"normal": [normal.mean, normal.sd] if normal.mean else normal.sd}}

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-__all__ = ["Flag", "Levels", "Names", "Number", "Plain", "Positive", "Text", "described", "is_text", "level_text", "mistake", "number"]
+__all__ = ["Flag", "Level", "Levels", "Names", "NotNegative", "Number", "Plain", "Positive", "Text"]
+__all__ += ["described", "is_text", "level_text", "mistake", "number"]
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEAN = {text: text.lower() == "true" for text in ("true", "True", "TRUE", "false", "False", "FALSE")}
@@ -84,6 +85,12 @@ def _positive(value: float) -> float:
     return value
 
 
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise mistake(f"must be 0 or above, not {value:g}", "write 0 or a positive number")
+    return value
+
+
 def _flag(value: object) -> bool:
     read = value.value() if isinstance(value, Plain) else value
     if isinstance(read, str) or str(read) not in {"True", "False"}:
@@ -131,7 +138,9 @@ def described(value: object) -> str:
 
 Text = Annotated[str, BeforeValidator(_text)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(_list)]
-Levels = Annotated[tuple[Annotated[str, BeforeValidator(_level)], ...], BeforeValidator(_list)]
+Level = Annotated[str, BeforeValidator(_level)]
+Levels = Annotated[tuple[Level, ...], BeforeValidator(_list)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Number = Annotated[float, BeforeValidator(number)]
+NotNegative = Annotated[float, BeforeValidator(lambda value: _not_negative(number(value)))]
 Positive = Annotated[float, BeforeValidator(lambda value: _positive(number(value)))]

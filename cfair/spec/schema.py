@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from cfair.families import FAMILIES, Family
+from cfair.families import DISCRETE, FAMILIES, Family, Form, PriorForm
 
 __all__ = ["spec_schema"]
 
@@ -16,8 +16,12 @@ _FLAG: _Object = {"type": "boolean"}
 _NUMBER: _Object = {"type": "number"}
 _POSITIVE: _Object = {"type": "number", "exclusiveMinimum": 0}
 _WEIGHTS: _Object = {"type": "object", "additionalProperties": _NUMBER, "description": "Fixes them all: what is not named is 0."}
-_PARAMETERS: _Object = {"intercept": _NUMBER, "weights": _WEIGHTS, "scale": _POSITIVE}
 _PROBABILITIES: _Object = {"type": "array", "items": _POSITIVE, "minItems": 2}
+_CUTPOINTS: _Object = {"type": "array", "items": _NUMBER, "minItems": 1, "description": "Increasing, one fewer than levels."}
+_CHANCES: _Object = {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 2}
+_ROW: _Object = {"type": "object", "properties": {"p": _CHANCES}, "required": ["p"], "additionalProperties": _TEXT}
+_ROWS: _Object = {"type": "array", "items": _ROW, "minItems": 1, "description": "One row per combination of the parents' levels."}
+_FORMS: dict[Form, _Object] = {"number": _NUMBER, "positive": _POSITIVE, "weights": _WEIGHTS, "cutpoints": _CUTPOINTS, "rows": _ROWS}
 
 
 def spec_schema() -> _Object:
@@ -53,26 +57,35 @@ def _node(name: str, family: Family) -> _Object:
         "parents": {**_NAMES, "description": "Nodes that cause this one."},
         "latent": {**_FLAG, "description": "Never observed."},
         "parameters": {**_parameters(family), "description": "What is fixed; the rest is learned."},
-        "prior": {**_object({parameter: _prior(prior) for parameter, prior in family.priors.items()}), "description": "In raw units."},
+        "prior": _priors(family),
     }
+    if family.couplings:
+        said["coupling"] = {"enum": list(family.couplings), "description": "How noise is shared between worlds; the first by default."}
     if family.kind == "binary":
         said["levels"] = {**_NAMES, "minItems": 2, "maxItems": 2, "description": "The reference, then the event."}
-    elif family.kind == "category":
-        said["levels"] = {**_NAMES, "minItems": 2, "description": "The first is the reference."}
+    elif family.kind in DISCRETE:
+        order = "In their order; the first is the reference." if family.kind == "ordinal" else "The first is the reference."
+        said["levels"] = {**_NAMES, "minItems": 2, "description": order}
     elif family.kind == "count":
         said["round"] = {**_FLAG, "description": "Round a fractional count when reading."}
     return {"title": name, **_object(said, required=["mechanism", "levels"] if "levels" in said else ["mechanism"])}
 
 
 def _parameters(family: Family) -> _Object:
-    own = _object({name: _PARAMETERS[name] for name in family.parameters})
+    own = _object({name: _FORMS[form] for name, form in family.parameters.items()})
     if not family.by_level:
         return own
     levels: _Object = {"type": "object", "additionalProperties": own, "description": "One set per level but the first."}
     return {"anyOf": [levels, _object({"probabilities": _PROBABILITIES}, required=["probabilities"])]}
 
 
-def _prior(family: str) -> _Object:
+def _priors(family: Family) -> _Object:
+    if "cell" in family.priors:
+        return {"type": "number", "minimum": 0, "description": "Pseudo-count per cell, 0.5 by default; 0 gives frequencies."}
+    return {**_object({parameter: _prior(prior) for parameter, prior in family.priors.items()}), "description": "In raw units."}
+
+
+def _prior(family: PriorForm) -> _Object:
     """``{normal: sd}``, ``{normal: [mean, sd]}`` or ``{inverse_gamma: [shape, scale]}``."""
     first = _NUMBER if family == "normal" else _POSITIVE
     pair: _Object = {"type": "array", "prefixItems": [first, _POSITIVE], "minItems": 2, "maxItems": 2}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cfair.data import read_table
 from cfair.errors import FitError, QueryError
+from cfair.families import FAMILIES
 from cfair.inference import expectation, learn, posterior, posterior_of_rows
 from cfair.interfaces import Columns, Moments
 from cfair.scm import SCM
@@ -31,6 +32,14 @@ def test_moments_are_those_of_a_grid_on_random_models(seed: int, everything: boo
     columns, given = people(scm, 30, seed=seed), scm.spec.observed if everything else None
     grid = grid_posterior(scm, columns, given)
     assert_moments(posterior(scm, columns, given=given), "u", grid.mean, grid.sd, 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_moments_are_those_of_a_grid_on_random_models_of_every_family(seed: int) -> None:
+    scm = SCM(random_spec(seed, families=sorted(FAMILIES)))
+    columns = people(scm, 30, seed=seed)
+    grid = grid_posterior(scm, columns, scm.spec.observed)
+    assert_moments(posterior(scm, columns, given=scm.spec.observed), "u", grid.mean, grid.sd, 1e-7)
 
 
 def one_latent(children: dict[str, dict[str, Any]], **values: list[float]) -> tuple[SCM, Columns]:

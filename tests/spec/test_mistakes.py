@@ -107,6 +107,16 @@ PARAMETERS = {
     "scale in a level": ("race", "{b: {scale: 1}}", ".b.scale", "not a known key", "intercept, weights"),
 }
 
+CUTPOINTS = {
+    "too few": ("{cutpoints: [1]}", ".cutpoints", "1 cutpoints for 3 levels", "one fewer"),
+    "not increasing": ("{cutpoints: [1, 1]}", ".cutpoints[1]", "1 is not above the one before", "increasing"),
+    "a number": ("{cutpoints: 1}", ".cutpoints", "must be a list of numbers, not '1'", "square brackets"),
+    "a word": ("{cutpoints: [a, 1]}", ".cutpoints[0]", "must be a number, not 'a'", "1.0"),
+    "an intercept": ("{intercept: 1}", ".intercept", "an ordinal node has no parameter 'intercept'", "cutpoints, weights"),
+    "misspelt": ("{cutpoint: [1, 2]}", ".cutpoint", "'cutpoint' is not a known key", "'cutpoints'?"),
+    "a name of ours": ("{lists: {cutpoints: [1, 2]}}", ".lists", "has no parameter 'lists'", "cutpoints, weights"),
+}
+
 PRIORS = {
     "variance normal": ("{variance: {normal: 1}}", "prior.variance", "takes 'inverse_gamma'", "{inverse_gamma: [shape, scale]}"),
     "weights gamma": ("{weights: {inverse_gamma: [1, 1]}}", "prior.weights", "takes 'normal'", "{normal: [mean, sd]}"),
@@ -156,6 +166,15 @@ def test_a_wrong_parameter_is_named_with_its_line_and_its_mend(case: str) -> Non
     said = {"x": "mechanism: poisson", "y": "parents: [race, k, x]", "race": "levels: [a, b, c]"}[node]
     error = refusal(put(said, f"{said}, parameters: {parameters}"))
     assert error.where == f"dag.yaml:{ {'race': 5, 'x': 7, 'y': 8}[node] }, nodes.{node}.parameters{where}"
+    assert problem in error.problem
+    assert mend in error.mend
+
+
+@pytest.mark.parametrize("case", CUTPOINTS)
+def test_wrong_cutpoints_are_named_with_their_line_and_their_mend(case: str) -> None:
+    parameters, where, problem, mend = CUTPOINTS[case]
+    error = refusal(put("mechanism: categorical, levels: [a, b, c]", f"mechanism: ordinal, levels: [a, b, c], parameters: {parameters}"))
+    assert error.where == f"dag.yaml:5, nodes.race.parameters{where}"
     assert problem in error.problem
     assert mend in error.mend
 

@@ -1,0 +1,56 @@
+"""What each family asks of a node: levels, parents, and a coupling that it can have."""
+
+from collections.abc import Iterator, Mapping
+
+from cfair.spec.mistake import Mistake
+from cfair.spec.places import Path
+from cfair.spec.records import NodeSpec
+
+__all__ = ["node_mistakes"]
+
+
+def node_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mistake]:
+    """What is wrong with a node, all of whose parents exist, save its parameters and priors."""
+    node = nodes[name]
+    yield from _kind(name, node)
+    if node.family.discrete_parents:
+        for position, problem in _not_discrete(nodes, node):
+            mend = "take it out, or choose categorical, whose parents may be anything"
+            yield Mistake(("nodes", name, "parents", position), f"{problem}, and {node.titled} has discrete, observed parents only", mend)
+    if node.coupling is not None:
+        yield from _coupling(nodes, node, ("nodes", name, "coupling"))
+
+
+def _not_discrete(nodes: Mapping[str, NodeSpec], node: NodeSpec) -> Iterator[tuple[int, str]]:
+    """Position of each parent without observed levels, and what it is."""
+    for position, parent in enumerate(node.parents):
+        if nodes[parent].latent:
+            yield position, f"'{parent}' is latent"
+        elif not nodes[parent].discrete:
+            yield position, f"'{parent}' is {nodes[parent].titled}"
+
+
+def _coupling(nodes: Mapping[str, NodeSpec], node: NodeSpec, path: Path) -> Iterator[Mistake]:
+    if not node.family.couplings:
+        yield Mistake(path, f"{node.titled} has additive noise, which leaves no coupling to choose", "leave 'coupling' out")
+    elif node.coupling not in node.family.couplings:
+        mend = f"use one of: {', '.join(node.family.couplings)}" if len(node.family.couplings) > 1 else "leave 'coupling' out"
+        yield Mistake(path, f"the noise of {node.titled} is coupled by '{node.family.couplings[0]}', not by '{node.coupling}'", mend)
+    elif node.coupling == "independent":
+        for _, problem in _not_discrete(nodes, node):
+            yield Mistake(path, f"'independent' needs discrete, observed parents, and {problem}", "use gumbel or monotone")
+
+
+def _kind(name: str, node: NodeSpec) -> Iterator[Mistake]:
+    """Levels for discrete nodes, two of them for a binary one; rounding for counts."""
+    levels = ("nodes", name, "levels")
+    if node.levels and not node.discrete:
+        yield Mistake(levels, f"{node.titled} has no levels", "leave them out, or choose bernoulli or categorical, ordinal or table")
+    elif node.discrete and not node.levels:
+        yield Mistake(("nodes", name), f"{node.titled} needs levels", "list them, the reference first, as in 'levels: [no, yes]'")
+    elif node.kind == "binary" and len(node.levels) != 2:
+        yield Mistake(levels, f"{node.titled} has two levels, not {len(node.levels)}", "list two, or choose categorical")
+    elif node.discrete and len(node.levels) < 2:
+        yield Mistake(levels, "a discrete node has at least two levels", "list the others")
+    if node.round and node.kind != "count":
+        yield Mistake(("nodes", name, "round"), f"{node.titled} is not a count", "leave 'round' out")
