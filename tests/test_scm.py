@@ -1,6 +1,8 @@
 """The SCM as a torch module and as a Pyro model."""
 
+from functools import partial
 from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import cast
 
@@ -136,6 +138,14 @@ def test_svi_learns_the_posterior_that_quadrature_gives() -> None:
         found = guide.median(columns)["u"].detach()
     exact = posterior(scm, columns, given=spec.observed)
     assert ((found - exact.mean["u"]) / exact.sd["u"]).abs().mean() < 0.2
+
+
+def test_svi_runs_on_the_model_with_its_parameters() -> None:
+    columns = people(SCM(random_spec(1)), 40, seed=1)
+    model = partial(SCM(random_spec(1, free=True)).model, parameters="sampled")
+    with pyro.get_param_store().scope(), torch.random.fork_rng():
+        svi = SVI(model, AutoNormal(model), Adam({"lr": 0.05}), Trace_ELBO())
+        assert all(isfinite(svi.step(columns)) for _ in range(3))
 
 
 def test_nuts_runs_on_the_model_with_and_without_its_parameters() -> None:

@@ -100,12 +100,11 @@ class Gaussian(nn.Module):
 class LogScale(Distribution):
     """log σ where σ² ~ InverseGamma(shape, scale), both of shape ()."""
 
-    arg_constraints: ClassVar = {"shape": constraints.positive, "scale": constraints.positive}
+    arg_constraints: ClassVar = {}
     support = constraints.real
 
     def __init__(self, shape: Tensor, scale: Tensor, validate_args: bool | None = None) -> None:
         self.precision = Gamma(shape, scale)  # of 1/σ²
-        self.shape, self.scale = shape, scale
         super().__init__(validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:

@@ -158,7 +158,7 @@ FACTOR = declare(
 def fixed(spec: ModelSpec, known: Mapping[str, Any]) -> ModelSpec:
     """The same model with the parameters of some nodes known."""
     nodes = {name: node.model_dump(warnings=False) for name, node in spec.nodes.items()}
-    return declare({name: {**node, "parameters": known.get(name, node["parameters"])} for name, node in nodes.items()})
+    return declare({name: {**node, "parameters": known.get(name, spec.nodes[name].parameters)} for name, node in nodes.items()})
 
 
 def test_marginal_likelihood_is_maximal_where_a_dense_grid_says() -> None:
