@@ -33,7 +33,7 @@ def limits(spec: ModelSpec, crossing: Crossing, group: Tensor, min_group_size: i
             yield Assumption("small_groups", text)
         elif small:
             named = ", ".join(small)
-            text = f"Groups by {reading.attribute} with fewer than {min_group_size} audited people take no part in worst pairs: {named}."
+            text = f"No worst pair starts from a group by {reading.attribute} of fewer than {min_group_size} audited people: {named}."
             yield Assumption("small_groups", text)
 
 

@@ -386,7 +386,7 @@ def test_units_of_the_table_change_raw_parameters_by_those_units_only() -> None:
 
 
 def test_a_latent_with_a_parent_learns_how_it_depends_on_it() -> None:
-    nodes = {name: node.model_dump(warnings=False) for name, node in FACTOR.nodes.items()}
+    nodes = {name: node.model_dump(warnings=False, exclude_defaults=True) for name, node in FACTOR.nodes.items()}
     nodes["k"]["parents"] = ["a"]
     known = {"k": {"weights": {"a=yes": 1.0}}, "x": {"intercept": 0.0, "weights": {"k": 1.0}, "scale": 0.5}}
     known |= {"z": {"intercept": 0.0, "weights": {"k": 1.0}}, "y": {"intercept": 1.0, "weights": {"k": 0.5}}}
