@@ -96,7 +96,9 @@ def integrate(area: Neighbourhood, nodes: int, function: Callable[[Tensor, Tenso
         if not len(rows):
             break
     else:
-        problem = f"{len(rows)} rows do not settle with {PANELS[-1]} panels on either side"
+        first = ", ".join(f"{node} = {float(column[rows[0]]):g}" for node, column in area.values.items())  # levels by position
+        count = "1 row does" if len(rows) == 1 else f"{len(rows)} distinct rows do"
+        problem = f"{count} not settle with {PANELS[-1]} panels on either side; the first has {first}"
         raise FitError(f"posterior of '{area.latent}'", problem, "look for an extreme value or loading")
     mean, spread, expected, _ = answer
     return mean, spread, expected

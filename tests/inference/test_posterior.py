@@ -235,5 +235,5 @@ def test_latents_that_this_version_cannot_integrate_out_are_refused(latents: dic
 
 def test_a_row_that_is_no_number_does_not_pass_for_settled() -> None:
     scm, columns = one_latent({"x": child("gaussian", 0.0, 1.0, scale=1.0)}, x=[0.5, float("nan")])
-    with pytest.raises(FitError, match="posterior of 'k': 1 rows do not settle"):
+    with pytest.raises(FitError, match=r"posterior of 'k': 1 row does not settle with .* the first has"):
         posterior(scm, columns)
