@@ -34,7 +34,7 @@ def densities(predictors: Mapping[str, Predictor], worlds: Sequence[World], *, p
         alt.Chart(frame)
         .mark_area(opacity=0.25, line=True)
         .encode(
-            x=alt.X("prediction:Q", title="prediction"),
+            x=alt.X("prediction:Q", title="prediction", axis=alt.Axis(labelOverlap="greedy", labelSeparation=8)),
             y=alt.Y("density:Q", title=None, axis=alt.Axis(labels=False, ticks=False, grid=False), stack=None),
             color=alt.Color("world:N", sort=labels, title="world"),
         )
