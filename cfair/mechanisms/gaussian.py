@@ -31,6 +31,7 @@ class Gaussian(Indexed):
 
     kind: ClassVar[Kind] = "real"
     noise_size: int = 1
+    quadratic: bool = True
     center: Tensor  # c
     unit: Tensor  # s
     log_scale: nn.Parameter  # log σ
