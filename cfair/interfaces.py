@@ -205,7 +205,7 @@ class Measured(NamedTuple):
 
 
 class Metric(Protocol):
-    """A number about predictions of an outcome, both of shape (n,), and of people's weights, of that shape too; None: all weigh the same."""
+    """A number about predictions of an outcome, both of shape (n,), of people with weights, (n,) too; None: all weigh the same."""
 
     def __call__(self, y: Tensor, y_hat: Tensor, weights: Tensor | None = None) -> Measured:
         """The measure and its influence function."""

@@ -53,6 +53,7 @@ def learn(spec: ModelSpec, columns: Columns | None = None, *, engine: Literal["a
     if engine not in ENGINES:
         raise QueryError("engine", f"'{engine}' is not an engine", nearest(engine, ENGINES))
     latent = sole_latent(spec)
+    columns = columns and columns.counted()
     scm = SCM(spec, _units(spec, columns.coded if columns else {}))
     closed = {node: mechanism for node, mechanism in scm.mechanisms.items() if isinstance(mechanism, ClosedForm) and not mechanism.known}
     unlearned = [node for node in spec.order if node in closed or FreeParameters(scm, [node]).count]
@@ -64,7 +65,7 @@ def learn(spec: ModelSpec, columns: Columns | None = None, *, engine: Literal["a
         values[latent] = torch.zeros(columns.n, dtype=torch.float64)  # each child first without it, as a place to start from
     for node in unlearned:
         if node in closed:
-            closed[node].learn(values[node], scm.parents(node, values), node=node)
+            closed[node].learn(values[node], scm.parents(node, values), node=node, weights=columns.weights)
         elif node != latent:
             scm.mechanisms[node].start(values[node])
             _fit(scm, [node], _alone(scm, node, values), n=columns.n, seed=seed).check(f"learning {node}")
