@@ -17,7 +17,7 @@ def evened(weights: Tensor) -> Tensor:
     Args:
         weights: finite, not negative, one of them above 0, shape (n,).
 
-    Source: Savitsky & Toth (2016), Bayesian estimation under informative sampling: weights of the pseudo-likelihood that sum to the sample size.
+    Source: Savitsky & Toth (2016), Bayesian estimation under informative sampling: weights of the pseudo-posterior sum to the sample size.
     """
     shares = weights / weights.max()  # first, so that no sum overflows
     return shares * ((weights > 0).sum() / shares.sum())

@@ -33,9 +33,8 @@ def average(contributions: Tensor, weights: Tensor | None = None) -> Measured:
     if weights is None:
         mean = contributions.mean()
         return Measured(mean.item(), contributions - mean, people)
-    shares = weights / weights.sum()
-    mean = (shares * contributions).sum()
-    return Measured(mean.item(), people * shares * (contributions - mean), people)
+    mean = (weights * contributions).sum() / weights.sum()
+    return Measured(mean.item(), people * (weights / weights.sum()) * (contributions - mean), people)
 
 
 def count_people(y: Tensor, weights: Tensor | None) -> int:

@@ -76,7 +76,9 @@ def test_violation_is_a_number_or_none_with_a_reason_but_never_nan(name: str) ->
 @pytest.mark.parametrize("name", CONSTRAINTS)
 def test_a_group_without_people_is_left_out(name: str) -> None:
     with_nobody = torch.cat([counts(), torch.zeros(1, 2, 2).double()])
-    assert violation(CONSTRAINTS[name], Cells.of(with_nobody), [*NAMES, "nobody"]) == violation(CONSTRAINTS[name], Cells.of(counts()), NAMES)
+    assert violation(CONSTRAINTS[name], Cells.of(with_nobody), [*NAMES, "nobody"]) == violation(
+        CONSTRAINTS[name], Cells.of(counts()), NAMES
+    )
 
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
