@@ -9,6 +9,8 @@ from cfair.spec import ModelSpec
 
 __all__ = ["refuse_node", "weigh"]
 
+NUMBERS = "write finite numbers with a point, how many people each row stands for"
+
 
 def refuse_node(weights: str | None, spec: ModelSpec) -> None:
     """Refuse weights that are a node of the model: what is modelled cannot say how much it counts.
@@ -27,10 +29,11 @@ def weigh(table: Table, column: str) -> Floats:
     Raises:
         DataError: a weight is no number, infinite, missing or negative, or all are 0; the message names the rows.
     """
-    weights = numbers(table, column, otherwise=", or name another column: it holds the weights")
+    weights = numbers(table, column, text=f"{NUMBERS}, or name another column", infinity=NUMBERS)
     missing, negative = np.isnan(weights), weights < 0
     if missing.any():
-        raise table.misfit(column, missing, f"{missing.sum()} weights are missing", "give every row a weight; one of 0 counts for nothing")
+        problem = f"no weight in {missing.sum()} of {len(weights)} rows"
+        raise table.misfit(column, missing, problem, "give every row a weight; one of 0 counts for nothing")
     if negative.any():
         raise table.misfit(column, negative, f"a weight of {weights[negative][0]:g} is negative", "write 0 for a row that is not to count")
     if not weights.any():
