@@ -11,9 +11,8 @@ from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_check
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from cfair.errors import DataError
 from cfair.families import Kind
-from cfair.weights import evened
+from cfair.weights import check_weights, evened
 
 __all__ = ["ClosedForm", "Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "Values", "World", "Worlds"]
 
@@ -87,13 +86,12 @@ class Columns(Mapping[str, Tensor]):
         Whatever estimates from a table does so from this part of it: people of weight 0 stay in the table and count for nothing.
 
         Raises:
-            DataError: nobody has a weight above 0.
+            QueryError: nobody has a weight above 0, or a weight is negative or not finite.
         """
         if self.weights is None:
             return self
+        check_weights(self.weights, self.n)
         positions = self.weights.nonzero().squeeze(-1)
-        if not len(positions):
-            raise DataError(self.facts.name, "nobody has a weight above 0", "give weights, or leave them all out")
         part = self.take(positions) if len(positions) < self.n else self
         return replace(part, weights=evened(self.weights[positions]))
 

@@ -3,7 +3,23 @@
 import torch
 from torch import Tensor
 
-__all__ = ["effective_size", "evened"]
+from cfair.errors import QueryError
+
+__all__ = ["check_weights", "effective_size", "evened"]
+
+
+def check_weights(weights: Tensor, people: int) -> None:
+    """Refuse what cannot be the weights of so many people.
+
+    Raises:
+        QueryError: there are more or fewer of them, one is negative, infinite or not a number, or none is above 0.
+    """
+    if weights.shape != (people,):
+        raise QueryError("weights", f"{len(weights)} weights for {people} people", "give one weight per person, in their order")
+    if not ((weights >= 0) & weights.isfinite()).all():
+        raise QueryError("weights", "one of them is negative, infinite or not a number", "give finite weights of 0 or more")
+    if not weights.any():
+        raise QueryError("weights", "nobody has a weight above 0", "give somebody one, or leave the weights out")
 
 
 def evened(weights: Tensor) -> Tensor:

@@ -63,13 +63,15 @@ def audit(
         A report with 95 % intervals over people; the model is taken as it is.
 
     Raises:
-        QueryError: a protected attribute without levels, or a metric or constraint that does not exist or suit the outcome.
-        DataError: ``columns`` lacks a node that is needed, or nobody has a weight above 0.
+        QueryError: a protected attribute without levels, a metric or constraint that does not exist or suit
+            the outcome, or weights that are none.
+        DataError: ``columns`` lacks a node that is needed.
     """
     kind = scm.spec.nodes[scm.spec.outcome].kind
     crossing = crossing_of(scm.spec)
     chosen, rates = _chosen_metrics(metrics, kind), _chosen_constraints(constraints, kind)
     columns = columns.counted()
+    asked: dict[str, Json] = {"draws": draws, "seed": seed, "weights": columns.facts.weights, "min_group_size": min_group_size}
     parts = blocks(columns, block_rows or max(BLOCK_DRAWS // draws, 1))
     predictions, gaps = _fold(scm, predictors, crossing, parts, draws=draws, seed=seed, progress=progress)
     audited = Audited(columns[scm.spec.outcome], predictions, crossing.group(columns), columns.weights)
@@ -86,14 +88,7 @@ def audit(
         rows=tuple(rows),
         model=describe(scm, predictors),
         data=_data(columns),
-        options={
-            "draws": draws,
-            "seed": seed,
-            "weights": columns.facts.weights,
-            "metrics": list(chosen),
-            "constraints": list(rates),
-            "min_group_size": min_group_size,
-        },
+        options={**asked, "metrics": list(chosen), "constraints": list(rates)},
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
         assumptions=(
             *assumptions(scm, predictors, columns.facts, pairs),

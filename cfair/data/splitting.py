@@ -25,8 +25,8 @@ def split(columns: Columns, spec: ModelSpec, *, test_share: float, seed: int) ->
         seed: decides, with the order of the rows, who is tested.
 
     Raises:
-        QueryError: ``test_share`` is not in (0, 1).
-        DataError: there are too few people for both parts, or nobody has a weight above 0.
+        QueryError: ``test_share`` is not in (0, 1), or nobody has a weight above 0.
+        DataError: there are too few people for both parts.
     """
     if not 0 < test_share < 1:
         raise QueryError("test_share", f"{test_share:g} is not between 0 and 1", "use 0.2")

@@ -8,9 +8,10 @@ from torch import Tensor
 from cfair.errors import QueryError
 from cfair.interfaces import Values, World, Worlds
 from cfair.spec import ModelSpec
+from cfair.weights import check_weights
 from cfair.worlds import collapse
 
-__all__ = ["Batches", "check_weights", "count_features", "each_block", "features", "observed_features"]
+__all__ = ["Batches", "count_features", "each_block", "features", "observed_features"]
 
 
 def count_features(spec: ModelSpec, nodes: Collection[str]) -> int:
@@ -45,7 +46,7 @@ class Batches(Iterable[tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]]):
         keep: which people take part, shape (n,), bool; everyone if None.
 
     Raises:
-        QueryError: there are more or fewer weights than outcomes, or (on walking) more or fewer outcomes than people.
+        QueryError: a weight is negative, not finite or missing, or (on walking) there are more or fewer outcomes than people.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class Batches(Iterable[tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]]):
     ) -> None:
         self._worlds, self._outcome, self._seen, self._weights = each_block(worlds), outcome, seen, weights
         self._keep = torch.ones(len(outcome), dtype=torch.bool) if keep is None else keep
-        check_weights(weights, outcome)
+        if weights is not None:
+            check_weights(weights, len(outcome))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]]:
         first = 0
@@ -76,17 +78,6 @@ class Batches(Iterable[tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]]):
             raise QueryError(
                 "outcome", f"{len(self._outcome)} outcomes for worlds of another number of people", "give one outcome per person"
             )
-
-
-def check_weights(weights: Tensor | None, outcome: Tensor) -> None:
-    """Refuse weights of more or fewer people than the outcome's, (n,).
-
-    Raises:
-        QueryError: with both numbers.
-    """
-    if weights is not None and weights.shape != outcome.shape:
-        problem = f"{len(weights)} weights for {len(outcome)} people"
-        raise QueryError("weights", problem, "give one weight per person, in the order of the outcomes, or none at all")
 
 
 def observed_features(spec: ModelSpec, nodes: Collection[str], world: World) -> Tensor:

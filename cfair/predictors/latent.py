@@ -12,8 +12,9 @@ from cfair.errors import LeakageError, QueryError
 from cfair.heads import head_for
 from cfair.inference import expectation, fingerprint, posterior_of_rows
 from cfair.interfaces import Values, World, Worlds
-from cfair.predictors.features import Batches, check_weights, count_features, each_block, features, observed_features
+from cfair.predictors.features import Batches, count_features, each_block, features, observed_features
 from cfair.scm import SCM
+from cfair.weights import check_weights
 
 __all__ = ["FOLDS", "Latent", "LatentDraws", "LatentPosteriorMean"]
 
@@ -131,8 +132,8 @@ class Latent:
 
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Validate both variants, then fit each on everyone."""
-        check_weights(weights, outcome)
         counts = torch.ones_like(outcome) if weights is None else weights
+        check_weights(counts, len(outcome))
         fold = _folds(self.needs, worlds, outcome, counts)
         for j, variant in enumerate(self._variants):
             self._losses[j] = _validated(variant, worlds, outcome, counts, fold)

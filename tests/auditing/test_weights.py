@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cfair.auditing import Report, audit
 from cfair.auditing.records import Row
-from cfair.errors import DataError
+from cfair.errors import QueryError
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor
 from cfair.predictors import PREDICTORS
@@ -160,6 +160,7 @@ def test_the_report_says_that_weights_were_used_and_what_they_are_worth() -> Non
     assert "effective_rows" not in plain.data
 
 
-def test_people_who_all_have_weight_0_cannot_be_audited() -> None:
-    with pytest.raises(DataError, match="nobody has a weight above 0"):
-        audited("gaussian", torch.zeros(N, dtype=torch.float64))
+@pytest.mark.parametrize(("weight", "said"), [(0.0, "nobody has a weight above 0"), (-1.0, "negative"), (float("nan"), "not a number")])
+def test_what_cannot_be_weights_is_refused(weight: float, said: str) -> None:
+    with pytest.raises(QueryError, match=said):
+        audited("gaussian", torch.full((N,), weight, dtype=torch.float64))

@@ -97,7 +97,7 @@ def test_a_column_that_is_not_there_is_refused_with_a_near_one() -> None:
 def test_rows_left_after_dropping_must_have_some_weight() -> None:
     table = weighted(1.0, 0.0, 0.0)
     table.loc[0, "ugpa"] = None
-    with pytest.raises(DataError, match="nobody has a weight above 0"):
+    with pytest.raises(QueryError, match="nobody has a weight above 0"):
         read_table(table, SPEC, missing="drop", weights="w").counted()
 
 
