@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from math import comb
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cfair.auditing import Report, audit
+from cfair.auditing.measures import Audited, overall_rows
 from cfair.auditing.records import Row
 from cfair.errors import QueryError
 from cfair.inference import abduct
@@ -164,3 +166,16 @@ def test_the_report_says_that_weights_were_used_and_what_they_are_worth() -> Non
 def test_what_cannot_be_weights_is_refused(weight: float, said: str) -> None:
     with pytest.raises(QueryError, match=said):
         audited("gaussian", torch.full((N,), weight, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("p", [0.7, 0.9, 0.95, 0.98])
+def test_the_interval_of_a_small_groups_accuracy_covers_about_as_often_as_it_says(p: float) -> None:
+    """Every number right among 12 people, each with its probability: no sampling."""
+    n, covered = 12, 0.0
+    for right in range(n + 1):
+        y_hat = (torch.arange(n) < right).double()
+        (found,) = overall_rows(Audited(torch.ones(n, dtype=torch.float64), {"p": y_hat}, torch.zeros(n, dtype=torch.int64)), ["accuracy"])
+        assert found.low is not None
+        assert found.high is not None
+        covered += comb(n, right) * p**right * (1 - p) ** (n - right) * (found.low <= p <= found.high)
+    assert covered >= 0.88, "a normal interval cut at 1 covers 0.95 in 46 % of the groups"
