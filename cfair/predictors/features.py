@@ -8,6 +8,7 @@ from torch import Tensor
 from cfair.errors import QueryError
 from cfair.interfaces import Values, World, Worlds
 from cfair.spec import ModelSpec
+from cfair.weights import check_weights
 from cfair.worlds import collapse
 
 __all__ = ["Batches", "count_features", "each_block", "features", "observed_features"]
@@ -34,24 +35,35 @@ def each_block(worlds: Worlds) -> Iterable[World]:
     return (worlds,) if isinstance(worlds, World) else worlds
 
 
-class Batches(Iterable[tuple[Tensor, Tensor]]):
-    """Features and outcomes of every (draw, person) pair, a block of people at a time, walked as often as a head needs.
+class Batches(Iterable[tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]]):
+    """Features, outcomes and perhaps weights of every (draw, person) pair, a block of people at a time, walked as often as a head needs.
 
     Args:
         worlds: abducted people, whole or in blocks.
         outcome: of all people in the order of the blocks, shape (n,).
         seen: a world's features, shape (draws or 1, n of the block, k).
+        weights: of all people, shape (n,); one each if None.
         keep: which people take part, shape (n,), bool; everyone if None.
 
     Raises:
-        QueryError: (on walking) there are more or fewer outcomes than people.
+        QueryError: a weight is negative, not finite or missing, or (on walking) there are more or fewer outcomes than people.
     """
 
-    def __init__(self, worlds: Worlds, outcome: Tensor, seen: Callable[[World], Tensor], keep: Tensor | None = None) -> None:
-        self._worlds, self._outcome, self._seen = each_block(worlds), outcome, seen
+    def __init__(
+        self,
+        worlds: Worlds,
+        outcome: Tensor,
+        seen: Callable[[World], Tensor],
+        *,
+        weights: Tensor | None = None,
+        keep: Tensor | None = None,
+    ) -> None:
+        self._worlds, self._outcome, self._seen, self._weights = each_block(worlds), outcome, seen, weights
         self._keep = torch.ones(len(outcome), dtype=torch.bool) if keep is None else keep
+        if weights is not None:
+            check_weights(weights, len(outcome))
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]]:
         first = 0
         for world in self._worlds:
             last = first + world.shape[1]
@@ -59,8 +71,8 @@ class Batches(Iterable[tuple[Tensor, Tensor]]):
             if last > len(self._outcome):
                 break
             block = self._seen(world)[:, keep]
-            outcome = self._outcome[first:last][keep].expand(block.shape[:2])
-            yield block.flatten(0, 1), outcome.flatten()
+            rows = block.flatten(0, 1), self._outcome[first:last][keep].expand(block.shape[:2]).flatten()
+            yield rows if self._weights is None else (*rows, self._weights[first:last][keep].expand(block.shape[:2]).flatten())
             first = last
         if first != len(self._outcome):
             raise QueryError(

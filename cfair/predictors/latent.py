@@ -14,6 +14,7 @@ from cfair.inference import expectation, fingerprint, posterior_of_rows
 from cfair.interfaces import Values, World, Worlds
 from cfair.predictors.features import Batches, count_features, each_block, features, observed_features
 from cfair.scm import SCM
+from cfair.weights import check_weights
 
 __all__ = ["FOLDS", "Latent", "LatentDraws", "LatentPosteriorMean"]
 
@@ -42,9 +43,9 @@ class _OnLatents(ABC):
         self.needs = needs(scm.spec, self.name)
         self.fitted = head_for(scm.spec.nodes[scm.spec.outcome].kind, head)(count_features(scm.spec, self.sees))
 
-    def fit(self, worlds: Worlds, outcome: Tensor, *, keep: Tensor | None = None) -> Self:
-        """Learn the head from blocks of abducted people and their outcomes, (n,); from those of ``keep``, (n,), bool, if given."""
-        self.fitted.fit(Batches(worlds, outcome, self.seen, keep))
+    def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None, keep: Tensor | None = None) -> Self:
+        """Learn the head from blocks of abducted people, their outcomes and perhaps weights, (n,); only from those to ``keep``, (n,)."""
+        self.fitted.fit(Batches(worlds, outcome, self.seen, weights=weights, keep=keep))
         return self
 
     def predict(self, world: World) -> Tensor:
@@ -121,7 +122,7 @@ class Latent:
 
     @property
     def losses(self) -> dict[str, float]:
-        """Variant -> mean squared error on the people left out, over five folds of the training rows."""
+        """Variant -> mean squared error on the people left out, weighted where they are, over five folds of the training rows."""
         return {variant.name: float(loss) for variant, loss in zip(self._variants, self._losses, strict=True)}
 
     @property
@@ -129,12 +130,14 @@ class Latent:
         """The variant with the smaller loss."""
         return self._variants[int(self._losses.argmin())]
 
-    def fit(self, worlds: Worlds, outcome: Tensor) -> Self:
+    def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Validate both variants, then fit each on everyone."""
-        fold = _folds(self.needs, worlds, outcome)
+        counts = torch.ones_like(outcome) if weights is None else weights
+        check_weights(counts, len(outcome))
+        fold = _folds(self.needs, worlds, outcome, counts)
         for j, variant in enumerate(self._variants):
-            self._losses[j] = _validated(variant, worlds, outcome, fold)
-            variant.fit(worlds, outcome)
+            self._losses[j] = _validated(variant, worlds, outcome, counts, fold)
+            variant.fit(worlds, outcome, weights=weights)
         return self
 
     def predict(self, world: World) -> Tensor:
@@ -146,25 +149,30 @@ class Latent:
         return self.chosen.deploy(columns, n)
 
 
-def _folds(nodes: Sequence[str], worlds: Worlds, outcome: Tensor) -> Tensor:
-    """Each person's fold, shape (n,): people ranked by a hash of their row, so that the order of rows changes nothing."""
+def _folds(nodes: Sequence[str], worlds: Worlds, outcome: Tensor, weights: Tensor) -> Tensor:
+    """Each person's fold, shape (n,): people ranked by a hash of their row, so that the order of rows changes nothing.
+
+    People of weight 0 are ranked last, where they change nobody else's fold.
+    """
     evidence = {node: torch.cat([world.values[node][0] for world in each_block(worlds)]) for node in nodes}
     people = sum(world.shape[1] for world in each_block(worlds))
     if people != len(outcome):
         raise QueryError(
             "outcome", f"{len(outcome)} outcomes for {people} people", "give one outcome per person, in the order of the worlds"
         )
-    return fingerprint({**evidence, "": outcome}).argsort().argsort() % FOLDS
+    by_hash = fingerprint({**evidence, "": outcome}).argsort()
+    counted_first = by_hash[(weights[by_hash] == 0).to(torch.int8).argsort(stable=True)]
+    return counted_first.argsort() % FOLDS
 
 
-def _validated(variant: _OnLatents, worlds: Worlds, outcome: Tensor, fold: Tensor) -> Tensor:
-    """Mean squared error, shape (), of predictions for people left out of the fit; of a binary outcome, the Brier score."""
+def _validated(variant: _OnLatents, worlds: Worlds, outcome: Tensor, weights: Tensor, fold: Tensor) -> Tensor:
+    """Weighted mean squared error, shape (), of predictions for people left out of the fit; of a binary outcome, the Brier score."""
     total = torch.zeros((), dtype=torch.float64)
     for left_out in range(FOLDS):
-        variant.fit(worlds, outcome, keep=fold != left_out)
+        variant.fit(worlds, outcome, weights=weights, keep=fold != left_out)
         predicted = torch.cat([variant.predict(world).mean(0) for world in each_block(worlds)])
-        total = total + (predicted - outcome).square()[fold == left_out].sum()
-    return total / len(outcome)
+        total = total + (weights * (predicted - outcome).square())[fold == left_out].sum()
+    return total / weights.sum()
 
 
 def _check_evidence(scm: SCM, world: World) -> None:
