@@ -11,9 +11,10 @@ from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.base import open_interval
 from cfair.mechanisms.indexed import Indexed
-from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
+from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
 from cfair.mechanisms.search import searched
 from cfair.mechanisms.tails import poisson_log_pmf, poisson_step
+from cfair.mechanisms.terms import Parent, Unit
 from cfair.spec import NodeSpec, Parameters, Prior
 
 __all__ = ["LogPoisson", "Poisson"]
