@@ -12,8 +12,8 @@ from torch.distributions import Distribution
 from cfair.errors import FitError
 from cfair.families import Kind
 from cfair.interfaces import Values
-from cfair.mechanisms.couplings import combination, coupled
-from cfair.mechanisms.linear import Parent, Unit
+from cfair.mechanisms.couplings import coupled
+from cfair.mechanisms.terms import Parent, Unit, combination
 from cfair.spec import NodeSpec, Parameters, Prior, Row
 
 __all__ = ["Table"]

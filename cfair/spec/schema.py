@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from cfair.families import DISCRETE, FAMILIES, Family, Form, PriorForm
+from cfair.families import DISCRETE, FAMILIES, Family, Form, Option, OptionForm, PriorForm
 
 __all__ = ["spec_schema"]
 
@@ -22,6 +22,15 @@ _CHANCES: _Object = {"type": "array", "items": {"type": "number", "minimum": 0},
 _ROW: _Object = {"type": "object", "properties": {"p": _CHANCES}, "required": ["p"], "additionalProperties": _TEXT}
 _ROWS: _Object = {"type": "array", "items": _ROW, "minItems": 1, "description": "One row per combination of the parents' levels."}
 _FORMS: dict[Form, _Object] = {"number": _NUMBER, "positive": _POSITIVE, "weights": _WEIGHTS, "cutpoints": _CUTPOINTS, "rows": _ROWS}
+_WHOLE: _Object = {"type": "integer", "minimum": 1}
+_GROUP: _Object = {**_NAMES, "minItems": 2}
+_OPTIONS: dict[OptionForm, _Object] = {
+    "flag": _FLAG,
+    "positive": _POSITIVE,
+    "whole": _WHOLE,
+    "sizes": {"type": "array", "items": _WHOLE},
+    "groups": {"type": "array", "items": _GROUP},
+}
 
 
 def spec_schema() -> _Object:
@@ -53,7 +62,7 @@ def spec_schema() -> _Object:
 def _node(name: str, family: Family) -> _Object:
     """What may be said of a node of one family."""
     said: _Object = {
-        "mechanism": {"oneOf": [{"const": name}, _object({"family": {"const": name}}, required=["family"])]},
+        "mechanism": {"oneOf": [{"const": name}, _mechanism(name, family)]},
         "parents": {**_NAMES, "description": "Nodes that cause this one."},
         "latent": {**_FLAG, "description": "Never observed."},
         "parameters": {**_parameters(family), "description": "What is fixed; the rest is learned."},
@@ -69,6 +78,17 @@ def _node(name: str, family: Family) -> _Object:
     elif family.kind == "count":
         said["round"] = {**_FLAG, "description": "Round a fractional count when reading."}
     return {"title": name, **_object(said, required=["mechanism", "levels"] if "levels" in said else ["mechanism"])}
+
+
+def _mechanism(name: str, family: Family) -> _Object:
+    """``{family: name}`` with the family's options."""
+    options: _Object = {option: _option(stated) for option, stated in family.options.items()}
+    return _object({"family": {"const": name}, **options}, required=["family"])
+
+
+def _option(stated: Option) -> _Object:
+    form: _Object = {"enum": list(stated.form)} if isinstance(stated.form, tuple) else _OPTIONS[stated.form]
+    return {**form, "description": stated.meaning} if stated.meaning else form
 
 
 def _parameters(family: Family) -> _Object:
