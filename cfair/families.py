@@ -45,6 +45,7 @@ class Family:
         couplings: how a node's noise may be shared between worlds, the default first; none where noise is additive.
         pair: the kind of a node that has just two levels, where it is another.
         discrete_parents: whether all parents must be discrete and observed.
+        latent: whether a node of the family may be latent: it can be integrated out.
         options: name -> what may be chosen beside ``family:`` in the mechanism's mapping.
     """
 
@@ -56,6 +57,7 @@ class Family:
     couplings: tuple[Coupling, ...] = ("monotone",)
     pair: Kind | None = None
     discrete_parents: bool = False
+    latent: bool = False
     options: Mapping[str, Option] = field(default_factory=dict)
 
 
@@ -71,14 +73,24 @@ FAMILIES: dict[str, Family] = {
         parameters={**_LINEAR, "scale": "positive"},
         priors={**_NORMAL, "variance": "inverse_gamma"},
         couplings=(),
+        latent=True,
     ),
-    "bernoulli": Family("binary", "cfair.mechanisms.bernoulli:Bernoulli", _LINEAR, _NORMAL),
-    "categorical": Family("category", "cfair.mechanisms.categorical:Categorical", _LINEAR, _NORMAL, by_level=True, couplings=_ANY),
+    "bernoulli": Family("binary", "cfair.mechanisms.bernoulli:Bernoulli", _LINEAR, _NORMAL, latent=True),
+    "categorical": Family(
+        kind="category",
+        implementation="cfair.mechanisms.categorical:Categorical",
+        parameters=_LINEAR,
+        priors=_NORMAL,
+        by_level=True,
+        couplings=_ANY,
+        latent=True,
+    ),
     "ordinal": Family(
         kind="ordinal",
         implementation="cfair.mechanisms.ordinal:Ordinal",
         parameters={"cutpoints": "cutpoints", "weights": "weights"},
         priors={"weights": "normal"},
+        latent=True,
     ),
     "table": Family(
         kind="category",
@@ -88,6 +100,7 @@ FAMILIES: dict[str, Family] = {
         couplings=_ANY,
         pair="binary",
         discrete_parents=True,
+        latent=True,
     ),
     "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL),
     "negative_binomial": Family(
