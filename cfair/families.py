@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 __all__ = ["COUPLINGS", "DISCRETE", "FAMILIES", "Coupling", "Family", "Form", "Kind", "Option", "OptionForm", "OptionValue", "PriorForm"]
 
 Kind = Literal["real", "binary", "category", "ordinal", "count"]
-Form = Literal["number", "positive", "weights", "cutpoints", "rows"]  # of a fixed parameter, as written under ``parameters:``
+Form = Literal["number", "positive", "weights", "scale_weights", "cutpoints", "rows"]  # as under ``parameters:``
 PriorForm = Literal["normal", "inverse_gamma", "cell"]
 Coupling = Literal["monotone", "gumbel", "independent"]
 OptionForm = Literal["flag", "positive", "whole", "sizes", "groups"]  # groups: lists of parents
@@ -63,19 +63,43 @@ class Family:
 
 _LINEAR: Mapping[str, Form] = {"intercept": "number", "weights": "weights"}
 _NORMAL: Mapping[str, PriorForm] = {"intercept": "normal", "weights": "normal"}
+_LOCATION_SCALE: Mapping[str, Form] = {**_LINEAR, "scale": "positive", "scale_weights": "scale_weights"}
+_VARIANCE: Mapping[str, PriorForm] = {**_NORMAL, "variance": "inverse_gamma", "scale_weights": "normal"}
 
 _ANY: tuple[Coupling, ...] = ("gumbel", "monotone", "independent")
+
+_PRODUCTS: Mapping[str, Option] = {"interactions": Option("groups", (), "Groups of parents whose product has weights of its own.")}
+_SPREAD: Mapping[str, Option] = {
+    **_PRODUCTS,
+    "heteroscedastic": Option("flag", False, "Whether the scale, too, depends on the parents that are observed."),
+}
 
 FAMILIES: dict[str, Family] = {
     "gaussian": Family(
         kind="real",
         implementation="cfair.mechanisms.gaussian:Gaussian",
-        parameters={**_LINEAR, "scale": "positive"},
-        priors={**_NORMAL, "variance": "inverse_gamma"},
+        parameters=_LOCATION_SCALE,
+        priors=_VARIANCE,
         couplings=(),
+        options=_SPREAD,
         latent=True,
     ),
-    "bernoulli": Family("binary", "cfair.mechanisms.bernoulli:Bernoulli", _LINEAR, _NORMAL, latent=True),
+    "student_t": Family(
+        kind="real",
+        implementation="cfair.mechanisms.student_t:StudentT",
+        parameters={**_LOCATION_SCALE, "degrees": "positive"},
+        priors=_VARIANCE,
+        couplings=(),
+        options=_SPREAD,
+    ),
+    "bernoulli": Family(
+        kind="binary",
+        implementation="cfair.mechanisms.bernoulli:Bernoulli",
+        parameters=_LINEAR,
+        priors=_NORMAL,
+        options={**_PRODUCTS, "link": Option(("logit", "probit", "cloglog"), "logit", "From the linear predictor to a probability.")},
+        latent=True,
+    ),
     "categorical": Family(
         kind="category",
         implementation="cfair.mechanisms.categorical:Categorical",
@@ -83,6 +107,7 @@ FAMILIES: dict[str, Family] = {
         priors=_NORMAL,
         by_level=True,
         couplings=_ANY,
+        options=_PRODUCTS,
         latent=True,
     ),
     "ordinal": Family(
@@ -90,6 +115,7 @@ FAMILIES: dict[str, Family] = {
         implementation="cfair.mechanisms.ordinal:Ordinal",
         parameters={"cutpoints": "cutpoints", "weights": "weights"},
         priors={"weights": "normal"},
+        options={**_PRODUCTS, "link": Option(("logit", "probit"), "logit", "From the linear predictor to a probability.")},
         latent=True,
     ),
     "table": Family(
@@ -102,8 +128,12 @@ FAMILIES: dict[str, Family] = {
         discrete_parents=True,
         latent=True,
     ),
-    "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL),
+    "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL, options=_PRODUCTS),
     "negative_binomial": Family(
-        "count", "cfair.mechanisms.negative_binomial:NegativeBinomial", {**_LINEAR, "concentration": "positive"}, _NORMAL
+        kind="count",
+        implementation="cfair.mechanisms.negative_binomial:NegativeBinomial",
+        parameters={**_LINEAR, "concentration": "positive"},
+        priors=_NORMAL,
+        options=_PRODUCTS,
     ),
 }

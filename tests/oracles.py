@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import gammaln, log_expit, logsumexp
-from scipy.stats import kstest
+from scipy.special import gammaln, log_expit, log_ndtr, logsumexp
+from scipy.stats import kstest, t
 from torch import Tensor
 
 from cfair.interfaces import Columns, Facts
@@ -169,6 +169,11 @@ def log_density(scm: SCM, node: str, values: Mapping[str, Floats]) -> Floats:
     if spec.nodes[node].mechanism == "table":
         return _table(spec, node, raw, values)
     score = _score(scm.spec, node, raw, values)
+    link = dict(spec.nodes[node].options).get("link", "logit")
+    if spec.nodes[node].mechanism == "bernoulli" and link == "probit":
+        return log_ndtr(np.where(x > 0, score, -score))
+    if spec.nodes[node].mechanism == "bernoulli" and link == "cloglog":
+        return np.where(x > 0, np.log(-np.expm1(-np.exp(score))), -np.exp(score))
     if spec.nodes[node].mechanism == "bernoulli":
         return -np.logaddexp(0, np.where(x > 0, -score, score))
     if spec.nodes[node].mechanism == "poisson":
@@ -182,21 +187,31 @@ def log_density(scm: SCM, node: str, values: Mapping[str, Floats]) -> Floats:
         low, high = ends[x.astype(int)] - score, ends[x.astype(int) + 1] - score
         flip = low + high > 0  # from the nearer tail
         low, high = np.where(flip, -high, low), np.where(flip, -low, high)
+        log_cdf = log_ndtr if link == "probit" else log_expit
         with np.errstate(over="ignore"):
-            return log_expit(high) + np.log1p(-np.exp(log_expit(low) - log_expit(high)))
-    return -0.5 * ((x - score) / raw["scale"]) ** 2 - np.log(raw["scale"]) - 0.5 * np.log(2 * np.pi)
+            return log_cdf(high) + np.log1p(-np.exp(log_cdf(low) - log_cdf(high)))
+    scale = raw["scale"] * np.exp(_weighted(spec, raw.get("scale_weights", {}), values))
+    if spec.nodes[node].mechanism == "student_t":
+        return t.logpdf(x, raw["degrees"], score, scale)
+    return -0.5 * ((x - score) / scale) ** 2 - np.log(scale) - 0.5 * np.log(2 * np.pi)
 
 
 def _score(spec: ModelSpec, node: str, raw: Any, values: Mapping[str, Floats]) -> Floats:
-    score = np.asarray(raw.get("intercept", 0.0), dtype=float)
-    for parent in spec.nodes[node].parents:
-        levels = spec.nodes[parent].levels
-        terms = (
-            [(f"{parent}={level}", values[parent] == j) for j, level in enumerate(levels) if j] if levels else [(parent, values[parent])]
-        )
-        for name, x in terms:
-            score = score + raw["weights"][name] * x
-    return score
+    return np.asarray(raw.get("intercept", 0.0), dtype=float) + _weighted(spec, raw["weights"], values)
+
+
+def _weighted(spec: ModelSpec, weights: Mapping[str, float], values: Mapping[str, Floats]) -> Floats:
+    """Each weight times the product of the columns that its name joins by colons."""
+    total = np.zeros(())
+    for name, weight in weights.items():
+        total = total + weight * np.prod(np.broadcast_arrays(*(_column(spec, part, values) for part in name.split(":"))), axis=0)
+    return total
+
+
+def _column(spec: ModelSpec, name: str, values: Mapping[str, Floats]) -> Floats:
+    """A real parent's values, or the indicator of a level, ``parent=level``."""
+    parent, _, level = name.partition("=")
+    return (values[parent] == spec.nodes[parent].levels.index(level)).astype(float) if level else values[parent]
 
 
 def _table(spec: ModelSpec, node: str, raw: Any, values: Mapping[str, Floats]) -> Floats:

@@ -9,6 +9,7 @@ import typer
 from cfair.access import ACCESS, refused, sees
 from cfair.cli._dag import Dag, read_dag
 from cfair.errors import QueryError
+from cfair.families import OptionValue
 from cfair.graph import implied_independences
 from cfair.spec import ModelSpec, NodeSpec, spec_warnings
 
@@ -71,7 +72,13 @@ def _node(node: NodeSpec) -> dict[str, Json]:
         "levels": list(node.levels),
         "latent": node.latent,
         "round": node.round,
+        "options": {name: _listed(value) for name, value in node.options.items()},
     }
+
+
+def _listed(value: OptionValue) -> Json:
+    """An option's value, its tuples as lists."""
+    return [list(each) if isinstance(each, tuple) else each for each in value] if isinstance(value, tuple) else value
 
 
 def _predictor(spec: ModelSpec, name: str) -> dict[str, Json]:

@@ -32,7 +32,7 @@ def build(spec: ModelSpec, node: str, units: Mapping[str, Unit]) -> Mechanism:
         units: node -> unit in which a real or count column is standardised; (0, 1) where it is left out.
     """
     declared = spec.nodes[node]
-    parents = [Parent(name, spec.nodes[name].levels, units.get(name, Unit())) for name in declared.parents]
+    parents = [Parent(name, spec.nodes[name].levels, units.get(name, Unit()), spec.nodes[name].latent) for name in declared.parents]
     return MECHANISMS[declared.mechanism](declared, parents, units.get(node, Unit()))
 
 

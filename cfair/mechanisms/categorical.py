@@ -14,7 +14,7 @@ from cfair.mechanisms.couplings import coupled
 from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
 from cfair.mechanisms.terms import Parent, Unit
-from cfair.spec import NodeSpec, Parameters, Prior
+from cfair.spec import NodeSpec, Parameters
 
 __all__ = ["Categorical"]
 
@@ -37,7 +37,7 @@ class Categorical(Indexed):
         self.coupling = coupled(node, parents)
         self.noise_size = self.coupling.noise_size
         known = _by_level(node.parameters or Parameters(), node.levels)
-        self.linear = LinearPredictor.of_link(parents, known, node.prior or Prior())
+        self.linear = LinearPredictor.of_link(node, parents, known)
 
     def at(self, eta: Tensor) -> Distribution:
         """Categorical(logits=η)."""

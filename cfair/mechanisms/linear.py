@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from cfair.interfaces import Values
-from cfair.mechanisms.terms import Parent, Term, folding
-from cfair.spec import Prior
+from cfair.mechanisms.terms import Parent, Term, Unit, added_up, folding
+from cfair.spec import NodeSpec, Prior
 
-__all__ = ["Coefficients", "LinearPredictor", "Raw"]
+__all__ = ["Coefficients", "LinearPredictor", "Parent", "Raw", "Unit"]
 
 Raw = float | dict[str, float]  # as written under ``parameters:`` in dag.yaml
 
@@ -49,6 +49,7 @@ class LinearPredictor(nn.Module):
 
     folding: Tensor  # turns coefficients of z into those of x, rows into rows, shape (1 + weights, 1 + weights)
     scale: Tensor  # s, or the product of several, one per weight
+    first: Tensor  # 1 for the intercept, 0 for each weight
     intercept: nn.Parameter  # b, shape (outputs,)
     weights: nn.Parameter  # w, shape (outputs, weights)
     intercept_free: Tensor  # which are learned
@@ -71,12 +72,12 @@ class LinearPredictor(nn.Module):
         named = {parent.name: parent for parent in parents}
         self.terms = [Term([parent]) for parent in parents] + [Term([named[name] for name in group]) for group in interactions]
         self.names = tuple(name for term in self.terms for name in term.names)
-        self._sizes = [1, *(len(term.names) for term in self.terms)]
         centered = centered and all(coefficients.intercept is None for coefficients in known)
         products = not weights_raw and all(coefficients.weights is None for coefficients in known)
         matrix, scale = folding(self.terms, centered=centered, products=products)
         self._constant("folding", matrix)
         self._constant("scale", scale)
+        self._constant("first", [1.0] + [0.0] * len(self.names))
         intercepts = torch.tensor([c.intercept or 0.0 for c in known], dtype=torch.float64)
         self._parameter("intercept", intercepts, [c.intercept is None for c in known])
         fixed = torch.tensor([[(c.weights or {}).get(name, 0.0) for name in self.names] for c in known], dtype=torch.float64)
@@ -87,11 +88,13 @@ class LinearPredictor(nn.Module):
         self._constant("weights_sd", weights[1] * unit)
 
     @classmethod
-    def of_link(cls, parents: Sequence[Parent], known: Sequence[Coefficients], prior: Prior) -> "LinearPredictor":
+    def of_link(cls, node: NodeSpec, parents: Sequence[Parent], known: Sequence[Coefficients]) -> "LinearPredictor":
         """The predictor behind a logit or log link, whose unit needs no standardising; default priors Normal(0, 10) and Normal(0, 2.5)."""
+        prior = node.prior or Prior()
         return cls(
             parents,
             known,
+            interactions=node.interactions,
             intercept=(prior.intercept.mean, prior.intercept.sd) if prior.intercept else (0.0, 10.0),
             weights=(prior.weights.mean, prior.weights.sd) if prior.weights else (0.0, 2.5),
             weights_raw=prior.weights is not None,
@@ -105,21 +108,13 @@ class LinearPredictor(nn.Module):
 
     def outputs(self, values: Values, center: Tensor | None = None, unit: Tensor | None = None) -> list[Tensor]:
         """Each center + unit·η_m, shape (...); ``center`` and ``unit``, of shape (), are 0 and 1 where they are None."""
-        read = [term.read(values) for term in self.terms]
-        order = sorted(range(len(read)), key=lambda j: read[j].size)  # what is small is added up before it is broadcast
-        etas = []
-        for row in self.folded(unit).unbind():
-            total, *weights = row.split(self._sizes)
-            total = total[0] if center is None else total[0] + center
-            for j in order:
-                total = self.terms[j].added(total, read[j], weights[j])
-            etas.append(total)
-        return etas
+        return added_up(self.terms, self.folded(center, unit), values)
 
-    def folded(self, unit: Tensor | None = None) -> Tensor:
-        """Intercept and weights of unit·η_m in the parents' own units, shape (outputs, 1 + weights)."""
+    def folded(self, center: Tensor | None = None, unit: Tensor | None = None) -> Tensor:
+        """Intercept and weights of center + unit·η_m in the parents' own units, shape (outputs, 1 + weights)."""
         rows = torch.cat([self.intercept.unsqueeze(1), self.weights], 1) @ self.folding
-        return rows if unit is None else rows * unit
+        rows = rows if unit is None else rows * unit
+        return rows if center is None else torch.addcmul(rows, self.first, center)
 
     def priors(self) -> dict[str, Distribution]:
         """Prior of each parameter on the scale on which it is learned, of the parameter's shape."""
@@ -131,9 +126,8 @@ class LinearPredictor(nn.Module):
 
     def raw(self, center: Tensor | None = None, unit: Tensor | None = None) -> list[dict[str, Raw]]:
         """Per output, the intercept and weights of center + unit·η in the parents' own units, as under ``parameters:``."""
-        shift = 0.0 if center is None else float(center)
-        rows = self.folded(unit).tolist()
-        return [{"intercept": shift + b, "weights": dict(zip(self.names, w, strict=True))} for b, *w in rows]
+        rows = self.folded(center, unit).tolist()
+        return [{"intercept": b, "weights": dict(zip(self.names, w, strict=True))} for b, *w in rows]
 
     def set_intercept(self, intercept: Tensor) -> None:
         """Set the free intercepts; ``intercept`` has shape (outputs,)."""

@@ -15,7 +15,7 @@ from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
 from cfair.mechanisms.poisson_quantile import poisson_quantile
 from cfair.mechanisms.tails import poisson_log_pmf, poisson_step
 from cfair.mechanisms.terms import Parent, Unit
-from cfair.spec import NodeSpec, Parameters, Prior
+from cfair.spec import NodeSpec, Parameters
 
 __all__ = ["LogPoisson", "Poisson"]
 
@@ -36,8 +36,8 @@ class Poisson(Indexed):
 
     def __init__(self, node: NodeSpec, parents: Sequence[Parent], unit: Unit) -> None:
         super().__init__()
-        known, prior = node.parameters or Parameters(), node.prior or Prior()
-        self.linear = LinearPredictor.of_link(parents, [Coefficients(known.intercept, known.weights)], prior)
+        known = node.parameters or Parameters()
+        self.linear = LinearPredictor.of_link(node, parents, [Coefficients(known.intercept, known.weights)])
 
     def at(self, eta: Tensor) -> Distribution:
         """Poisson(exp(log μ))."""

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from cfair.interfaces import Values
 
-__all__ = ["NATURAL", "Parent", "Read", "Term", "Unit", "combination", "folding"]
+__all__ = ["NATURAL", "Parent", "Read", "Term", "Unit", "added_up", "combination", "folding"]
 
 
 class Unit(NamedTuple):
@@ -107,6 +107,20 @@ class Term:
         table = pad(table, [1, 0] * table.dim()).flatten()  # a first level's weight is 0
         own = table.index_select(0, read.place.flatten()).view(read.place.shape)
         return total + own if read.number is None else torch.addcmul(total, own, read.number)
+
+
+def added_up(terms: Sequence[Term], rows: Tensor, values: Values) -> list[Tensor]:
+    """An intercept and the terms added up, each (...), for each of ``rows``, (outputs, 1 + weights), in the parents' own units."""
+    read = [term.read(values) for term in terms]
+    order = sorted(range(len(read)), key=lambda j: read[j].size)  # what is small is added up before it is broadcast
+    sizes, sums = [1, *(len(term.names) for term in terms)], []
+    for row in rows.unbind():
+        total, *weights = row.split(sizes)
+        total = total[0]
+        for j in order:
+            total = terms[j].added(total, read[j], weights[j])
+        sums.append(total)
+    return sums
 
 
 def combination(parents: Sequence[Parent], values: Values) -> Tensor:

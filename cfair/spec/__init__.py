@@ -3,7 +3,7 @@
 from cfair.spec.files import dump_spec, load_spec, read_spec
 from cfair.spec.given import LevelParameters, Parameters, Row
 from cfair.spec.model import ModelSpec
-from cfair.spec.parameters import weight_names
+from cfair.spec.parameters import scale_weight_names, weight_names
 from cfair.spec.priors import InverseGamma, Normal, Prior
 from cfair.spec.records import NodeSpec
 from cfair.spec.scalars import level_text
@@ -26,6 +26,7 @@ __all__ = [
     "level_text",
     "load_spec",
     "read_spec",
+    "scale_weight_names",
     "shipped_models",
     "spec_schema",
     "spec_warnings",

@@ -1,9 +1,11 @@
 """What each family asks of a node: levels, parents, and a coupling that it can have."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from cfair.errors import nearest
 from cfair.families import FAMILIES
 from cfair.spec.mistake import Mistake
+from cfair.spec.parameters import repeated_weights
 from cfair.spec.places import Path
 from cfair.spec.records import NodeSpec
 
@@ -22,6 +24,33 @@ def node_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mistake]
             yield Mistake(("nodes", name, "parents", position), f"{problem}, and {node.titled} has discrete, observed parents only", mend)
     if node.coupling is not None:
         yield from _coupling(nodes, node, ("nodes", name, "coupling"))
+    yield from _interactions(nodes, node, ("nodes", name, "mechanism", "interactions"))
+
+
+def _interactions(nodes: Mapping[str, NodeSpec], node: NodeSpec, path: Path) -> Iterator[Mistake]:
+    """Groups of two or more different parents, at most one of them latent, none of them given twice, their weights' names distinct."""
+    found = [mistake for i, group in enumerate(node.interactions) for mistake in _group(nodes, node, group, (*path, i))]
+    groups = [frozenset(group) for group in node.interactions]
+    for position, group in enumerate(groups):
+        if group in groups[:position]:
+            found.append(Mistake((*path, position), "this interaction is given twice", "keep one of them"))
+    yield from found
+    if not found and (name := repeated_weights(nodes, node)):
+        yield Mistake(path, f"two weights would be called '{name}'", "rename a parent, or leave an interaction out")
+
+
+def _group(nodes: Mapping[str, NodeSpec], node: NodeSpec, group: Sequence[str], path: Path) -> Iterator[Mistake]:
+    latents = [parent for parent in group if parent in node.parents and nodes[parent].latent]
+    foreign = [(position, parent) for position, parent in enumerate(group) if parent not in node.parents]
+    for position, parent in foreign[:1]:
+        yield Mistake((*path, position), f"'{parent}' is not a parent of this node", nearest(parent, node.parents))
+    if len(set(group)) < len(group):
+        yield Mistake(path, "a parent is repeated", "name each parent of an interaction once")
+    elif len(group) < 2:
+        yield Mistake(path, "an interaction is of two or more parents", "name at least two, or leave it out")
+    elif len(latents) > 1:
+        problem = f"an interaction of two latents, {' and '.join(latents)}, cannot be integrated out"
+        yield Mistake(path, problem, "keep at most one of them")
 
 
 def _latent(node: NodeSpec, path: Path) -> Iterator[Mistake]:

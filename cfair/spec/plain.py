@@ -53,6 +53,7 @@ def _listed(value: "OptionValue") -> PlainValue:
 def _parameters(given: "Parameters") -> dict[str, PlainValue]:
     said = _linear(given)
     said |= {} if given.scale is None else {"scale": given.scale}
+    said |= {} if given.scale_weights is None else {"scale_weights": dict(given.scale_weights)}
     said |= {**given.numbers, **{name: list(values) for name, values in given.lists.items()}}
     said |= {} if given.probabilities is None else {"probabilities": list(given.probabilities)}
     said |= {} if given.rows is None else {"probabilities": [{**row.given, "p": list(row.p)} for row in given.rows]}
@@ -68,7 +69,7 @@ def _prior(prior: "Prior") -> PlainValue:
     if prior.cell is not None:
         return prior.cell
     said: dict[str, PlainValue] = {}
-    for name, normal in (("intercept", prior.intercept), ("weights", prior.weights)):
+    for name, normal in (("intercept", prior.intercept), ("weights", prior.weights), ("scale_weights", prior.scale_weights)):
         said |= {} if normal is None else {name: {"normal": [normal.mean, normal.sd] if normal.mean else normal.sd}}
     return said | ({} if prior.variance is None else {"variance": {"inverse_gamma": [prior.variance.shape, prior.variance.scale]}})
 

@@ -106,6 +106,11 @@ class NodeSpec(Record):
         return cast("tuple[tuple[str, ...], ...]", self.option("interactions")) if "interactions" in self.family.options else ()
 
     @property
+    def heteroscedastic(self) -> bool:
+        """Whether its scale depends on its observed parents."""
+        return "heteroscedastic" in self.family.options and self.flag("heteroscedastic")
+
+    @property
     def titled(self) -> str:
         """``a gaussian node``: what it is, in a message."""
         return f"{'an' if self.mechanism[0] in 'aeiou' else 'a'} {self.mechanism} node"

@@ -22,7 +22,14 @@ _CUTPOINTS: _Object = {"type": "array", "items": _NUMBER, "minItems": 1, "descri
 _CHANCES: _Object = {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 2}
 _ROW: _Object = {"type": "object", "properties": {"p": _CHANCES}, "required": ["p"], "additionalProperties": _TEXT}
 _ROWS: _Object = {"type": "array", "items": _ROW, "minItems": 1, "description": "One row per combination of the parents' levels."}
-_FORMS: dict[Form, _Object] = {"number": _NUMBER, "positive": _POSITIVE, "weights": _WEIGHTS, "cutpoints": _CUTPOINTS, "rows": _ROWS}
+_FORMS: dict[Form, _Object] = {
+    "number": _NUMBER,
+    "positive": _POSITIVE,
+    "weights": _WEIGHTS,
+    "scale_weights": _WEIGHTS,
+    "cutpoints": _CUTPOINTS,
+    "rows": _ROWS,
+}
 _WHOLE: _Object = {"type": "integer", "minimum": 1}
 _GROUP: _Object = {**_NAMES, "minItems": 2}
 _OPTIONS: dict[OptionForm, _Object] = {

@@ -8,15 +8,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from scipy.stats import gumbel_r, invgamma, logistic, norm
+from scipy.stats import gumbel_r, invgamma, logistic, norm, t
 from torch import Tensor, nn
+from torch.distributions import StudentT
 from torch.func import functional_call
 
 from cfair.families import FAMILIES
 from cfair.interfaces import Mechanism
 from cfair.mechanisms import Unit, log_prior
 from cfair.scm import SCM
-from cfair.spec import ModelSpec, weight_names
+from cfair.spec import ModelSpec, scale_weight_names, weight_names
 
 from oracles import assert_distribution, assert_mean, declare, log_density, rows_of
 
@@ -29,15 +30,30 @@ LEVELS = {
 WEIGHTS = {"a=yes": 0.7, "c=M": -0.4, "c=L": 0.9, "r": -0.6, "n": 0.2}
 UNITS = {"r": Unit(1.5, 2.0), "n": Unit(2.0, 1.4), "v": Unit(3.0, 2.5)}
 PRIOR_CDF = {None: norm.cdf, "monotone": logistic.cdf, "independent": logistic.cdf, "gumbel": gumbel_r.cdf}
-CASES = [f"{name}:{coupling}" for name, family in FAMILIES.items() for coupling in family.couplings] + [
-    name for name, family in FAMILIES.items() if not family.couplings
-]  # every family under every coupling
+OPTIONS: dict[str, dict[str, Any]] = {
+    "gaussian/heteroscedastic": {"heteroscedastic": True},
+    "gaussian/interactions": {"interactions": [["a", "c"], ["r", "n"], ["a", "r"], ["c", "n"], ["a", "r", "n"]]},
+    "gaussian/both": {"heteroscedastic": True, "interactions": [["a", "r"]]},
+    "student_t/both": {"heteroscedastic": True, "interactions": [["c", "r"]]},
+    "bernoulli:monotone/probit": {"link": "probit"},
+    "bernoulli:monotone/cloglog": {"link": "cloglog"},
+    "bernoulli:monotone/interactions": {"interactions": [["c", "a"], ["n", "r"]]},
+    "categorical:gumbel/interactions": {"interactions": [["a", "c", "r"]]},
+    "ordinal:monotone/probit": {"link": "probit", "interactions": [["a", "r"]]},
+    "poisson:monotone/interactions": {"interactions": [["a", "r"]]},
+    "negative_binomial:monotone/interactions": {"interactions": [["a", "c"]]},
+}  # after a family and its coupling, a name for what is chosen in its mechanism
+CASES = (
+    [*OPTIONS]
+    + [f"{name}:{coupling}" for name, family in FAMILIES.items() for coupling in family.couplings]
+    + [name for name, family in FAMILIES.items() if not family.couplings]
+)  # and every family under every coupling
 N = 4_000
 
 
 def spec_of(case: str, node: Mapping[str, Any] | None = None) -> ModelSpec:
     """A node ``v`` of the family with a parent of each kind, or of each kind that it can have."""
-    family, _, coupling = case.partition(":")
+    family, coupling = family_of(case), coupling_of(case)
     parents: dict[str, dict[str, Any]] = {
         "a": {"mechanism": "bernoulli", "levels": ["no", "yes"]},
         "c": {"mechanism": "categorical", "levels": ["S", "M", "L"]},
@@ -45,18 +61,35 @@ def spec_of(case: str, node: Mapping[str, Any] | None = None) -> ModelSpec:
         "n": {"mechanism": "poisson"},
     }
     own = ["a", "c"] if coupling == "independent" or FAMILIES[family].discrete_parents else list(parents)
-    v = {"mechanism": family, "parents": own, "levels": LEVELS.get(family, []), "coupling": coupling or None, **(node or {})}
+    v = {
+        "mechanism": {"family": family, **OPTIONS.get(case, {})},
+        "parents": own,
+        "levels": LEVELS.get(family, []),
+        "coupling": coupling or None,
+        **(node or {}),
+    }
     return declare({**parents, "v": v}, outcome="v")
 
 
+def family_of(case: str) -> str:
+    return case.partition("/")[0].partition(":")[0]
+
+
 def coupling_of(case: str) -> str | None:
-    return case.partition(":")[2] or None
+    return case.partition("/")[0].partition(":")[2] or None
+
+
+def prior_cdf(case: str) -> Any:
+    """Of the noise."""
+    return t(4.0).cdf if family_of(case) == "student_t" else PRIOR_CDF[coupling_of(case)]
 
 
 def known(case: str, size: float = 1.0) -> dict[str, Any]:
     """Parameters that fix a node of the family."""
-    family, spec = case.partition(":")[0], spec_of(case)
-    linear = {"intercept": 0.3 * size, "weights": {name: size * WEIGHTS[name] for name in weight_names(spec, "v")}}
+    family, spec = family_of(case), spec_of(case)
+    linear: dict[str, Any] = {"intercept": 0.3 * size, "weights": {name: size * WEIGHTS.get(name, 0.1) for name in weight_names(spec, "v")}}
+    if spec.nodes["v"].heteroscedastic:
+        linear["scale_weights"] = {name: WEIGHTS[name] / 2 for name in scale_weight_names(spec, "v")}
     match family:
         case "categorical":
             return {
@@ -70,6 +103,8 @@ def known(case: str, size: float = 1.0) -> dict[str, Any]:
             return {"probabilities": rows_of(spec, "v", lambda: math.exp(size * dice.uniform(-1.5, 1.5)))}
         case "gaussian":
             return {**linear, "scale": 0.8}
+        case "student_t":
+            return {**linear, "scale": 0.8, "degrees": 4.0}
         case "negative_binomial":
             return {**linear, "concentration": 1.7}
     return linear
@@ -137,20 +172,27 @@ def test_value_undoes_abduct_for_values_that_hardly_ever_occur(family: str, size
 @pytest.mark.parametrize("family", CASES)
 def test_noise_has_its_prior(family: str) -> None:
     mechanism = fixed(family)
-    assert_distribution(mechanism.noise(uniform_of(mechanism, N)), PRIOR_CDF[coupling_of(family)])
+    assert_distribution(mechanism.noise(uniform_of(mechanism, N)), prior_cdf(family))
 
 
 @pytest.mark.parametrize("family", CASES)
 def test_abducted_noise_has_its_prior_and_is_independent_of_the_parents(family: str) -> None:
     mechanism, parents = fixed(family), parents_of(N)
     noise = mechanism.abduct(seen_of(mechanism, parents, N), parents, uniform_of(mechanism, N))
-    assert_distribution(noise, PRIOR_CDF[coupling_of(family)])
+    assert_distribution(noise, prior_cdf(family))
     noise = noise.reshape(N, -1)
     for parent in parents.values():
         for column in noise.T:
             assert_mean((parent - parent.mean()) * (column - column.mean()), 0.0)
     for j in range(1, noise.shape[1]):
         assert_mean((noise[:, 0] - noise[:, 0].mean()) * (noise[:, j] - noise[:, j].mean()), 0.0)
+
+
+def cdf_of(distribution: Any) -> Any:
+    """Of a distribution of real numbers, alone in its batch."""
+    if isinstance(distribution, StudentT):
+        return t(float(distribution.df), float(distribution.loc), float(distribution.scale)).cdf
+    return norm(float(distribution.mean), float(distribution.stddev)).cdf
 
 
 @pytest.mark.parametrize("family", CASES)
@@ -161,7 +203,7 @@ def test_values_have_their_distribution(family: str) -> None:
         mechanism.distribution({name: column[:1] for name, column in parents.items()}),
     )
     if mechanism.kind == "real":
-        assert_distribution(seen, norm(float(distribution.mean), float(distribution.stddev)).cdf)
+        assert_distribution(seen, cdf_of(distribution))
     else:
         for value in seen.unique():
             assert_mean((seen == value).double(), float(distribution.log_prob(value).exp()))
@@ -183,8 +225,8 @@ def test_samples_follow_the_density(family: str) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         draws = distribution.sample((20_000,)).double().flatten()
-    if family == "gaussian":
-        assert_distribution(draws, norm(float(distribution.mean), float(distribution.stddev)).cdf)
+    if fixed(family).kind == "real":
+        assert_distribution(draws, cdf_of(distribution))
     else:
         for value in draws.unique():
             assert_mean((draws == value).double(), float(distribution.log_prob(value).exp()))
@@ -273,10 +315,10 @@ def test_fixed_parameters_are_not_learned(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", CASES)
-@pytest.mark.parametrize("fixed_one", ["intercept", "weights", "scale", "cutpoints"])
+@pytest.mark.parametrize("fixed_one", ["intercept", "weights", "scale", "scale_weights", "degrees", "cutpoints"])
 def test_start_moves_only_what_is_free(family: str, fixed_one: str) -> None:
     whole, by_level = known(family), spec_of(family).nodes["v"].family.by_level
-    if fixed_one not in spec_of(family).nodes["v"].family.parameters:
+    if fixed_one not in (whole if not by_level else whole["y"]):
         return
     part = {level: {fixed_one: whole[level].get(fixed_one)} for level in whole} if by_level else {fixed_one: whole.get(fixed_one)}
     mechanism = mechanism_of(family, {"parameters": part}, UNITS)
@@ -304,15 +346,17 @@ def test_prior_in_raw_units_is_that_density_of_the_raw_parameters(family: str) -
     prior = {name: given for name, given in prior.items() if name in stated}
     if not prior:
         return
-    if family == "gaussian":
+    if "variance" in stated:
         prior["variance"] = {"inverse_gamma": [3.0, 2.0]}
+    if spec_of(family).nodes["v"].heteroscedastic:
+        prior["scale_weights"] = {"normal": [0.2, 0.4]}
     mechanism = mechanism_of(family, {"prior": prior}, UNITS)
     module = cast("nn.Module", mechanism)
     free = {name.removesuffix("_free"): mask for name, mask in module.named_buffers() if name.endswith("_free")}
     source, gaps = torch.Generator().manual_seed(0), []
     for _ in range(4):
         for name, parameter in module.named_parameters():
-            if name in ("log_steps", "log_size") or (family.startswith("ordinal") and name == "linear.intercept"):
+            if name in ("log_steps", "log_size", "log_degrees") or (family.startswith("ordinal") and name == "linear.intercept"):
                 continue  # no prior in raw units
             parameter.data = 0.5 * torch.randn(parameter.shape, generator=source, dtype=torch.float64)
         gaps.append(float(log_prior(mechanism.priors(), dict(module.named_parameters()), free)) - textbook_prior(family, mechanism.raw()))
@@ -324,7 +368,8 @@ def textbook_prior(family: str, raw: Mapping[str, Any]) -> float:
     parts = raw.values() if family.startswith("categorical") else [raw]
     total = sum(norm.logpdf(list(part["weights"].values()), -0.1, 0.3).sum() for part in parts)
     total += sum(norm.logpdf(part["intercept"], 0.5, 2.0) for part in parts if "intercept" in part)
-    if family == "gaussian":
+    total += norm.logpdf(list(raw.get("scale_weights", {}).values()), 0.2, 0.4).sum()
+    if "scale" in raw:
         variance = raw["scale"] ** 2
         total += invgamma.logpdf(variance, 3.0, scale=2.0) + np.log(2 * variance)  # dσ²/d log σ = 2σ²
     return float(total)
