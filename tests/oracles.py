@@ -146,7 +146,8 @@ def _parameters(dice: Random, spec: ModelSpec, name: str) -> dict[str, Any]:
         return {"weights": linear(0.5)["weights"]}
     if node.mechanism == "negative_binomial":
         return {**linear(0.3), "concentration": dice.uniform(0.5, 5.0)}
-    scale = {"scale": dice.uniform(0.4, 1.5)} if node.mechanism == "gaussian" else {}
+    scale = {"scale": dice.uniform(0.4, 1.5)} if node.kind == "real" else {}
+    scale |= {"degrees": dice.uniform(2.5, 9.0)} if node.mechanism == "student_t" else {}
     return {**linear(0.3 if node.mechanism == "poisson" else 1.0), **scale}
 
 

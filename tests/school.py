@@ -18,7 +18,11 @@ def school(outcome: str = "gaussian") -> ModelSpec:
     scale = {"scale": 0.8} if outcome == "gaussian" else {}
     nodes = {
         "race": {"mechanism": "categorical", "levels": ["w", "b", "h"], "parameters": {"probabilities": [0.5, 0.3, 0.2]}},
-        "sex": {"mechanism": "bernoulli", "levels": ["m", "f"], "parameters": {"intercept": 0.2, "weights": {}}},
+        "sex": {
+            "mechanism": {"family": "bernoulli", "link": "probit"},
+            "levels": ["m", "f"],
+            "parameters": {"intercept": 0.2, "weights": {}},
+        },
         "talent": {"mechanism": "gaussian", "latent": True},
         "age": {"mechanism": "gaussian", "parameters": {"intercept": 40.0, "weights": {}, "scale": 9.0}},
         "grade": {
@@ -31,9 +35,9 @@ def school(outcome: str = "gaussian") -> ModelSpec:
             },
         },
         "visits": {
-            "mechanism": "poisson",
+            "mechanism": {"family": "poisson", "interactions": [["race", "talent"]]},
             "parents": ["race", "talent"],
-            "parameters": {"intercept": 1.2, "weights": {"race=b": 0.5, "race=h": 0.3, "talent": -0.4}},
+            "parameters": {"intercept": 1.2, "weights": {"race=b": 0.5, "race=h": 0.3, "talent": -0.4, "race=b:talent": 0.1}},
         },
         "track": {
             "mechanism": "categorical",
@@ -54,7 +58,11 @@ def school(outcome: str = "gaussian") -> ModelSpec:
             },
             **levels,
         },
-        "salary": {"mechanism": "gaussian", "parents": ["y"], "parameters": {"intercept": 0.0, "weights": {}, "scale": 1.0}},
+        "salary": {
+            "mechanism": {"family": "student_t", "heteroscedastic": True},
+            "parents": ["y", "sex"],
+            "parameters": {"intercept": 0.0, "weights": {}, "scale": 1.0, "scale_weights": {"sex=f": -0.3}, "degrees": 5.0},
+        },
     }
     return ModelSpec.model_validate({"name": "school", "protected": ["race", "sex"], "outcome": "y", "nodes": nodes})
 

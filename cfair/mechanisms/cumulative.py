@@ -85,11 +85,12 @@ class CumulativeProbit(Distribution):
         """The log of P(x): of a tail for the first and the last level, of Φ(b) − Φ(a) for the step (a, b] between."""
         cutpoints, x = offsets(self.log_steps), value.long()
         last = len(cutpoints)
-        low, high = cutpoints[(x - 1).clamp(min=0)] - self.location, cutpoints[x.clamp(max=last - 1)] - self.location
-        between = torch.zeros_like(low) if last == 1 else _log_between(low, high, self.log_steps[(x - 1).clamp(0, last - 2)])
-        end = torch.special.log_ndtr(torch.where(x == 0, high, -low))
-        inside = (x > 0) & (x < last)
-        return torch.where(inside, between, end)
+        end = torch.special.log_ndtr(torch.where(x == 0, cutpoints[0] - self.location, self.location - cutpoints[-1]))
+        if last == 1:
+            return end
+        step = (x - 1).clamp(0, last - 2)  # where it is not x's own it is not used, and its slope is finite
+        between = _log_between(cutpoints[step] - self.location, cutpoints[step + 1] - self.location, self.log_steps[step])
+        return torch.where((x > 0) & (x < last), between, end)
 
 
 def _log_between(low: Tensor, high: Tensor, log_step: Tensor) -> Tensor:

@@ -113,6 +113,53 @@ PARAMETERS = {
     "scale in a level": ("race", "{b: {scale: 1}}", ".b.scale", "not a known key", "intercept, weights"),
 }
 
+G = "mechanism: gaussian, parents: [race, k, x]"
+OPTIONS = {
+    "interaction with a stranger": ("interactions: [[race, q]]", "", ".mechanism.interactions[0][1]", "'q' is not a parent", "use one of"),
+    "interaction of one": ("interactions: [[race, x], [x]]", "", ".mechanism.interactions[1]", "of two or more", "at least two"),
+    "interaction with itself": ("interactions: [[x, x]]", "", ".mechanism.interactions[0]", "a parent is repeated", "once"),
+    "interaction twice": ("interactions: [[x, k], [k, x]]", "", ".mechanism.interactions[1]", "given twice", "keep one"),
+    "weight of no product": (
+        "interactions: [[race, x]]", ", parameters: {weights: {race=b:k: 1}}", ".parameters.weights.race=b:k", "not a weight", "race=b:x",
+    ),
+    "weight of a reference": (
+        "interactions: [[race, x]]", ", parameters: {weights: {race=a:x: 1}}", ".parameters.weights.race=a:x", "reference level", "leave",
+    ),
+    "scale of one": (
+        "heteroscedastic: false", ", parameters: {scale_weights: {x: 1}}", ".parameters.scale_weights", "one scale", "heteroscedastic",
+    ),
+    "prior of one scale": (
+        "heteroscedastic: false", ", prior: {scale_weights: {normal: 1}}", ".prior.scale_weights", "one scale", "heteroscedastic",
+    ),
+    "scale of a latent": (
+        "heteroscedastic: true", ", parameters: {scale_weights: {k: 1}}", ".parameters.scale_weights.k", "'k' is not a weight", "race=b",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_a_wrong_option_is_named_with_its_line_and_its_mend(case: str) -> None:
+    option, more, where, problem, mend = OPTIONS[case]
+    error = refusal(put(G, f"mechanism: {{family: gaussian, {option}}}, parents: [race, k, x]{more}"))
+    assert error.where == f"dag.yaml:8, nodes.y{where}"
+    assert problem in error.problem
+    assert mend in error.mend
+
+
+def test_a_link_that_a_family_lacks_and_a_latent_that_cannot_be_are_refused() -> None:
+    error = refusal(put("mechanism: gaussian, latent: true", "mechanism: student_t, latent: true"))
+    assert (error.where, error.mend) == ("dag.yaml:6, nodes.k.latent", "make it gaussian, or leave 'latent' out")
+    two = put("mechanism: gaussian, latent: true}", "mechanism: gaussian, latent: true}\n  l: {mechanism: gaussian, latent: true}")
+    error = refusal(two.replace(G, "mechanism: {family: gaussian, interactions: [[k, l]]}, parents: [k, l]"))
+    assert "an interaction of two latents, k and l" in error.problem
+    error = refusal(put(G, "mechanism: {family: bernoulli, link: logist}, levels: [u, v]"))
+    assert (error.where, error.problem) == ("dag.yaml:8, nodes.y.mechanism.link", "'logist' is not a link")
+    colon = put(G, 'mechanism: {family: gaussian, interactions: [[k, x]]}, parents: [k, x, "k:x"]').replace(
+        "  y:", '  "k:x": {mechanism: gaussian}\n  y:'
+    )
+    assert "two weights would be called 'k:x'" in refusal(colon).problem
+
+
 CUTPOINTS = {
     "too few": ("{cutpoints: [1]}", ".cutpoints", "1 cutpoints for 3 levels", "one fewer"),
     "not increasing": ("{cutpoints: [1, 1]}", ".cutpoints[1]", "1 is not above the one before", "increasing"),
