@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 
 from cfair.families import Kind
 
-__all__ = ["ClosedForm", "Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "Values", "World", "Worlds"]
+__all__ = ["Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "SelfTaught", "Values", "World", "Worlds"]
 
 Values = Mapping[str, Tensor]  # node -> its values, any shape that broadcasts to (draws, n)
 
@@ -154,13 +154,21 @@ class Mechanism(Protocol):
 
 
 @runtime_checkable
-class ClosedForm(Protocol):
-    """A mechanism that learns itself, because the answer has a closed form; it has no torch parameters to be learned otherwise."""
+class SelfTaught(Protocol):
+    """A mechanism that learns itself, in closed form or by its own gradients; it has no torch parameters to be learned otherwise."""
 
     known: bool  # whether dag.yaml fixes all of it
 
-    def learn(self, value: Tensor, parents: Values, *, node: str) -> None:
-        """Set what is not known from the node's own values (n,) and its parents'; ``node`` is its name, for messages."""
+    def learn(self, value: Tensor, parents: Values, *, node: str, seed: int, weights: Tensor | None = None) -> None:
+        """Set what is not known from the node's own values (n,) and its parents'.
+
+        Args:
+            value: the node's own values, shape (n,).
+            parents: name -> (n,).
+            node: its name, for messages.
+            seed: of whatever is drawn at random, from a generator of its own.
+            weights: of the rows, shape (n,), 0 or above; all alike where not given.
+        """
         ...
 
 

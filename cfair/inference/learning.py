@@ -15,7 +15,7 @@ from cfair.inference.optimise import Peak, maximise
 from cfair.inference.posterior import NODES
 from cfair.inference.quadrature import RuleOf, ladder
 from cfair.inference.shape import mode
-from cfair.interfaces import ClosedForm, Columns, Values
+from cfair.interfaces import Columns, SelfTaught, Values
 from cfair.mechanisms import Unit
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
@@ -54,7 +54,7 @@ def learn(spec: ModelSpec, columns: Columns | None = None, *, engine: Literal["a
         raise QueryError("engine", f"'{engine}' is not an engine", nearest(engine, ENGINES))
     latent = sole_latent(spec)
     scm = SCM(spec, _units(spec, columns.coded if columns else {}))
-    closed = {node: mechanism for node, mechanism in scm.mechanisms.items() if isinstance(mechanism, ClosedForm) and not mechanism.known}
+    closed = {node: mechanism for node, mechanism in scm.mechanisms.items() if isinstance(mechanism, SelfTaught) and not mechanism.known}
     unlearned = [node for node in spec.order if node in closed or FreeParameters(scm, [node]).count]
     if not unlearned:
         return scm
@@ -64,7 +64,7 @@ def learn(spec: ModelSpec, columns: Columns | None = None, *, engine: Literal["a
         values[latent] = torch.zeros(columns.n, dtype=torch.float64)  # each child first without it, as a place to start from
     for node in unlearned:
         if node in closed:
-            closed[node].learn(values[node], scm.parents(node, values), node=node)
+            closed[node].learn(values[node], scm.parents(node, values), node=node, seed=seed)
         elif node != latent:
             scm.mechanisms[node].start(values[node])
             _fit(scm, [node], _alone(scm, node, values), n=columns.n, seed=seed).check(f"learning {node}")
