@@ -46,6 +46,9 @@ class Family:
         pair: the kind of a node that has just two levels, where it is another.
         discrete_parents: whether all parents must be discrete and observed.
         options: name -> what may be chosen beside ``family:`` in the mechanism's mapping.
+        latent_parents: whether a latent may be a parent.
+        may_be_latent: whether its nodes may be latent.
+        shape: what stands in the place of a predictor linear in the parents, for the report.
     """
 
     kind: Kind
@@ -57,10 +60,19 @@ class Family:
     pair: Kind | None = None
     discrete_parents: bool = False
     options: Mapping[str, Option] = field(default_factory=dict)
+    latent_parents: bool = True
+    may_be_latent: bool = True
+    shape: str = ""
 
 
 _LINEAR: Mapping[str, Form] = {"intercept": "number", "weights": "weights"}
 _NORMAL: Mapping[str, PriorForm] = {"intercept": "normal", "weights": "normal"}
+
+_NETWORK: Mapping[str, Option] = {
+    "hidden": Option("sizes", (32, 32), "widths of the network's hidden layers"),
+    "epochs": Option("whole", 400, "the most walks over the rows"),
+    "patience": Option("whole", 15, "walks without a better validation loss before the step is made smaller"),
+}
 
 _ANY: tuple[Coupling, ...] = ("gumbel", "monotone", "independent")
 
@@ -88,9 +100,27 @@ FAMILIES: dict[str, Family] = {
         couplings=_ANY,
         pair="binary",
         discrete_parents=True,
+        shape="of a table: a row per combination of its parents' levels",
     ),
     "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL),
     "negative_binomial": Family(
         "count", "cfair.mechanisms.negative_binomial:NegativeBinomial", {**_LINEAR, "concentration": "positive"}, _NORMAL
+    ),
+    "neural": Family(
+        kind="real",
+        implementation="cfair.mechanisms.neural:Neural",
+        couplings=(),
+        options=_NETWORK,
+        latent_parents=False,
+        may_be_latent=False,
+        shape="of neural: the mean by a neural network, normal noise of one size",
+    ),
+    "flow": Family(
+        kind="real",
+        implementation="cfair.mechanisms.flow:Flow",
+        options={"bins": Option("whole", 12, "pieces of the spline"), **_NETWORK},
+        latent_parents=False,
+        may_be_latent=False,
+        shape="of flow: an increasing spline of normal noise, its knots by a neural network",
     ),
 }

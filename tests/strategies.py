@@ -71,13 +71,14 @@ def _bare_node(draw: DrawFn, before: dict[str, dict[str, Any]]) -> dict[str, Any
     mechanism = draw(st.sampled_from(sorted(FAMILIES)))
     kind = FAMILIES[mechanism].kind
     discrete = [name for name, node in before.items() if node["levels"] and not node["latent"] and name != "p"]
-    fitting = discrete if FAMILIES[mechanism].discrete_parents else list(before)
+    known = [name for name, node in before.items() if FAMILIES[mechanism].latent_parents or not node["latent"]]
+    fitting = discrete if FAMILIES[mechanism].discrete_parents else known
     count = {"binary": (2, 2), "category": (2, 4), "ordinal": (2, 4)}.get(kind)
     return {
         "mechanism": mechanism,
         "parents": draw(st.lists(st.sampled_from(fitting), unique=True, max_size=3)) if fitting else [],
         "levels": draw(st.lists(levels_text, min_size=count[0], max_size=count[1], unique=True)) if count else [],
-        "latent": draw(st.booleans()),
+        "latent": FAMILIES[mechanism].may_be_latent and draw(st.booleans()),
         "round": kind == "count" and draw(st.booleans()),
     }
 

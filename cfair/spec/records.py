@@ -15,15 +15,11 @@ from cfair.spec.scalars import Flag, Levels, Names, described, mistake
 
 __all__ = ["NodeSpec"]
 
-_LATER = frozenset({"neural"})  # families that interfaces promise and that are not built yet
-
 
 def _mechanism(value: object) -> str:
     name = family_name(value)
     if not isinstance(name, str) or not name:
         raise mistake("a mechanism is named by one word, or by 'family' in a mapping", f"use one of: {', '.join(FAMILIES)}")
-    if name in _LATER:
-        raise mistake(f"'{name}' is not built yet", f"for now use one of: {', '.join(FAMILIES)}")
     if name not in FAMILIES:
         raise mistake(f"'{name}' is not a known mechanism", nearest(name, FAMILIES))
     return str(name)

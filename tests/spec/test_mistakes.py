@@ -24,7 +24,7 @@ CASES = {
     "unknown option": (X, "mechanism: {family: poisson, hidden: 3}", "7, nodes.x.mechanism.hidden", "'hidden' is not an option", "leave"),
     "no family": (X, "mechanism: {hidden: 3}", "7, nodes.x.mechanism", "a mechanism is named by", "poisson"),
     "mechanism a list": (X, "mechanism: [poisson]", "7, nodes.x.mechanism", "a mechanism is named by", "poisson"),
-    "mechanism to come": (X, "mechanism: neural", "7, nodes.x.mechanism", "'neural' is not built yet", "for now use one of"),
+    "mechanism near one": (X, "mechanism: neura", "7, nodes.x.mechanism", "'neura' is not a known mechanism", "did you mean 'neural'?"),
     "no mechanism": (X, "latent: true", "7, nodes.x", "'mechanism' is missing", "poisson"),
     "unknown key": ("name: small", "nam: small", "1, nam", "'nam' is not a known key", "did you mean 'name'?"),
     "unknown key of a node": ("latent: true", "latnt: true", "6, nodes.k.latnt", "'latnt' is not a known key", "'latent'?"),
