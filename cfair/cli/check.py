@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from cfair.access import ACCESS, refused, sees
-from cfair.cli._dag import Dag, read_dag
+from cfair.cli._dag import AllowPython, Dag, read_dag
 from cfair.graph import implied_independences
 from cfair.spec import ModelSpec, NodeSpec, spec_warnings
 
@@ -21,9 +21,10 @@ def check(
     data: Annotated[str | None, typer.Option(help="Read this table too: a file, or a built-in table's name.", show_default=False)] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each predictor may see, and why not the rest.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    allow_python: AllowPython = False,
 ) -> None:
     """Say what a DAG declares, who descends from whom, and what each predictor may see."""
-    spec = read_dag(dag)
+    spec = read_dag(dag, allow_python=allow_python)
     table = None if data is None else _read(data, spec)
     if as_json:
         typer.echo(json.dumps(_document(spec, explain=explain) | ({} if table is None else {"data": table})))
