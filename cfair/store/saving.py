@@ -38,6 +38,9 @@ def save(run: Run, folder: str | Path, *, texts: Mapping[str, str] | None = None
     Raises:
         StoreError: ``folder`` is in the way, or cannot be written.
     """
+    if not run.scm.is_declared:
+        problem = "its model has mechanisms that dag.yaml does not declare, such as those of a Pyro model, and a folder cannot keep them"
+        raise StoreError(str(folder), problem, "learn the declared model, or declare them as {python: module:Class}")
     files = {
         DAG: dump_spec(run.spec).encode(),
         MODEL: _bytes(run.scm),
