@@ -47,6 +47,8 @@ class Family:
         discrete_parents: whether all parents must be discrete and observed.
         latent: whether a node of the family may be latent: it can be integrated out.
         options: name -> what may be chosen beside ``family:`` in the mechanism's mapping.
+        latent_parents: whether a latent may be a parent.
+        shape: what stands in the place of a predictor linear in the parents, for the report.
     """
 
     kind: Kind
@@ -59,12 +61,20 @@ class Family:
     discrete_parents: bool = False
     latent: bool = False
     options: Mapping[str, Option] = field(default_factory=dict)
+    latent_parents: bool = True
+    shape: str = ""
 
 
 _LINEAR: Mapping[str, Form] = {"intercept": "number", "weights": "weights"}
 _NORMAL: Mapping[str, PriorForm] = {"intercept": "normal", "weights": "normal"}
 _LOCATION_SCALE: Mapping[str, Form] = {**_LINEAR, "scale": "positive", "scale_weights": "scale_weights"}
 _VARIANCE: Mapping[str, PriorForm] = {**_NORMAL, "variance": "inverse_gamma", "scale_weights": "normal"}
+
+_NETWORK: Mapping[str, Option] = {
+    "hidden": Option("sizes", (32, 32), "widths of the network's hidden layers"),
+    "epochs": Option("whole", 400, "the most walks over the rows"),
+    "patience": Option("whole", 15, "walks without a better validation loss before the step is made smaller"),
+}
 
 _ANY: tuple[Coupling, ...] = ("gumbel", "monotone", "independent")
 
@@ -127,6 +137,7 @@ FAMILIES: dict[str, Family] = {
         pair="binary",
         discrete_parents=True,
         latent=True,
+        shape="of a table: a row per combination of its parents' levels",
     ),
     "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL, options=_PRODUCTS),
     "negative_binomial": Family(
@@ -135,5 +146,20 @@ FAMILIES: dict[str, Family] = {
         parameters={**_LINEAR, "concentration": "positive"},
         priors=_NORMAL,
         options=_PRODUCTS,
+    ),
+    "neural": Family(
+        kind="real",
+        implementation="cfair.mechanisms.neural:Neural",
+        couplings=(),
+        options=_NETWORK,
+        latent_parents=False,
+        shape="of neural: the mean by a neural network, normal noise of one size",
+    ),
+    "flow": Family(
+        kind="real",
+        implementation="cfair.mechanisms.flow:Flow",
+        options={"bins": Option("whole", 12, "pieces of the spline"), **_NETWORK},
+        latent_parents=False,
+        shape="of flow: an increasing spline of normal noise, its knots by a neural network",
     ),
 }

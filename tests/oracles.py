@@ -12,10 +12,13 @@ from scipy.special import gammaln, log_expit, log_ndtr, logsumexp
 from scipy.stats import kstest, t
 from torch import Tensor
 
+from cfair.families import FAMILIES
 from cfair.interfaces import Columns, Facts
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, weight_names
 from cfair.worlds import simulate
+
+from networks import NETWORKS, network_log_density
 
 __all__ = [
     "BASIC",
@@ -110,11 +113,11 @@ def random_spec(seed: int, *, latent: bool = True, free: bool = False, families:
         parents = dice.sample(before, min(len(before), dice.randint(0, 2)))
         if mechanism == "table":
             parents = [parent for parent in parents if nodes[parent]["levels"]]
-        elif latent and name in "cdey" and "u" in nodes:
+        elif latent and name in "cdey" and "u" in nodes and FAMILIES[mechanism].latent_parents:
             parents.insert(dice.randint(0, len(parents)), "u")
         levels = {"bernoulli": 2} | dict.fromkeys(["categorical", "ordinal", "table"], dice.randint(2, 4))
         nodes[name] = {
-            "mechanism": mechanism,
+            "mechanism": {"family": mechanism, "hidden": [4], "epochs": 5} if mechanism in NETWORKS else mechanism,
             "parents": parents,
             "latent": name == "u",
             "levels": [f"L{j}" for j in range(levels.get(mechanism, 0))],
@@ -139,6 +142,8 @@ def _parameters(dice: Random, spec: ModelSpec, name: str) -> dict[str, Any]:
         return {level: linear(1.0) for level in node.levels[1:]}
     if node.mechanism == "table":
         return {"probabilities": rows_of(spec, name, lambda: dice.uniform(0.1, 1.0))}
+    if node.mechanism in NETWORKS:
+        return {}
     if node.mechanism == "ordinal":
         cutpoints = np.cumsum([dice.uniform(-1, 0), *(dice.uniform(0.3, 1.5) for _ in node.levels[2:])])
         return {"cutpoints": cutpoints.tolist(), "weights": linear(1.0)["weights"]}
@@ -169,6 +174,8 @@ def log_density(scm: SCM, node: str, values: Mapping[str, Floats]) -> Floats:
         return np.take_along_axis(stacked, np.broadcast_to(x, stacked.shape[1:]).astype(int)[None], 0)[0] - logsumexp(stacked, axis=0)
     if spec.nodes[node].mechanism == "table":
         return _table(spec, node, raw, values)
+    if spec.nodes[node].mechanism in NETWORKS:
+        return network_log_density(scm, node, values)
     score = _score(scm.spec, node, raw, values)
     link = dict(spec.nodes[node].options).get("link", "logit")
     if spec.nodes[node].mechanism == "bernoulli" and link == "probit":

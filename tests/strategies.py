@@ -71,7 +71,8 @@ def _bare_node(draw: DrawFn, before: dict[str, dict[str, Any]]) -> dict[str, Any
     mechanism = draw(st.sampled_from(sorted(FAMILIES)))
     kind = FAMILIES[mechanism].kind
     discrete = [name for name, node in before.items() if node["levels"] and not node["latent"] and name != "p"]
-    fitting = discrete if FAMILIES[mechanism].discrete_parents else list(before)
+    known = [name for name, node in before.items() if FAMILIES[mechanism].latent_parents or not node["latent"]]
+    fitting = discrete if FAMILIES[mechanism].discrete_parents else known
     parents = draw(st.lists(st.sampled_from(fitting), unique=True, max_size=3)) if fitting else []
     count = {"binary": (2, 2), "category": (2, 4), "ordinal": (2, 4)}.get(kind)
     return {

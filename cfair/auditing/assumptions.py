@@ -13,6 +13,7 @@ __all__ = ["assumptions"]
 
 MONOTONE: Mapping[Kind, str] = {
     "binary": "raising the odds of its second level never turns that level into the first",
+    "real": "everyone keeps their quantile among those with the same parents",
     "count": "raising its rate never lowers anyone's count",
     "ordinal": "raising its predictor never lowers anyone's level",
     "category": "a change that makes later levels likelier, in their declared order, never moves anyone to an earlier one",
@@ -78,8 +79,8 @@ def _of_latents(spec: ModelSpec) -> Iterator[Assumption]:
 
 def _of_mechanisms(spec: ModelSpec) -> Iterator[Assumption]:
     families = ", ".join(f"{node} {declared.mechanism}" for node, declared in spec.nodes.items())
-    free = any("weights" not in declared.family.parameters for declared in spec.nodes.values())
-    save = " (of a table: a row per combination of its parents' levels)" if free else ""
+    shapes = dict.fromkeys(declared.family.shape for declared in spec.nodes.values() if declared.family.shape)
+    save = f" ({'; '.join(shapes)})" if shapes else ""
     yield Assumption("mechanisms", f"Each node follows its family, with a predictor linear in its parents{save}: {families}.")
     for node, declared in spec.nodes.items():
         if declared.coupled and declared.parents:

@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from cfair.access import ACCESS, refused, sees
-from cfair.cli._dag import Dag, read_dag
+from cfair.cli._dag import AllowPython, Dag, read_dag
 from cfair.errors import QueryError
 from cfair.families import OptionValue
 from cfair.graph import implied_independences
@@ -27,9 +27,10 @@ def check(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each predictor may see, and why not the rest.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    allow_python: AllowPython = False,
 ) -> None:
     """Say what a DAG declares, who descends from whom, and what each predictor may see."""
-    spec = read_dag(dag)
+    spec = read_dag(dag, allow_python=allow_python)
     if weights is not None and data is None:
         raise QueryError("weights", f"there is no table whose column '{weights}' could be", "pass --data too")
     table = None if data is None else _read(data, spec, weights)

@@ -9,6 +9,7 @@ from torch.distributions import Distribution
 
 from cfair.families import FAMILIES
 from cfair.interfaces import Mechanism
+from cfair.mechanisms.own import own_mechanism
 from cfair.mechanisms.terms import Parent, Unit
 from cfair.registry import Registry
 from cfair.spec import ModelSpec, NodeSpec
@@ -33,6 +34,9 @@ def build(spec: ModelSpec, node: str, units: Mapping[str, Unit]) -> Mechanism:
     """
     declared = spec.nodes[node]
     parents = [Parent(name, spec.nodes[name].levels, units.get(name, Unit()), spec.nodes[name].latent) for name in declared.parents]
+    if declared.own is not None:
+        kinds = {name: spec.nodes[name].kind for name in declared.parents}
+        return own_mechanism(declared, parents, units.get(node, Unit()), name=node, kinds=kinds)
     return MECHANISMS[declared.mechanism](declared, parents, units.get(node, Unit()))
 
 

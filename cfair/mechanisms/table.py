@@ -69,10 +69,10 @@ class Table(nn.Module):
         """The log of p_c, shape (..., levels)."""
         return self.probabilities.log()[combination(self.parents, parents)]
 
-    def learn(self, value: Tensor, parents: Values, *, node: str, weights: Tensor | None = None) -> None:
+    def learn(self, value: Tensor, parents: Values, *, node: str, seed: int = 0, weights: Tensor | None = None) -> None:
         """Set the probabilities to their posterior mean given the node's own values and its parents', each (n,).
 
-        With ``weights``, (n,) and of mean 1, the counts n_cj are sums of weights.
+        With ``weights``, (n,) and of mean 1, the counts n_cj are sums of weights. Nothing is drawn: ``seed`` changes nothing.
 
         Raises:
             FitError: a combination that no row of weight above 0 has, where the prior is 0.

@@ -3,6 +3,7 @@
 from cfair.spec.files import dump_spec, load_spec, read_spec
 from cfair.spec.given import LevelParameters, Parameters, Row
 from cfair.spec.model import ModelSpec
+from cfair.spec.own import OwnFamily
 from cfair.spec.parameters import scale_weight_names, weight_names
 from cfair.spec.priors import InverseGamma, Normal, Prior
 from cfair.spec.records import NodeSpec
@@ -17,6 +18,7 @@ __all__ = [
     "ModelSpec",
     "NodeSpec",
     "Normal",
+    "OwnFamily",
     "Parameters",
     "Prior",
     "Row",

@@ -67,7 +67,7 @@ def _keys(path: Path, raw: object, model: type[Record]) -> Collection[str]:
         node = node[step] if isinstance(node, Mapping) else {}
     family = FAMILIES.get(str(family_name(node.get("mechanism")))) if isinstance(node, Mapping) else None
     if len(path) == 3 or family is None:
-        return tuple(NodeSpec.model_fields)
+        return tuple(name for name in NodeSpec.model_fields if name not in ("own", "options"))
     return tuple(family.priors) if path[2] == "prior" else family.parameters
 
 

@@ -15,6 +15,7 @@ from cfair.spec.frozen import Frozen, Record
 from cfair.spec.graphs import attributed, bare, declaration
 from cfair.spec.mistake import Mistake
 from cfair.spec.mistakes import spec_error
+from cfair.spec.own import admitted
 from cfair.spec.places import GraphPlaces, NamePlaces, Places
 from cfair.spec.records import NodeSpec
 from cfair.spec.scalars import Names, Text, level_text
@@ -65,7 +66,7 @@ class ModelSpec(Record):
         return spec
 
     @classmethod
-    def from_graph(cls, graph: Graph) -> Self:
+    def from_graph(cls, graph: Graph, *, allow_python: bool = False) -> Self:
         """The declaration in a graph's attributes: its own as dag.yaml's top keys, its nodes' as theirs, its edges as parents, in order.
 
         >>> graph = nx.DiGraph(protected=["a"], outcome="y")
@@ -75,10 +76,16 @@ class ModelSpec(Record):
         >>> ModelSpec.from_graph(graph).nodes["y"].parents
         ('a',)
 
+        Args:
+            graph: a ``networkx.DiGraph``.
+            allow_python: whether mechanisms of the user's own, ``{"python": "module:Class"}``, may run their code.
+
         Raises:
+            CodeError: code of the user's own is declared that is not allowed, or cannot be used.
             SpecError: the graph does not declare a model; the message names the node.
         """
-        return cls.model_validate(declaration(graph), context=GraphPlaces())
+        places = GraphPlaces()
+        return cls.model_validate(admitted(declaration(graph), places, allow_python=allow_python), context=places)
 
     def to_graph(self) -> Graph:
         """A graph of its own from which ``from_graph`` makes an equal declaration."""

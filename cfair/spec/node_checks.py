@@ -22,6 +22,12 @@ def node_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mistake]
         for position, problem in _not_discrete(nodes, node):
             mend = "take it out, or choose categorical, whose parents may be anything"
             yield Mistake(("nodes", name, "parents", position), f"{problem}, and {node.titled} has discrete, observed parents only", mend)
+    if not node.family.latent_parents:
+        for position, parent in enumerate(node.parents):
+            if nodes[parent].latent:
+                problem = f"the latent '{parent}' cannot be a parent of {node.titled}, which is learned from its parents' own values"
+                mend = "choose gaussian, or another family whose weights are learned with the latent integrated out"
+                yield Mistake(("nodes", name, "parents", position), problem, mend)
     if node.coupling is not None:
         yield from _coupling(nodes, node, ("nodes", name, "coupling"))
     yield from _interactions(nodes, node, ("nodes", name, "mechanism", "interactions"))

@@ -66,7 +66,8 @@ def parameter_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mis
         return
     path: Path = ("nodes", name, "parameters")
     for parameter in _foreign(node, given):
-        yield Mistake((*path, parameter), f"{node.titled} has no parameter '{parameter}'", nearest(parameter, node.family.parameters))
+        mend = nearest(parameter, node.family.parameters) if node.family.parameters else "leave 'parameters' out: all of it is learned"
+        yield Mistake((*path, parameter), f"{node.titled} has no parameter '{parameter}'", mend)
         return
     yield from _numbers(node, given, path)
     if given.scale_weights is not None and not node.heteroscedastic:
@@ -142,6 +143,7 @@ def prior_mistakes(name: str, node: NodeSpec) -> Iterator[Mistake]:
     for parameter in Prior.model_fields:
         if node.prior and getattr(node.prior, parameter) is not None and parameter not in node.family.priors:
             problem = f"{node.titled} has no prior for '{parameter}'"
-            yield Mistake(("nodes", name, "prior", parameter), problem, nearest(parameter, node.family.priors))
+            mend = nearest(parameter, node.family.priors) if node.family.priors else "leave 'prior' out"
+            yield Mistake(("nodes", name, "prior", parameter), problem, mend)
     if node.prior and node.prior.scale_weights is not None and "scale_weights" in node.family.priors and not node.heteroscedastic:
         yield Mistake(("nodes", name, "prior", "scale_weights"), _ONE_SCALE, _SPREAD.format(node.mechanism))

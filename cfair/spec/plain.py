@@ -30,7 +30,8 @@ def plain_head(spec: "ModelSpec") -> dict[str, PlainValue]:
 def plain_node(node: "NodeSpec") -> dict[str, PlainValue]:
     """What dag.yaml would say of one node: every key that differs from its default."""
     own = {name: _listed(value) for name, value in node.options.items()}
-    said: dict[str, PlainValue] = {"mechanism": {"family": node.mechanism, **own} if own else node.mechanism}
+    named: dict[str, PlainValue] = {"python": node.mechanism, "sha256": node.own.sha256} if node.own else {"family": node.mechanism}
+    said: dict[str, PlainValue] = {"mechanism": {**named, **own} if own or node.own else node.mechanism}
     said |= {key: list(names) for key, names in (("parents", node.parents), ("levels", node.levels)) if names}
     said |= {key: True for key, flag in (("latent", node.latent), ("round", node.round)) if flag}
     said |= {} if node.parameters is None else {"parameters": _parameters(node.parameters)}

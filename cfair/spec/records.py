@@ -3,27 +3,26 @@
 from collections.abc import Mapping
 from typing import Annotated, cast
 
-from pydantic import AfterValidator, BeforeValidator, SkipValidation, model_validator
+from pydantic import AfterValidator, BeforeValidator, SkipValidation, ValidationInfo, model_validator
 
 from cfair.errors import nearest
 from cfair.families import COUPLINGS, DISCRETE, FAMILIES, Coupling, Family, Kind, OptionValue
 from cfair.spec.frozen import Frozen, Record
 from cfair.spec.given import Parameters, gathered
 from cfair.spec.options import family_name, split
+from cfair.spec.own import OwnFamily, own_node, taken_apart
 from cfair.spec.priors import Prior, prior_fields
 from cfair.spec.scalars import Flag, Levels, Names, described, mistake
 
 __all__ = ["NodeSpec"]
 
-_LATER = frozenset({"neural"})  # families that interfaces promise and that are not built yet
 
-
-def _mechanism(value: object) -> str:
+def _mechanism(value: object, info: ValidationInfo) -> str:
+    if own := info.data.get("own"):
+        return str(own.reference)
     name = family_name(value)
     if not isinstance(name, str) or not name:
         raise mistake("a mechanism is named by one word, or by 'family' in a mapping", f"use one of: {', '.join(FAMILIES)}")
-    if name in _LATER:
-        raise mistake(f"'{name}' is not built yet", f"for now use one of: {', '.join(FAMILIES)}")
     if name not in FAMILIES:
         raise mistake(f"'{name}' is not a known mechanism", nearest(name, FAMILIES))
     return str(name)
@@ -39,7 +38,8 @@ class NodeSpec(Record):
     """What dag.yaml says of one node.
 
     Args:
-        mechanism: name of its family; in a file also ``{family: name, option: value}``, whose options are kept apart.
+        own: the user's own mechanism, in a file ``{python: "module:Class"}``; else None.
+        mechanism: name of its family, or ``module:Class``; in a file also ``{family: name, option: value}``, whose options are kept apart.
         parents: in the order in which they are declared.
         levels: of a discrete node, by their text; the first is the reference.
         latent: never observed. A latent gaussian has intercept 0 and scale 1 unless ``parameters`` fix them otherwise.
@@ -50,6 +50,7 @@ class NodeSpec(Record):
         options: the family's own choices, those that are given; ``option`` gives any.
     """
 
+    own: OwnFamily | None = None
     mechanism: Annotated[str, BeforeValidator(_mechanism)]
     parents: Names = ()
     levels: Levels = ()
@@ -64,6 +65,10 @@ class NodeSpec(Record):
     @classmethod
     def _gather(cls, data: object) -> object:
         """In a file, options stand in the mechanism, levels' names and the family's own parameters directly under ``parameters``."""
+        if isinstance(data, Mapping) and not isinstance(data.get("own"), OwnFamily | None):
+            raise mistake("'own' is not a known key", "name code of your own in the mechanism: {python: module:Class}", "own")
+        if own_node(data):
+            return taken_apart(data)
         family = FAMILIES.get(str(family_name(data.get("mechanism")))) if isinstance(data, Mapping) else None
         if not isinstance(data, Mapping) or family is None:
             return data
@@ -74,7 +79,7 @@ class NodeSpec(Record):
     @property
     def family(self) -> Family:
         """What may be said of its mechanism."""
-        return FAMILIES[self.mechanism]
+        return self.own.family if self.own else FAMILIES[self.mechanism]
 
     def option(self, name: str) -> OptionValue:
         """The value of an option of the family: the one that is chosen, or the default."""

@@ -60,7 +60,7 @@ def spec_schema() -> _Object:
                     "type": "object",
                     "minProperties": 1,
                     "propertyNames": {"pattern": r"^[^=,\[\]]+$", "maxLength": 200},
-                    "additionalProperties": {"oneOf": [_node(name, family) for name, family in FAMILIES.items()]},
+                    "additionalProperties": {"oneOf": [*(_node(name, family) for name, family in FAMILIES.items()), _own()]},
                 },
             },
             required=["protected", "outcome", "nodes"],
@@ -87,6 +87,14 @@ def _node(name: str, family: Family) -> _Object:
     elif family.kind == "count":
         said["round"] = {**_FLAG, "description": "Round a fractional count when reading."}
     return {"title": name, **_object(said, required=["mechanism", "levels"] if "levels" in said else ["mechanism"])}
+
+
+def _own() -> _Object:
+    """What may be said of a node whose mechanism is the user's own: which keys fit, its kind decides."""
+    reference: _Object = {"type": "string", "pattern": r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", "description": "module:Class"}
+    mapping: _Object = {"type": "object", "properties": {"python": reference, "sha256": {"type": "string"}}, "required": ["python"]}
+    said: _Object = {"mechanism": mapping, "parents": _NAMES, "latent": _FLAG, "levels": {**_NAMES, "minItems": 2}, "round": _FLAG}
+    return {"title": "python", **_object(said, required=["mechanism"])}
 
 
 def _mechanism(name: str, family: Family) -> _Object:

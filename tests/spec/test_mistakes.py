@@ -30,7 +30,7 @@ CASES = {
     ),
     "no family": (X, "mechanism: {hidden: 3}", "7, nodes.x.mechanism", "a mechanism is named by", "poisson"),
     "mechanism a list": (X, "mechanism: [poisson]", "7, nodes.x.mechanism", "a mechanism is named by", "poisson"),
-    "mechanism to come": (X, "mechanism: neural", "7, nodes.x.mechanism", "'neural' is not built yet", "for now use one of"),
+    "mechanism near one": (X, "mechanism: neura", "7, nodes.x.mechanism", "'neura' is not a known mechanism", "did you mean 'neural'?"),
     "no mechanism": (X, "latent: true", "7, nodes.x", "'mechanism' is missing", "poisson"),
     "unknown key": ("name: small", "nam: small", "1, nam", "'nam' is not a known key", "did you mean 'name'?"),
     "unknown key of a node": ("latent: true", "latnt: true", "6, nodes.k.latnt", "'latnt' is not a known key", "'latent'?"),
@@ -148,7 +148,7 @@ def test_a_wrong_option_is_named_with_its_line_and_its_mend(case: str) -> None:
 
 def test_a_link_that_a_family_lacks_and_a_latent_that_cannot_be_are_refused() -> None:
     error = refusal(put("mechanism: gaussian, latent: true", "mechanism: student_t, latent: true"))
-    assert (error.where, error.mend) == ("dag.yaml:6, nodes.k.latent", "make it gaussian, or leave 'latent' out")
+    assert (error.where, error.mend) == ("dag.yaml:6, nodes.k.latent", "make it one of: gaussian, bernoulli, categorical, ordinal, table")
     two = put("mechanism: gaussian, latent: true}", "mechanism: gaussian, latent: true}\n  l: {mechanism: gaussian, latent: true}")
     error = refusal(two.replace(G, "mechanism: {family: gaussian, interactions: [[k, l]]}, parents: [k, l]"))
     assert "an interaction of two latents, k and l" in error.problem
