@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cfair.auditing import Report, audit
     from cfair.constraints import CONSTRAINTS
     from cfair.data import read_table
+    from cfair.diagnosis import Diagnosis, diagnose
     from cfair.errors import CfairError, DataError, FitError, LeakageError, QueryError, SpecError, StoreError
     from cfair.heads import HEADS
     from cfair.inference import abduct, learn, posterior
@@ -31,6 +32,7 @@ __all__ = [
     "CfairError",
     "Columns",
     "DataError",
+    "Diagnosis",
     "FitError",
     "LeakageError",
     "ModelSpec",
@@ -46,6 +48,7 @@ __all__ = [
     "abduct",
     "audit",
     "counterfactual",
+    "diagnose",
     "fit",
     "learn",
     "load",
@@ -61,6 +64,7 @@ _ROOMS = {
     "cfair.auditing": ("Report", "audit"),
     "cfair.constraints": ("CONSTRAINTS",),
     "cfair.data": ("read_table",),
+    "cfair.diagnosis": ("Diagnosis", "diagnose"),
     "cfair.errors": ("CfairError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError"),
     "cfair.heads": ("HEADS",),
     "cfair.inference": ("abduct", "learn", "posterior"),
