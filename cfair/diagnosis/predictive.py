@@ -40,9 +40,11 @@ def predictive_checks(
 
     The tested rows' protected attributes are held and all else is drawn from the learned model. A share's p-value is binomial, of the
     share in all replicates; any other's is counted among the replicates, or read off Student's tail (of the log, for variances) where
-    fewer than COUNTED of them lie beyond. Where the parameters were fitted to a statistic (the mean of a group whose attribute is a parent; in a
-    just-identified factor model the covariances of everyone), the check passes by construction, and p-values are conservative: look at
-    what they are by group.
+    fewer than COUNTED of them lie beyond.
+
+    Where the parameters were fitted to a statistic, as to the mean of a group whose attribute is a parent, or in a just-identified
+    factor model to the covariances of everyone, its check passes by construction and its p-value is conservative: look at the
+    variances and covariances by group.
 
     Args:
         scm: with its parameters learned on other rows.

@@ -152,7 +152,7 @@ def _shape(node: str, group: Group, z: Floats, widen: float) -> Check:
     distance = float(max((steps[1:] - ordered).max(), (ordered - steps[:-1]).max()))
     low, middle, high = (widen * float(stats.kstwo.ppf(share, n)) for share in (0.025, 0.5, 0.975))
     test = _Test(distance, middle, low, high, float(stats.kstwo.sf(distance / widen, n)), distance)
-    return _check("distance from its distribution", node, group, n, test, DISTANCE)
+    return _check("KS distance", node, group, n, test, DISTANCE)
 
 
 def _correlation(nodes: tuple[str, str], group: Group, x: Floats, y: Floats, widen: float) -> Check:
