@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cfair.diagnosis.streams import stream
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Mechanism, Values, World
 from cfair.scm import SCM
@@ -45,7 +46,7 @@ def drawn(scm: SCM, columns: Columns, *, seed: int) -> Drawn:
 
     Source: Rosenblatt (1952) for the transform, Smith (1985) for its random version at a jump.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream(seed, "noise")
     values = {**{node: columns[node] for node in scm.spec.observed}, **_latents(scm, columns, generator)}
     noise, scores = dict[str, Tensor](), dict[str, Tensor]()
     for node, mechanism in scm.mechanisms.items():

@@ -7,6 +7,7 @@ from typing import Protocol, cast
 import torch
 
 from cfair.diagnosis.records import EngineCheck, Verdict
+from cfair.diagnosis.streams import stream
 from cfair.errors import FitError
 from cfair.inference import posterior
 from cfair.interfaces import Columns
@@ -44,7 +45,7 @@ def _doubling(scm: SCM, columns: Columns, seed: int) -> Iterator[EngineCheck]:
     if not scm.spec.latents:
         yield EngineCheck(check="quadrature doubling", limit=limit, verdict="not checked", why="the model has no latent to integrate out")
         return
-    some = columns.take(torch.randperm(columns.n, generator=torch.Generator().manual_seed(seed))[:ROWS])
+    some = columns.take(torch.randperm(columns.n, generator=stream(seed, "rows"))[:ROWS])
     try:
         coarse, fine = (posterior(scm, some, given=scm.spec.observed, nodes=nodes) for nodes in (NODES, 2 * NODES))
     except FitError as error:

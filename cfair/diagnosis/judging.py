@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cfair.diagnosis.records import Check, NodeVerdict, Support, Verdict
-from cfair.graph import ancestors
+from cfair.graph import ancestors, descendants
 from cfair.spec import ModelSpec
 
 __all__ = ["LEVEL", "adjusted", "described", "judged", "judged_support", "of_nodes", "verdict_of"]
@@ -58,8 +58,10 @@ def judged_support(pairs: Sequence[Support]) -> tuple[Support, ...]:
 
 def of_nodes(spec: ModelSpec, checks: Sequence[Check]) -> tuple[NodeVerdict, ...]:
     """Each node's verdict, the worst first, from checks in their order: the worst first."""
-    verdicts = [_of_node(spec, node, [check for check in checks if node in (check.node, check.other)], checks) for node in spec.nodes]
-    worst = {name: i for i, check in reversed([*enumerate(checks)]) for name in (check.node, check.other)}
+    concerned = [_concerned(spec, check) for check in checks]
+    own = {node: [check for check, nodes in zip(checks, concerned, strict=True) if node in nodes] for node in spec.nodes}
+    verdicts = [_of_node(spec, node, own[node], checks) for node in spec.nodes]
+    worst = {node: i for i, nodes in reversed([*enumerate(concerned)]) for node in nodes}
     return tuple(sorted(verdicts, key=lambda each: (RANK[each.verdict], worst.get(each.node, len(checks)))))
 
 
@@ -72,6 +74,15 @@ def described(check: Check) -> str:
         return f"{kind}: {check.why}"
     span = f" ({check.low:.3g} to {check.high:.3g})" if check.low is not None and check.high is not None else ""
     return f"{kind}: {check.value:.3g} where the model says {check.expected:.3g}{span}{f', {check.why}' if check.why else ''}"
+
+
+def _concerned(spec: ModelSpec, check: Check) -> tuple[str, ...]:
+    """The nodes whose mechanism a check speaks of: of two, the one that descends from the other; both where neither does."""
+    if check.other is None:
+        return (check.node,)
+    if check.other in descendants(spec.graph, check.node):
+        return (check.other,)
+    return (check.node,) if check.node in descendants(spec.graph, check.other) else (check.node, check.other)
 
 
 def _judged(check: Check, p_holm: float) -> Check:

@@ -14,6 +14,7 @@ from cfair.diagnosis.groups import MIN_PEOPLE, Group, Groups
 from cfair.diagnosis.records import Check
 from cfair.diagnosis.replicating import held, replicates
 from cfair.diagnosis.statistics import Form, Key, Summaries, Yardstick, summarise, yardstick
+from cfair.diagnosis.streams import stream
 from cfair.interfaces import Columns, Values
 from cfair.scm import SCM
 
@@ -27,7 +28,9 @@ TOLERANCES: Mapping[Form, tuple[float, float]] = {
     "tails": (2 / 3, 1.5),  # a ratio of shares
 }
 COUNTED = 10  # replicates beyond the observed value from which on they are counted; below, the tail is Student's
-POOL = 100_000  # replicated people at least, among whom the model's spread is found
+MIN_FINITE = 10  # replicates of which a statistic must be a number
+ROUNDING = 1e-9  # of the model's sd, or of a variance, below which replicates do not differ
+POOL, TABLES = 20_000, 20  # replicated people, and tables, at least, in which the model's spread is found
 LARGEST = 38.0  # normal score of the smallest p-value that a float64 holds
 
 Floats = NDArray[np.float64]
@@ -62,7 +65,12 @@ def predictive_checks(
         return []
     found = _tables(scm, columns, groups, chosen, draws=draws, seed=seed)
     places = [(g, group) for g, group in enumerate(groups.names) if found.size[g] >= MIN_PEOPLE]
-    return [_check(found, key, g, group, widen=widen) for key in found.observed for g, group in places]
+    return [
+        _check(found, key, g, group, widen=widen)
+        for key in found.observed
+        for g, group in places
+        if group.attribute is None or group.attribute not in (key.node, key.other)  # there it is constant
+    ]
 
 
 def two_sided(score: float) -> float:
@@ -99,7 +107,7 @@ def _tables(scm: SCM, columns: Columns, groups: Groups, nodes: Sequence[str], *,
         attributes = {node: table[node] for node in spec.protected} or {nodes[0]: table[nodes[0]]}
         return {node: table[node] for node in nodes}, groups.members(attributes)
 
-    pool = next(replicates(scm, columns, draws=-(-POOL // columns.n), seed=seed + 1))
+    pool = next(replicates(scm, columns, draws=max(-(-POOL // columns.n), TABLES), generator=stream(seed, "pool")))
     model = yardstick(*parts(pool))
 
     def summary(table: Values) -> Summaries:
@@ -107,7 +115,7 @@ def _tables(scm: SCM, columns: Columns, groups: Groups, nodes: Sequence[str], *,
         return summarise(spec, values, groups, members, model=model, center=center)
 
     seen = {node: column.unsqueeze(0) for node, column in columns.items()}
-    drawn = [summary(table) for table in replicates(scm, columns, draws=draws, seed=seed)]
+    drawn = [summary(table) for table in replicates(scm, columns, draws=draws, generator=stream(seed, "replicates"))]
     observed = summary(seen)
     replicated = {key: torch.cat([part[key] for part in drawn]) for key in observed}
     return _Tables(observed, replicated, parts(seen)[1].sum((0, 1)), model)
@@ -126,12 +134,13 @@ def _check(found: _Tables, key: Key, g: int, group: Group, *, widen: float) -> C
         n=n,
     )
     drawn = drawn[np.isfinite(drawn)]
-    if not np.isfinite(value) or len(drawn) < 2:
+    if not np.isfinite(value) or len(drawn) < MIN_FINITE:
         return replace(place, why="it is not a finite number in these rows, or in the model's")
-    if drawn.min() == drawn.max() and key.form != "share" and key.form != "tails":
+    unit = found.unit(key, g)
+    if key.form not in ("share", "tails") and not np.ptp(drawn) > ROUNDING * (drawn.mean() if key.form == "positive" else unit):
         return replace(place, value=value, expected=float(drawn[0]), why="it is the same in every table that the model makes")
     test = _of_share(value, drawn, n, widen) if key.form in ("share", "tails") else _of_number(key.form, value, drawn, widen)
-    effect = _effect(key.form, value, test.expected, n, found.unit(key, g))
+    effect = _effect(key.form, value, test.expected, n, unit)
     return replace(
         place,
         value=value,
@@ -174,7 +183,7 @@ def _of_number(form: Form, value: float, drawn: Floats, widen: float) -> _Test:
     tail = 2 * stats.t.sf(abs(at - center) / (widen * sd * (1 + 1 / len(drawn)) ** 0.5), len(drawn) - 1)
     p = min(1.0, 2 * (1 + beyond) / (1 + len(drawn))) if beyond >= COUNTED else float(tail)
     low, high = back(np.quantile(wide, [0.025, 0.975]))
-    return _Test(float(back(np.array(center))), float(low), float(high), p)
+    return _Test(float(drawn.mean()), float(low), float(high), p)
 
 
 def _log(values: Floats) -> Floats:

@@ -25,9 +25,8 @@ def held(spec: ModelSpec) -> tuple[str, ...]:
     return () if closed & set(spec.latents) else tuple(node for node in spec.order if node in closed)
 
 
-def replicates(scm: SCM, columns: Columns, *, draws: int, seed: int) -> Iterator[dict[str, Tensor]]:
+def replicates(scm: SCM, columns: Columns, *, draws: int, generator: torch.Generator) -> Iterator[dict[str, Tensor]]:
     """``draws`` tables in blocks: node -> (draws of the block, n), or (1, n) where it is held; every person's draws are independent."""
-    generator = torch.Generator().manual_seed(seed)
     kept = {node: columns[node].unsqueeze(0) for node in held(scm.spec)}
     block = max(BLOCK // columns.n, 1)
     for done in range(0, draws, block):

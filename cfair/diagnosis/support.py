@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from cfair.diagnosis.abducted import Drawn, world_of
 from cfair.diagnosis.groups import MIN_PEOPLE
 from cfair.diagnosis.records import Support
+from cfair.diagnosis.streams import stream
 from cfair.interfaces import Columns, Values
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
@@ -43,7 +44,7 @@ def support(scm: SCM, draw: Drawn, known: Columns, nodes: Sequence[str], *, seed
         nodes: columns by which rows are compared: observed and not protected.
         seed: of the order in which people are taken.
     """
-    spec, generator = scm.spec, torch.Generator().manual_seed(seed)
+    spec, generator = scm.spec, stream(seed, "support")
     found: list[Support] = []
     for attribute in (node for node in spec.nodes if node in spec.protected and spec.nodes[node].levels):
         levels = spec.nodes[attribute].levels
