@@ -33,9 +33,9 @@ def support(scm: SCM, draw: Drawn, known: Columns, nodes: Sequence[str], *, seed
     """For each attribute and ordered pair of its levels, the share of counterfactual rows (x', a') outside the data of group a'.
 
     One counterfactual row per person, at one draw of latents and noise. Column by column a row is outside where its value is beyond
-    the group's range, or a level that nobody there has; jointly where its distance to the nearest of the group's people exceeds the
-    (1 − SHARE) quantile of that distance among them, columns in units of their sd in the group, two levels √2 apart. Were the rows
-    people of the group, as many would be outside as a beta-binomial number: this is the p-value.
+    the group's range, or a level that nobody there has; jointly where it has such a level, or its distance to the nearest of the group's
+    people exceeds the (1 − SHARE) quantile of that distance among them, columns in units of their sd in the group, two levels √2 apart.
+    Were the rows people of the group, as many would be outside as a beta-binomial number: this is the p-value.
 
     Args:
         scm: with its parameters learned.
@@ -76,9 +76,8 @@ class _Area:
         self.rank = max(int(SHARE * (self.size + 1)), 1)  # the limit is the rank-th largest distance among the group's own people
         if self.size >= MIN_PEOPLE:
             self.unit = {node: float(values[node].std()) or 1.0 for node in nodes}
-            points = self.points(values)
-            self.tree = cKDTree(points)
-            self.limit = float(np.sort(self.distances(points, nearest=2))[-self.rank])  # the nearest of a point of the tree is itself
+            self.tree = cKDTree(self.points(values))
+            self.limit = float(np.sort(self.distances(values, others=1))[-self.rank])
 
     def points(self, values: Values) -> Floats:
         """Rows as points: numbers in units of their sd in the group, levels as corners √2 apart; shape (m, dimensions)."""
@@ -89,9 +88,19 @@ class _Area:
             columns += [(x == j).astype(np.float64) for j in range(len(levels))] if levels else [x / self.unit[node]]
         return np.stack(columns, -1)
 
-    def distances(self, points: Floats, *, nearest: int = 1) -> Floats:
-        """From each point to the nearest of the group's people, or to the second nearest, and so on; shape (m,)."""
-        return np.asarray(self.tree.query(points, k=[nearest])[0], dtype=np.float64)[:, 0]
+    def distances(self, values: Values, *, others: int = 0) -> Floats:
+        """From each row to the nearest of the group's people, ∞ where one of its levels is nobody's; shape (m,).
+
+        Args:
+            values: the rows, node -> (m,).
+            others: 1 where the rows are the group's own people, who are not to be compared with themselves.
+        """
+        nearest = np.asarray(self.tree.query(self.points(values), k=[1 + others])[0], dtype=np.float64)[:, 0]
+        for node in self.nodes:
+            if levels := len(self.spec.nodes[node].levels):
+                people = torch.bincount(self.values[node].long(), minlength=levels)
+                nearest[(people[values[node].long()] <= others).numpy()] = np.inf
+        return nearest
 
     def beyond(self, node: str, values: Values) -> float:
         """Share of the rows whose value of one node nobody in the group reaches."""
@@ -108,7 +117,7 @@ def _compared(area: _Area, rows: Values, *, attribute: str, pair: tuple[str, str
         return replace(place, why="there is no column to compare")
     if area.size < MIN_PEOPLE:
         return replace(place, why=f"only {area.size} people have {attribute}={pair[1]}")
-    outside = int((area.distances(area.points(rows)) > area.limit).sum())
+    outside = int((area.distances(rows) > area.limit).sum())
     return replace(
         place,
         columns={node: area.beyond(node, rows) for node in area.nodes},
