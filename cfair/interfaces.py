@@ -47,11 +47,13 @@ class Columns(Mapping[str, Tensor]):
         coded: node -> (n,), float64.
         rows: position of each person in the table as given, 0-based, shape (n,), int64.
         facts: what reading the table found.
+        weights: how many people each stands for, shape (n,); everyone for one if None.
     """
 
     coded: Values
     rows: Tensor
     facts: Facts
+    weights: Tensor | None = None
 
     def __getitem__(self, node: str) -> Tensor:
         return self.coded[node]
@@ -70,7 +72,8 @@ class Columns(Mapping[str, Tensor]):
 
     def take(self, people: Tensor) -> "Columns":
         """The columns of some people only, given by position, shape (m,), int64."""
-        return Columns({node: column[people] for node, column in self.coded.items()}, self.rows[people], self.facts)
+        weights = None if self.weights is None else self.weights[people]
+        return Columns({node: column[people] for node, column in self.coded.items()}, self.rows[people], self.facts, weights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,12 +81,14 @@ class Moments:
     """The latents' exact posterior given each person's evidence, by quadrature.
 
     Args:
-        mean: latent -> E[U | evidence], shape (n,).
+        mean: latent -> E[U | evidence], shape (n,); of a latent with levels, of their positions 0, 1, ...
         sd: latent -> sd[U | evidence], shape (n,).
+        probabilities: latent with levels -> P(U = level | evidence), shape (n, levels).
     """
 
     mean: Values
     sd: Values
+    probabilities: Values = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from cfair.errors import QueryError, nearest
 from cfair.heads import HEADS, head_for
 from cfair.inference import abduct, learn
 from cfair.inference.learning import ENGINES
-from cfair.inference.neighbourhood import sole_latent
+from cfair.inference.neighbourhood import check_latents
 from cfair.interfaces import Columns, Predictor
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
@@ -109,7 +109,7 @@ def check(spec: ModelSpec, options: Options) -> None:
     Raises:
         QueryError: with what to do instead.
     """
-    sole_latent(spec)
+    check_latents(spec)
     crossing_of(spec)
     head_for(spec.nodes[spec.outcome].kind, options.head)
 

@@ -95,10 +95,11 @@ def test_nonsense_options_are_refused(option: dict[str, object], problem: str) -
 def test_what_this_version_cannot_do_is_refused_before_any_work() -> None:
     told: list[str] = []
     graph = school().to_graph()
-    graph.add_node("grit", mechanism="gaussian", latent=True)
-    graph.add_edge("grit", "grade")
+    for name in ("grit", "luck", "care"):
+        graph.add_node(name, mechanism="gaussian", latent=True)
+        graph.add_edge(name, "grade")
     graph.nodes["grade"].pop("parameters")
-    with pytest.raises(QueryError, match="2 latents"):
+    with pytest.raises(QueryError, match="4 real latents hang together"):
         fit(ModelSpec.from_graph(graph), people(school(), 50)[1], QUICK, progress=lambda what, share: told.append(what))
     spec, columns = learned()
     with pytest.raises(QueryError, match="does not predict an outcome of kind 'real'"):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Bernoulli as BernoulliDistribution
 from torch.distributions import Distribution
 from torch.nn.functional import logsigmoid
@@ -12,6 +12,7 @@ from torch.nn.functional import logsigmoid
 from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.base import open_interval
+from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
 from cfair.mechanisms.tails import log1mexp, log_odds
 from cfair.spec import NodeSpec, Parameters, Prior
@@ -19,7 +20,7 @@ from cfair.spec import NodeSpec, Parameters, Prior
 __all__ = ["Bernoulli"]
 
 
-class Bernoulli(nn.Module):
+class Bernoulli(Indexed):
     """x = 1[η + u > 0],  u ~ Logistic(0, 1),  η = b + Σ_p w_p·p: P(x = 1) = sigmoid(η).
 
     Default priors: b ~ Normal(0, 10), w ~ Normal(0, 2.5) per standard unit of real parents. One in dag.yaml is in raw units.
@@ -36,11 +37,9 @@ class Bernoulli(nn.Module):
         known, prior = node.parameters or Parameters(), node.prior or Prior()
         self.linear = LinearPredictor.of_link(parents, [Coefficients(known.intercept, known.weights)], prior)
 
-    def forward(self, parents: Values) -> Distribution:
+    def at(self, eta: Tensor) -> Distribution:
         """Bernoulli(logits=η)."""
-        return BernoulliDistribution(logits=self.location(parents), validate_args=False)
-
-    distribution = forward
+        return BernoulliDistribution(logits=eta.squeeze(-1), validate_args=False)
 
     def noise(self, uniform: Tensor) -> Tensor:
         """The log-odds u = log(uniform / (1 − uniform))."""
@@ -66,8 +65,7 @@ class Bernoulli(nn.Module):
 
     def location(self, parents: Values) -> Tensor:
         """The log-odds η."""
-        eta: Tensor = self.linear(parents)
-        return eta.squeeze(-1)
+        return self.index(parents).squeeze(-1)
 
     def priors(self) -> dict[str, Distribution]:
         """Prior of each parameter, of its shape, on the scale on which it is learned."""

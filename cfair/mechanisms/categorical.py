@@ -4,20 +4,21 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Categorical as CategoricalDistribution
 from torch.distributions import Distribution
 
 from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.couplings import coupled
+from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
 from cfair.spec import NodeSpec, Parameters, Prior
 
 __all__ = ["Categorical"]
 
 
-class Categorical(nn.Module):
+class Categorical(Indexed):
     """P(x = j) = softmax(η)_j,  η_0 = 0, η_j = b_j + Σ_p w_jp·p.
 
     Default priors: b ~ Normal(0, 10), w ~ Normal(0, 2.5) per standard unit of real parents. One in dag.yaml is in raw units.
@@ -37,11 +38,9 @@ class Categorical(nn.Module):
         known = _by_level(node.parameters or Parameters(), node.levels)
         self.linear = LinearPredictor.of_link(parents, known, node.prior or Prior())
 
-    def forward(self, parents: Values) -> Distribution:
+    def at(self, eta: Tensor) -> Distribution:
         """Categorical(logits=η)."""
-        return CategoricalDistribution(logits=self.logits(parents), validate_args=False)
-
-    distribution = forward
+        return CategoricalDistribution(logits=_with_reference(eta), validate_args=False)
 
     def noise(self, uniform: Tensor) -> Tensor:
         """The coupling's noise from its prior."""
@@ -57,8 +56,7 @@ class Categorical(nn.Module):
 
     def logits(self, parents: Values) -> Tensor:
         """η, shape (..., levels), the first level's being 0."""
-        eta = self.linear(parents)
-        return torch.cat([eta.new_zeros(*eta.shape[:-1], 1), eta], -1)
+        return _with_reference(self.index(parents))
 
     def log_probabilities(self, parents: Values) -> Tensor:
         """The log of p, shape (..., levels)."""
@@ -76,6 +74,11 @@ class Categorical(nn.Module):
     def raw(self) -> dict[str, dict[str, Raw]]:
         """Intercept and weights (log-odds against the first level) of each other level, as under ``parameters:``."""
         return dict(zip(self.levels[1:], self.linear.raw(), strict=True))
+
+
+def _with_reference(eta: Tensor) -> Tensor:
+    """The first level's logit, 0, before those of the others."""
+    return torch.cat([eta.new_zeros(*eta.shape[:-1], 1), eta], -1)
 
 
 def _by_level(known: Parameters, levels: Sequence[str]) -> list[Coefficients]:

@@ -10,13 +10,14 @@ from torch.distributions import Distribution, Gamma, Normal, constraints
 
 from cfair.families import Kind
 from cfair.interfaces import Values
+from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
 from cfair.spec import NodeSpec, Parameters, Prior
 
 __all__ = ["Gaussian", "LogScale"]
 
 
-class Gaussian(nn.Module):
+class Gaussian(Indexed):
     """x = c + s·(η + σ·u),  u ~ Normal(0, 1),  η = b + Σ_p w_p·p: linear in the parents, invertible in the noise.
 
     c and s are the column's mean and standard deviation on the training rows (0 and 1 for a latent). A latent has
@@ -30,6 +31,7 @@ class Gaussian(nn.Module):
 
     kind: ClassVar[Kind] = "real"
     noise_size: int = 1
+    quadratic: bool = True
     center: Tensor  # c
     unit: Tensor  # s
     log_scale: nn.Parameter  # log σ
@@ -54,11 +56,9 @@ class Gaussian(nn.Module):
         self.register_buffer("log_scale_free", torch.tensor(scale is None))
         self.variance_prior = (prior.variance.shape, prior.variance.scale / unit.scale**2) if prior.variance else (1.0, 0.1)
 
-    def forward(self, parents: Values) -> Distribution:
+    def at(self, eta: Tensor) -> Distribution:
         """Normal(c + s·η, s·σ)."""
-        return Normal(self.location(parents), self.scale, validate_args=False)
-
-    distribution = forward
+        return Normal(self.center + self.unit * eta.squeeze(-1), self.scale, validate_args=False)
 
     def noise(self, uniform: Tensor) -> Tensor:
         """The normal quantile u = Φ⁻¹(uniform)."""
@@ -75,8 +75,7 @@ class Gaussian(nn.Module):
 
     def location(self, parents: Values) -> Tensor:
         """The mean c + s·η."""
-        eta: Tensor = self.linear(parents)
-        return self.center + self.unit * eta.squeeze(-1)
+        return self.center + self.unit * self.index(parents).squeeze(-1)
 
     @property
     def scale(self) -> Tensor:

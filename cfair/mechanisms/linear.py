@@ -163,27 +163,32 @@ class LinearPredictor(nn.Module):
         """Set the free intercepts; ``intercept`` has shape (outputs,)."""
         self.intercept.data = torch.where(self.intercept_free, intercept, self.intercept)
 
-    def set_loading(self, parent: str, weight: Tensor) -> None:
-        """Set the free weights of a real ``parent``, per standard unit; ``weight`` broadcasts to (outputs,)."""
-        j = self.names.index(parent)
-        self.weights.data[:, j] = torch.where(self.weights_free[:, j], weight, self.weights[:, j])
+    def set_loading(self, parent: str, weights: Tensor) -> None:
+        """Set the free weights of ``parent``, a number's per standard unit; ``weights`` broadcasts to (outputs, its weights)."""
+        own = self._of(parent)
+        self.weights.data[:, own] = torch.where(self.weights_free[:, own], weights, self.weights[:, own])
 
     def loading(self, parent: str) -> Tensor:
-        """The weights of a real ``parent``, per standard unit, shape (outputs,)."""
-        return self.weights[:, self.names.index(parent)]
+        """The weights of ``parent``, a number's per standard unit, shape (outputs, its weights)."""
+        return self.weights[:, self._of(parent)]
 
     def is_free(self, parent: str) -> bool:
-        """Whether all weights of a real ``parent`` are learned."""
-        return bool(self.weights_free[:, self.names.index(parent)].all())
+        """Whether all weights of ``parent`` are learned."""
+        return bool(self.weights_free[:, self._of(parent)].all())
 
     def is_mirrored(self, parent: str) -> bool:
-        """Whether the weights of a real ``parent`` are learned under a prior that does not know their sign."""
-        return self.is_free(parent) and bool(self.weights_mean[self.names.index(parent)] == 0)
+        """Whether the weights of ``parent`` are learned under a prior that does not know their sign."""
+        return self.is_free(parent) and bool((self.weights_mean[self._of(parent)] == 0).all())
 
     def is_odd(self) -> bool:
         """Whether the mirror image of η is as probable: no intercept, and all weights learned under priors that do not know their signs."""
         level = bool((self.intercept == 0).all()) and not bool(self.intercept_free.any())
         return level and bool(self.weights_free.all()) and bool((self.weights_mean == 0).all())
+
+    def _of(self, parent: str) -> slice:
+        """The places of a parent's weights."""
+        names = next(each.weight_names for each in self.parents if each.name == parent)
+        return slice(self.names.index(names[0]), self.names.index(names[-1]) + 1)
 
     def _constant(self, name: str, value: Tensor | list[float]) -> None:
         self.register_buffer(name, torch.as_tensor(value, dtype=torch.float64))

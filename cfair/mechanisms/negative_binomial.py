@@ -12,6 +12,7 @@ from torch.distributions import Distribution, Normal, constraints
 from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.base import open_interval
+from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
 from cfair.mechanisms.negative_binomial_tails import negative_binomial_log_pmf, negative_binomial_step
 from cfair.mechanisms.search import searched
@@ -24,7 +25,7 @@ FLAT = (1e-3, 1e8)  # concentrations between which counts are coupled, for the s
 SIZE_SD = 2.5  # of the default prior of log r
 
 
-class NegativeBinomial(nn.Module):
+class NegativeBinomial(Indexed):
     """x = min{k : F(k; μ, r) ≥ sigmoid(u)},  u ~ Logistic(0, 1),  log μ = b + Σ_p w_p·p: mean μ, variance μ + μ²/r.
 
     r is the ``concentration``. Default priors: b ~ Normal(0, 10), log r ~ Normal(0, 2.5), w ~ Normal(0, 2.5) per standard unit of real
@@ -47,11 +48,9 @@ class NegativeBinomial(nn.Module):
         self.log_size = nn.Parameter(torch.tensor(math.log(size or 1.0), dtype=torch.float64), requires_grad=False)
         self.register_buffer("log_size_free", torch.tensor(size is None))
 
-    def forward(self, parents: Values) -> Distribution:
+    def at(self, eta: Tensor) -> Distribution:
         """NegativeBinomial with mean exp(log μ) and concentration r."""
-        return LogNegativeBinomial(self.log_mean(parents), self.log_size)
-
-    distribution = forward
+        return LogNegativeBinomial(eta.squeeze(-1), self.log_size)
 
     def noise(self, uniform: Tensor) -> Tensor:
         """The log-odds u = log(uniform / (1 − uniform))."""
@@ -72,8 +71,7 @@ class NegativeBinomial(nn.Module):
 
     def log_mean(self, parents: Values) -> Tensor:
         """Log μ."""
-        eta: Tensor = self.linear(parents)
-        return eta.squeeze(-1)
+        return self.index(parents).squeeze(-1)
 
     def _coupled_size(self) -> Tensor:
         return self.log_size.detach().clamp(*(math.log(size) for size in FLAT))

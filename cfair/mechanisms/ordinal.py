@@ -10,6 +10,7 @@ from torch.nn.functional import logsigmoid
 
 from cfair.families import Kind
 from cfair.interfaces import Values
+from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Unit
 from cfair.mechanisms.steps import noise_on_step, separated, step_of
 from cfair.mechanisms.tails import log1mexp
@@ -21,7 +22,7 @@ NARROW = -37.0  # of a log step, below which 1 − exp(−step) is the step to r
 STEP_SD = 2.5  # of the default prior of log(c_j − c_{j−1}): steps from 0.007 to 150 logits within two sds
 
 
-class Ordinal(nn.Module):
+class Ordinal(Indexed):
     """x = #{j : η + u > c_j},  u ~ Logistic(0, 1),  η = Σ_p w_p·p: P(x ≤ j) = sigmoid(c_j − η), for increasing cutpoints c.
 
     Learned are c_0, log(c_j − c_{j−1}) and w; there is no intercept beside the cutpoints. Default priors: c_0 ~ Normal(0, 10) at
@@ -49,11 +50,9 @@ class Ordinal(nn.Module):
         self.log_steps = nn.Parameter(fixed.diff().log(), requires_grad=False)
         self.register_buffer("log_steps_free", torch.full_like(self.log_steps, cutpoints is None, dtype=torch.bool))
 
-    def forward(self, parents: Values) -> Distribution:
+    def at(self, eta: Tensor) -> Distribution:
         """P(x ≤ j) = sigmoid(c_j − η)."""
-        return CumulativeLogit(self.location(parents), self.log_steps)
-
-    distribution = forward
+        return CumulativeLogit(eta.squeeze(-1), self.log_steps)
 
     def noise(self, uniform: Tensor) -> Tensor:
         """The log-odds u = log(uniform / (1 − uniform))."""
@@ -72,8 +71,7 @@ class Ordinal(nn.Module):
 
     def location(self, parents: Values) -> Tensor:
         """The log-odds η − c_0 of a level above the first."""
-        eta: Tensor = self.linear(parents)
-        return eta.squeeze(-1)
+        return self.index(parents).squeeze(-1)
 
     def _ends(self, location: Tensor) -> Tensor:
         """c_j − η, shape (..., levels − 1)."""

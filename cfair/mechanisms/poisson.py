@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.base import open_interval
+from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
 from cfair.mechanisms.search import searched
 from cfair.mechanisms.tails import poisson_log_pmf, poisson_step
@@ -24,7 +25,7 @@ UNSURE = 0.02  # distance from a whole number within which it is not trusted: it
 MARGIN = 0.1  # counts within which the normal approximation of a quantile is not trusted
 
 
-class Poisson(nn.Module):
+class Poisson(Indexed):
     """x = min{k : F(k; μ) ≥ sigmoid(u)},  u ~ Logistic(0, 1),  log μ = b + Σ_p w_p·p: x ~ Poisson(μ).
 
     Default priors: b ~ Normal(0, 10), w ~ Normal(0, 2.5) per standard unit of real parents. One in dag.yaml is in raw units.
@@ -41,11 +42,9 @@ class Poisson(nn.Module):
         known, prior = node.parameters or Parameters(), node.prior or Prior()
         self.linear = LinearPredictor.of_link(parents, [Coefficients(known.intercept, known.weights)], prior)
 
-    def forward(self, parents: Values) -> Distribution:
+    def at(self, eta: Tensor) -> Distribution:
         """Poisson(exp(log μ))."""
-        return LogPoisson(self.log_rate(parents), validate_args=False)
-
-    distribution = forward
+        return LogPoisson(eta.squeeze(-1), validate_args=False)
 
     def noise(self, uniform: Tensor) -> Tensor:
         """The log-odds u = log(uniform / (1 − uniform))."""
@@ -64,8 +63,7 @@ class Poisson(nn.Module):
 
     def log_rate(self, parents: Values) -> Tensor:
         """Log μ."""
-        eta: Tensor = self.linear(parents)
-        return eta.squeeze(-1)
+        return self.index(parents).squeeze(-1)
 
     def priors(self) -> dict[str, Distribution]:
         """Prior of each parameter, of its shape, on the scale on which it is learned."""
