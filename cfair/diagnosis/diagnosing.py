@@ -9,6 +9,7 @@ from cfair.diagnosis.degenerate import constant, degenerate_columns
 from cfair.diagnosis.engine import engine_checks
 from cfair.diagnosis.groups import MIN_PEOPLE, Groups, groups_of
 from cfair.diagnosis.judging import judged, judged_support, of_nodes
+from cfair.diagnosis.learned import learned
 from cfair.diagnosis.predictive import predictive_checks
 from cfair.diagnosis.records import Diagnosis
 from cfair.diagnosis.replicating import held
@@ -46,7 +47,7 @@ def diagnose(scm: SCM, columns: Columns, *, training: Columns | None = None, dra
         seed: of all draws.
 
     Raises:
-        QueryError: ``draws`` is below 20.
+        QueryError: ``draws`` is below 20, or the rows have weights.
         DataError: a column is missing, or there are fewer than MIN_PEOPLE rows.
         FitError: a row's posterior does not settle.
     """
@@ -64,6 +65,7 @@ def diagnose(scm: SCM, columns: Columns, *, training: Columns | None = None, dra
             *residue_checks(spec, draw, columns.rows, groups, nodes, widen=widen),
         ]
     )
+    of_parameters = learned(scm, training, seed=seed)
     compared = [node for node in nodes if node in spec.observed and node not in spec.protected]
     return Diagnosis(
         model=spec.name,
@@ -73,11 +75,11 @@ def diagnose(scm: SCM, columns: Columns, *, training: Columns | None = None, dra
         draws=draws,
         nodes=of_nodes(spec, checks),
         checks=checks,
-        latents=(),
-        flat=(),
+        latents=of_parameters.latents,
+        flat=of_parameters.flat,
         support=judged_support(support(scm, draw, known, compared, seed=seed)),
         untestable=untestable(spec, nodes),
-        engine=engine_checks(scm, columns, seed=seed),
+        engine=(*engine_checks(scm, columns, seed=seed), *of_parameters.engine),
         notes=tuple(_notes(spec, groups, columns)),
     )
 
@@ -87,6 +89,8 @@ def _check(scm: SCM, columns: Columns, training: Columns | None, draws: int) -> 
     if draws < MIN_DRAWS:
         raise QueryError("draws", f"{draws} replicated tables are too few", f"ask for at least {MIN_DRAWS}")
     for table in (columns, *([training] if training else [])):
+        if table.weights is not None and bool((table.weights != table.weights[0]).any()):
+            raise QueryError("weights", "the checks take each row for one person", "give a table without weights")
         if missing := [node for node in scm.spec.observed if node not in table]:
             raise DataError(table.facts.name, f"the table has no column '{missing[0]}'", "read it with every observed node")
         if table.n < MIN_PEOPLE:

@@ -23,15 +23,22 @@ SAMPLED = 20_000  # draws from a prior that does not tell its mean and sd
 class Density(Protocol):
     """The log posterior of the free parameters of some nodes, latents integrated out; their order is that of ``parameters_of``."""
 
-    nodes: tuple[str, ...]
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Whose parameters they are."""
+        ...
 
     @property
     def start(self) -> Tensor:
         """The parameters as they were learned, shape (p,)."""
         ...
 
-    def hessian(self, theta: Tensor, people: Tensor | None = None) -> Tensor:
-        """Second derivatives (p, p) at ``theta``, estimated from some rows, given by position, if any are."""
+    def value_and_slope(self, theta: Tensor) -> tuple[float, Tensor]:
+        """The log density at ``theta`` and its gradient, (p,)."""
+        ...
+
+    def hessian(self, theta: Tensor) -> Tensor:
+        """Second derivatives at ``theta``, (p, p)."""
         ...
 
 

@@ -151,7 +151,7 @@ class EngineCheck:
     """One number about the inference itself.
 
     Args:
-        check: "quadrature doubling", "R-hat", "ESS", "k-hat", "divergences" or "flat directions".
+        check: "quadrature doubling", "R-hat", "ESS", "k-hat", "divergences", "distance from the peak" or "flat directions".
         of: the latent, parameter or block of nodes that it is the worst of.
         value: the number.
         limit: on which side of which number it is well.
