@@ -16,7 +16,6 @@ __all__ = ["FLAT", "Density", "Parameter", "flat_directions", "movements", "para
 
 FLAT = 0.9  # posterior sd / prior sd from which on the data say nothing
 PART = 0.1  # of a direction, in prior sds, below which a parameter is not named
-LARGEST = 1e6  # prior sds that a posterior sd is said to be at most
 SAMPLED = 20_000  # draws from a prior that does not tell its mean and sd
 
 
@@ -72,7 +71,7 @@ def flat_directions(curvature: Tensor, parameters: Sequence[Parameter]) -> tuple
     """Eigen-directions of the posterior in units of the prior along which its sd is above FLAT of the prior's, the flattest first.
 
     H = −∂² log posterior/∂θ² is ``curvature``, S the prior sds: along a unit eigenvector of S·H·S with eigenvalue λ the posterior sd is
-    1/√λ prior sds, and never said to be above LARGEST, as where λ ≤ 0: there the estimate is no peak.
+    1/√λ prior sds, and said to be 1 where λ < 1: there the data bend the density upwards, if anything, and the approximation fails.
 
     Args:
         curvature: at the estimate, shape (p, p), latents integrated out.
@@ -80,7 +79,7 @@ def flat_directions(curvature: Tensor, parameters: Sequence[Parameter]) -> tuple
     """
     values, vectors = torch.linalg.eigh(_scaled(curvature, parameters))
     found = []
-    for value, vector in zip(values.clamp(min=LARGEST**-2).tolist(), vectors.T.tolist(), strict=True):
+    for value, vector in zip(values.clamp(min=1.0).tolist(), vectors.T.tolist(), strict=True):
         if value**-0.5 > FLAT:
             parts = {f"{each.node}.{each.name}": part for each, part in zip(parameters, vector, strict=True) if abs(part) >= PART}
             found.append(Flat(ratio=value**-0.5, parameters=dict(sorted(parts.items(), key=lambda part: -abs(part[1])))))
@@ -90,7 +89,7 @@ def flat_directions(curvature: Tensor, parameters: Sequence[Parameter]) -> tuple
 def movements(spec: ModelSpec, curvature: Tensor, parameters: Sequence[Parameter]) -> tuple[Movement, ...]:
     """Prior to posterior of every loading of each latent and of the latent's own parameters; the least informed first.
 
-    The posterior sd is that of the normal approximation at the estimate, √(H⁻¹)ⱼⱼ, and never said to be above LARGEST prior sds.
+    The posterior sd is that of the normal approximation at the estimate, √(H⁻¹)ⱼⱼ, no direction counting as wider than its prior.
 
     Args:
         spec: the declared model.
@@ -98,7 +97,7 @@ def movements(spec: ModelSpec, curvature: Tensor, parameters: Sequence[Parameter
         parameters: p of them, in its order.
     """
     values, vectors = torch.linalg.eigh(_scaled(curvature, parameters))
-    ratios = (vectors.square() / values.clamp(min=LARGEST**-2)).sum(-1).sqrt()
+    ratios = (vectors.square() / values.clamp(min=1.0)).sum(-1).sqrt()
     found = []
     for parameter, ratio in zip(parameters, ratios.tolist(), strict=True):
         latent = parameter.node if parameter.node in spec.latents else parameter.parent

@@ -12,7 +12,7 @@ from cfair.inference import learn
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
-from oracles import declare, people
+from oracles import columns_of, declare, people
 from school import school
 
 TABLES = 40
@@ -78,6 +78,45 @@ def test_a_learned_model_of_nodes_of_every_kind_passes_on_other_rows() -> None:
     found = diagnose(scm, tested, training=training, draws=60)
     assert {each.node for each in found.nodes} == set(known.nodes)
     assert {each.verdict for each in found.nodes} == {"passes"}
+
+
+def several() -> ModelSpec:
+    """Two real latents and one with levels, each with children, all known."""
+
+    def child(intercept: float, scale: float, **weights: float) -> dict[str, object]:
+        parents = list(dict.fromkeys("a" if name == "a" else name[0] for name in weights))
+        named = {{"a": "a=yes", "c1": "c=on"}.get(name, name): weight for name, weight in weights.items()}
+        return {"mechanism": "gaussian", "parents": parents, "parameters": {"intercept": intercept, "weights": named, "scale": scale}}
+
+    return declare(
+        {
+            "a": {"mechanism": "bernoulli", "levels": ["no", "yes"], "parameters": {"intercept": 0.3, "weights": {}}},
+            "k": {"mechanism": "gaussian", "latent": True},
+            "l": {"mechanism": "gaussian", "latent": True},
+            "c": {"mechanism": "categorical", "latent": True, "levels": ["off", "on"], "parameters": {"probabilities": [0.6, 0.4]}},
+            "x": child(0.0, 0.5, a=1.0, k=0.8),
+            "z": child(1.0, 0.7, k=0.5, l=-0.9),
+            "w": child(0.0, 0.4, a=-0.5, c1=1.2, l=0.6),
+            "y": child(0.0, 1.0, k=1.0, c1=-1.0),
+        }
+    )
+
+
+def test_several_latents_and_latents_with_levels_are_checked_and_pass() -> None:
+    scm = SCM(several())
+    found = diagnose(scm, people(scm, 800, seed=2), draws=40)
+    assert {each.node: each.verdict for each in found.nodes} == dict.fromkeys(scm.spec.nodes, "passes")
+    assert {check.node for check in found.checks if check.check == "residue"} == set(scm.spec.nodes)
+    doubled = [check for check in found.engine if check.check == "quadrature doubling"]
+    assert {check.of for check in doubled} == {"k", "l", "c"}
+    assert {check.verdict for check in doubled} == {"passes"}
+
+
+def test_several_latents_of_another_model_fail() -> None:
+    scm = SCM(several())
+    table = people(scm, 3_000, seed=2)
+    wrong = columns_of({**table.coded, "z": table["z"] + table["a"] * (table["w"] - table["w"].mean())})
+    assert {each.node for each in diagnose(scm, wrong, draws=40).nodes if each.verdict == "fails"} >= {"z"}
 
 
 @pytest.mark.slow
