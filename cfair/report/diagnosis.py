@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from cfair.diagnosis import Check, Diagnosis
-from cfair.diagnosis.records import Support
+from cfair.diagnosis.records import EngineCheck, Support
 from cfair.report.numbers import plain
 from cfair.report.sheets import Sheet
 from cfair.report.terminal import Printed
 
 __all__ = ["to_diagnosis"]
 
-SHOWN = 6  # checks, of the many that may fail together
+SHOWN = 5  # checks, of the many that may fail together
 PAIRS = 3  # of groups
 WORDS = {"posterior predictive": "", "residue": "noise ", "column": ""}
 
@@ -25,8 +25,8 @@ def _opening(found: Diagnosis) -> Sheet:
     learned = f"learned from {found.training_rows:,} others" if found.training_rows else "its parameters taken as known"
     tested = sum(check.p is not None for check in found.checks)
     said = (
-        f"The model is {learned}. {tested:,} checks: one fails where p < 0.01 after Holm's correction and its effect "
-        'is outside the tolerance; inside, it is "detected, small". Passing does not show that a model is right.'
+        f"The model is {learned}. Of {tested:,} checks one fails where p < 0.01 after Holm's correction "
+        "and its effect is outside the tolerance. Passing does not show that a model is right."
     )
     return Sheet(title=f"{found.model}: what {found.rows:,} tested rows say against it", after=(said, *found.notes))
 
@@ -132,12 +132,16 @@ def _untestable(found: Diagnosis) -> Iterator[Sheet]:
 
 
 def _engine(found: Diagnosis) -> Sheet:
-    """The figures in lines: those that were computed, then the others."""
-    computed = [each for each in found.engine if each.verdict != "not checked"]
-    rows = [
-        (each.check, each.of or "", each.verdict, f"{plain(each.value)} ({each.limit})" if each.value is not None else each.why or "")
-        for each in computed
-    ]
-    absent = [each.check for each in found.engine if each.verdict == "not checked"]
-    said = (f"Not computed: {', '.join(absent)}.",) if absent else ()
-    return Sheet(title="Inference", header=("", "", "", ""), rows=rows, names=4, prose=True, after=said)
+    """What does not pass, a line each; then what does, and what was not computed."""
+    parted = {verdict: [each for each in found.engine if each.verdict == verdict] for verdict in ("passes", "not checked")}
+    rows = [(each.check, each.of or "", each.verdict, _figure(each)) for each in found.engine if each.verdict not in parted]
+    said = []
+    if parted["passes"]:
+        said.append(f"Passes: {'; '.join(f'{each.check} {plain(each.value)}' for each in parted['passes'])}.")
+    if parted["not checked"]:
+        said.append(f"Not computed: {', '.join(each.check for each in parted['not checked'])}.")
+    return Sheet(title="Inference", header=("", "", "", ""), rows=rows, names=4, prose=True, after=tuple(said))
+
+
+def _figure(check: EngineCheck) -> str:
+    return check.why or "" if check.value is None else f"{plain(check.value)} ({check.limit})"
