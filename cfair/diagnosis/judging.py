@@ -1,6 +1,6 @@
 """From p-values and effects to verdicts: Holm's correction over all checks, then the size of the effect."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from cfair.diagnosis.records import Check, NodeVerdict, Support, Verdict
@@ -58,17 +58,18 @@ def judged_support(pairs: Sequence[Support]) -> tuple[Support, ...]:
 
 def of_nodes(spec: ModelSpec, checks: Sequence[Check]) -> tuple[NodeVerdict, ...]:
     """Each node's verdict, the worst first, from checks in their order: the worst first."""
-    concerned = [_concerned(spec, check) for check in checks]
+    alone = {check.node for check in checks if check.other is None and check.verdict == "fails"}
+    concerned = [_concerned(spec, check, alone) for check in checks]
     own = {node: [check for check, nodes in zip(checks, concerned, strict=True) if node in nodes] for node in spec.nodes}
     verdicts = [_of_node(spec, node, own[node], checks) for node in spec.nodes]
     worst = {node: i for i, nodes in reversed([*enumerate(concerned)]) for node in nodes}
-    return tuple(sorted(verdicts, key=lambda each: (RANK[each.verdict], worst.get(each.node, len(checks)))))
+    return tuple(sorted(verdicts, key=lambda each: (RANK[each.verdict], 0 if each.verdict == "passes" else worst.get(each.node, 0))))
 
 
-def described(check: Check) -> str:
-    """``variance in race=Black: 0.61 where the model says 0.45 (0.40 to 0.51)``."""
+def described(check: Check, node: str) -> str:
+    """``variance in race=Black: 0.61 where the model says 0.45 (0.40 to 0.51)``, said of ``node``."""
     where = f" in {check.attribute}={check.group}" if check.attribute else ""
-    beside = f" with {check.other}" if check.other else ""
+    beside = f" with {check.other if check.node == node else check.node}" if check.other else ""
     kind = f"{check.statistic}{' of its noise' if check.check == 'residue' else ''}{beside}{where}"
     if check.value is None or check.expected is None:
         return f"{kind}: {check.why}"
@@ -76,10 +77,15 @@ def described(check: Check) -> str:
     return f"{kind}: {check.value:.3g} where the model says {check.expected:.3g}{span}{f', {check.why}' if check.why else ''}"
 
 
-def _concerned(spec: ModelSpec, check: Check) -> tuple[str, ...]:
-    """The nodes whose mechanism a check speaks of: of two, the one that descends from the other; both where neither does."""
+def _concerned(spec: ModelSpec, check: Check, alone: Set[str]) -> tuple[str, ...]:
+    """The nodes whose mechanism a check speaks of: of two, those that fail by themselves, else the one that descends from the other.
+
+    Both where that does not decide.
+    """
     if check.other is None:
         return (check.node,)
+    if wrong := tuple(node for node in (check.node, check.other) if node in alone):
+        return wrong
     if check.other in descendants(spec.graph, check.node):
         return (check.other,)
     return (check.node,) if check.node in descendants(spec.graph, check.other) else (check.node, check.other)
@@ -105,7 +111,7 @@ def _of_node(spec: ModelSpec, node: str, own: Sequence[Check], checks: Sequence[
     stated = [check for check in own if check.check == "column"]
     first = next((check for check in own if check.verdict in ("fails", "detected, small")), None)
     if first is not None:
-        return NodeVerdict(node, first.verdict, described(first) + _inherited(spec, node, own, checks))
+        return NodeVerdict(node, first.verdict, described(first, node) + _inherited(spec, node, own, checks))
     if stated:
         return NodeVerdict(node, stated[0].verdict, stated[0].why or "")
     if not tested:

@@ -12,7 +12,7 @@ from cfair.inference import learn
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
-from oracles import columns_of, declare, people
+from oracles import columns_of, declare, people, random_spec
 from school import school
 
 TABLES = 40
@@ -78,6 +78,13 @@ def test_a_learned_model_of_nodes_of_every_kind_passes_on_other_rows() -> None:
     found = diagnose(scm, tested, training=training, draws=60)
     assert {each.node for each in found.nodes} == set(known.nodes)
     assert {each.verdict for each in found.nodes} == {"passes"}
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli", "categorical", "ordinal", "table", "poisson", "negative_binomial"])
+def test_a_right_model_of_any_family_passes(family: str) -> None:
+    scm = SCM(random_spec(5, families=[family]))
+    found = diagnose(scm, people(scm, 300, seed=5), draws=20, seed=5)
+    assert {each.node: each.verdict for each in found.nodes} == dict.fromkeys(scm.spec.nodes, "passes")
 
 
 def several() -> ModelSpec:
