@@ -77,7 +77,7 @@ def _bare_node(draw: DrawFn, before: dict[str, dict[str, Any]]) -> dict[str, Any
         "mechanism": mechanism,
         "parents": draw(st.lists(st.sampled_from(fitting), unique=True, max_size=3)) if fitting else [],
         "levels": draw(st.lists(levels_text, min_size=count[0], max_size=count[1], unique=True)) if count else [],
-        "latent": draw(st.booleans()),
+        "latent": FAMILIES[mechanism].latent and mechanism != "table" and draw(st.booleans()),
         "round": kind == "count" and draw(st.booleans()),
     }
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from cfair.auditing import Report
 from cfair.data import split
 from cfair.errors import CfairError, DataError, QueryError
 from cfair.interfaces import Columns
@@ -114,3 +115,29 @@ def test_every_mistake_says_where_what_and_how_to_mend_it() -> None:
     with pytest.raises(CfairError) as caught:
         Options(draws=0)
     assert str(caught.value) == "draws: 0 is below 1. Use a whole number from 1"
+
+
+def same_rows(here: Report, there: Report) -> None:
+    """The same rows, numbers to 1e-9."""
+    assert len(here.rows) == len(there.rows)
+    for a, b in zip(here.rows, there.rows, strict=True):
+        assert replace(a, value=None, low=None, high=None) == replace(b, value=None, low=None, high=None)
+        for ours, theirs in ((a.value, b.value), (a.low, b.low), (a.high, b.high)):
+            assert ours is theirs is None or ours == pytest.approx(theirs, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_weights_of_1_give_the_run_that_no_weights_give(outcome: str) -> None:
+    spec, columns = learned(outcome)
+    weighted = replace(columns, weights=torch.ones(columns.n, dtype=torch.float64))
+    same_rows(fit(spec, weighted, QUICK).report, fit(spec, columns, QUICK).report)
+
+
+def test_neither_the_unit_of_weights_nor_people_of_weight_0_change_a_run() -> None:
+    spec, columns = learned("bernoulli")
+    weights = torch.arange(columns.n).remainder(5).double()
+    counted = columns.take(weights.nonzero()[:, 0])
+    report = fit(spec, replace(columns, weights=weights), QUICK).report
+    same_rows(fit(spec, replace(counted, weights=weights[weights > 0] * 4_000), QUICK).report, report)
+    assert fit(spec, counted, QUICK).report.rows != report.rows
+    assert report.data["training_rows"] + report.data["audited_rows"] == counted.n

@@ -107,6 +107,12 @@ def _of_table(facts: Facts) -> Iterator[Assumption]:
     yield Assumption("rows", "People are drawn independently of one another, and the audited ones from where the trained ones came.")
     for node, rows in facts.rounded.items():
         yield Assumption("rounding", f"'{node}' was rounded to whole numbers in {rows:,} rows.")
+    if facts.weights is not None:
+        text = (
+            f"People count by the column '{facts.weights}', in all that was learned and measured: one of weight 2 as two like them. "
+            "The weights are known without error, and only their ratios matter: beside a prior, n people count as n."
+        )
+        yield Assumption("weights", text)
     if facts.dropped:
         yield Assumption("missing", f"{facts.dropped:,} rows with missing values were left out, as if missing completely at random.")
 

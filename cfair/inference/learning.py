@@ -60,6 +60,7 @@ def learn(
     """
     if engine not in ENGINES:
         raise QueryError("engine", f"'{engine}' is not an engine", nearest(engine, ENGINES))
+    columns = columns and columns.counted()
     scm = SCM(spec, units_of(spec, columns.coded if columns else {}) if units is None else units)
     closed = {node: mechanism for node, mechanism in scm.mechanisms.items() if isinstance(mechanism, ClosedForm) and not mechanism.known}
     unlearned = [node for node in spec.order if node in closed or FreeParameters(scm, [node]).count]
@@ -71,7 +72,7 @@ def learn(
     values = {**columns.coded} | {latent: torch.zeros(columns.n, dtype=torch.float64) for latent in spec.latents}
     for node in unlearned:
         if node in closed:
-            closed[node].learn(values[node], scm.parents(node, values), node=node)
+            closed[node].learn(values[node], scm.parents(node, values), node=node, weights=columns.weights)
         elif not spec.nodes[node].latent:
             _learn_alone(scm, node, values, columns, gradient=ROUGH if node in touched else GRADIENT, seed=seed)
     for area in areas:

@@ -169,6 +169,7 @@ def log_posteriors(scm: SCM, columns: Columns) -> tuple[LogPosterior, ...]:
 
     Parameters that are learned in closed form have no part: their posterior is their mechanism's own.
     """
+    columns = columns.counted()
     areas = neighbourhoods(scm, columns.coded, scm.spec.observed, columns.n)
     touched = {node for area in areas for node in area.factors}
     parts = [alone(scm, node, columns.coded, columns.weights) for node in scm.spec.order if node not in touched]

@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 
 from cfair.families import FAMILIES
 from cfair.interfaces import Mechanism
-from cfair.mechanisms.linear import Parent, Unit
+from cfair.mechanisms.terms import Parent, Unit
 from cfair.registry import Registry
 from cfair.spec import ModelSpec, NodeSpec
 

@@ -13,8 +13,9 @@ from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.base import open_interval
 from cfair.mechanisms.indexed import Indexed
-from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
+from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
 from cfair.mechanisms.tails import log1mexp, log_odds
+from cfair.mechanisms.terms import Parent, Unit
 from cfair.spec import NodeSpec, Parameters, Prior
 
 __all__ = ["Bernoulli"]

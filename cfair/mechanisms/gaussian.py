@@ -11,7 +11,8 @@ from torch.distributions import Distribution, Gamma, Normal, constraints
 from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.indexed import Indexed
-from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
+from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
+from cfair.mechanisms.terms import Parent, Unit
 from cfair.spec import NodeSpec, Parameters, Prior
 
 __all__ = ["Gaussian", "LogScale"]
@@ -67,7 +68,7 @@ class Gaussian(Indexed):
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
         """The sum c + s·(η + σ·u)."""
-        return self.location(parents) + self.scale * noise
+        return torch.addcmul(self.location(parents), noise, self.scale)
 
     def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
         """(x − c − s·η) / (s·σ); nothing is left to draw."""
@@ -75,7 +76,7 @@ class Gaussian(Indexed):
 
     def location(self, parents: Values) -> Tensor:
         """The mean c + s·η."""
-        return self.center + self.unit * self.index(parents).squeeze(-1)
+        return self.linear.outputs(parents, self.center, self.unit)[0]
 
     @property
     def scale(self) -> Tensor:
@@ -93,7 +94,7 @@ class Gaussian(Indexed):
 
     def raw(self) -> dict[str, Raw]:
         """Intercept, weights and scale in the node's and its parents' own units, as under ``parameters:``."""
-        return {**self.linear.raw(float(self.center), float(self.unit))[0], "scale": float(self.scale)}
+        return {**self.linear.raw(self.center, self.unit)[0], "scale": float(self.scale)}
 
 
 class LogScale(Distribution):

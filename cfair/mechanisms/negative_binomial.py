@@ -13,9 +13,10 @@ from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.base import open_interval
 from cfair.mechanisms.indexed import Indexed
-from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
+from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
 from cfair.mechanisms.negative_binomial_tails import negative_binomial_log_pmf, negative_binomial_step
 from cfair.mechanisms.search import searched
+from cfair.mechanisms.terms import Parent, Unit
 from cfair.spec import NodeSpec, Parameters, Prior
 
 __all__ = ["LogNegativeBinomial", "NegativeBinomial"]

@@ -11,9 +11,10 @@ from torch.nn.functional import logsigmoid
 from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.indexed import Indexed
-from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Unit
+from cfair.mechanisms.linear import Coefficients, LinearPredictor
 from cfair.mechanisms.steps import noise_on_step, separated, step_of
 from cfair.mechanisms.tails import log1mexp
+from cfair.mechanisms.terms import Parent, Unit
 from cfair.spec import NodeSpec, Parameters, Prior
 
 __all__ = ["CumulativeLogit", "Ordinal"]

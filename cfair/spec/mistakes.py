@@ -8,8 +8,9 @@ from cfair.errors import SpecError, nearest
 from cfair.families import FAMILIES
 from cfair.spec.frozen import Record
 from cfair.spec.given import OWN
+from cfair.spec.options import family_name
 from cfair.spec.places import Path, Places
-from cfair.spec.records import NodeSpec, family_name
+from cfair.spec.records import NodeSpec
 from cfair.spec.scalars import described
 
 __all__ = ["spec_error"]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from unicodedata import category
 
 if TYPE_CHECKING:
+    from cfair.families import OptionValue
     from cfair.spec.given import LevelParameters, Parameters
     from cfair.spec.model import ModelSpec
     from cfair.spec.priors import Prior
@@ -28,7 +29,8 @@ def plain_head(spec: "ModelSpec") -> dict[str, PlainValue]:
 
 def plain_node(node: "NodeSpec") -> dict[str, PlainValue]:
     """What dag.yaml would say of one node: every key that differs from its default."""
-    said: dict[str, PlainValue] = {"mechanism": node.mechanism}
+    own = {name: _listed(value) for name, value in node.options.items()}
+    said: dict[str, PlainValue] = {"mechanism": {"family": node.mechanism, **own} if own else node.mechanism}
     said |= {key: list(names) for key, names in (("parents", node.parents), ("levels", node.levels)) if names}
     said |= {key: True for key, flag in (("latent", node.latent), ("round", node.round)) if flag}
     said |= {} if node.parameters is None else {"parameters": _parameters(node.parameters)}
@@ -41,6 +43,11 @@ def yaml_text(spec: "ModelSpec") -> str:
     head = [f"{key}: {_flow(value)}" for key, value in plain_head(spec).items()]
     nodes = [f"  {_scalar(name)}: {_flow(plain_node(node))}" for name, node in spec.nodes.items()]
     return "\n".join([*head, "nodes:", *nodes, ""])
+
+
+def _listed(value: "OptionValue") -> PlainValue:
+    """An option's value, its tuples as lists."""
+    return [list(each) if isinstance(each, tuple) else each for each in value] if isinstance(value, tuple) else value
 
 
 def _parameters(given: "Parameters") -> dict[str, PlainValue]:
@@ -74,7 +81,7 @@ def _flow(value: PlainValue) -> str:
         return f"{{{', '.join(f'{_scalar(key)}: {_flow(each)}' for key, each in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_flow, value))}]"
-    return str(value).lower() if isinstance(value, bool) else _number(value)
+    return str(value).lower() if isinstance(value, int) else _number(value)  # true and false are integers, too
 
 
 def _number(value: float) -> str:

@@ -1,25 +1,21 @@
 """What dag.yaml says of one node, as a frozen record."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, cast
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, SkipValidation, model_validator
 
 from cfair.errors import nearest
-from cfair.families import COUPLINGS, DISCRETE, FAMILIES, Coupling, Family, Kind
-from cfair.spec.frozen import Record
+from cfair.families import COUPLINGS, DISCRETE, FAMILIES, Coupling, Family, Kind, OptionValue
+from cfair.spec.frozen import Frozen, Record
 from cfair.spec.given import Parameters, gathered
+from cfair.spec.options import family_name, split
 from cfair.spec.priors import Prior, prior_fields
 from cfair.spec.scalars import Flag, Levels, Names, described, mistake
 
-__all__ = ["NodeSpec", "family_name"]
+__all__ = ["NodeSpec"]
 
 _LATER = frozenset({"neural"})  # families that interfaces promise and that are not built yet
-
-
-def family_name(mechanism: object) -> object:
-    """The family in ``name`` or ``{family: name}``; whatever else it is, as it is."""
-    return mechanism.get("family") if isinstance(mechanism, Mapping) else mechanism
 
 
 def _mechanism(value: object) -> str:
@@ -30,8 +26,6 @@ def _mechanism(value: object) -> str:
         raise mistake(f"'{name}' is not built yet", f"for now use one of: {', '.join(FAMILIES)}")
     if name not in FAMILIES:
         raise mistake(f"'{name}' is not a known mechanism", nearest(name, FAMILIES))
-    if isinstance(value, Mapping) and (options := [key for key in value if key != "family"]):
-        raise mistake(f"'{options[0]}' is not an option of '{name}'", "leave it out", str(options[0]))
     return str(name)
 
 
@@ -45,7 +39,7 @@ class NodeSpec(Record):
     """What dag.yaml says of one node.
 
     Args:
-        mechanism: name of its family; in a file also ``{family: name}``.
+        mechanism: name of its family; in a file also ``{family: name, option: value}``, whose options are kept apart.
         parents: in the order in which they are declared.
         levels: of a discrete node, by their text; the first is the reference.
         latent: never observed. A latent gaussian has intercept 0 and scale 1 unless ``parameters`` fix them otherwise.
@@ -53,6 +47,7 @@ class NodeSpec(Record):
         parameters: what is fixed; the rest is learned.
         prior: of what is learned; the family's default where not given.
         coupling: how the node's noise is shared between worlds; the family's default where not given.
+        options: the family's own choices, those that are given; ``option`` gives any.
     """
 
     mechanism: Annotated[str, BeforeValidator(_mechanism)]
@@ -63,22 +58,52 @@ class NodeSpec(Record):
     parameters: Parameters | None = None
     prior: Prior | None = None
     coupling: Annotated[Coupling, BeforeValidator(_coupling)] | None = None
+    options: Annotated[Mapping[str, SkipValidation[OptionValue]], AfterValidator(Frozen)] = Frozen({})  # read by form in ``split``
 
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, data: object) -> object:
-        """In a file, levels' names and the family's own parameters stand directly under ``parameters``."""
+        """In a file, options stand in the mechanism, levels' names and the family's own parameters directly under ``parameters``."""
         family = FAMILIES.get(str(family_name(data.get("mechanism")))) if isinstance(data, Mapping) else None
         if not isinstance(data, Mapping) or family is None:
             return data
-        given, prior = data.get("parameters"), data.get("prior")
-        said = {**data, "parameters": gathered(family, given)} if isinstance(given, Mapping) else {**data}
+        said, given, prior = split(family, data), data.get("parameters"), data.get("prior")
+        said |= {"parameters": gathered(family, given)} if isinstance(given, Mapping) else {}
         return said if prior is None else {**said, "prior": prior_fields(family, prior)}
 
     @property
     def family(self) -> Family:
         """What may be said of its mechanism."""
         return FAMILIES[self.mechanism]
+
+    def option(self, name: str) -> OptionValue:
+        """The value of an option of the family: the one that is chosen, or the default."""
+        return self.options.get(name, self.family.options[name].default)
+
+    def flag(self, name: str) -> bool:
+        """An option that is a switch."""
+        return bool(self.option(name))
+
+    def word(self, name: str) -> str:
+        """An option that is one of several words."""
+        return str(self.option(name))
+
+    def number(self, name: str) -> float:
+        """An option that is a number above 0."""
+        return cast("float", self.option(name))
+
+    def whole(self, name: str) -> int:
+        """An option that is a whole number."""
+        return cast("int", self.option(name))
+
+    def sizes(self, name: str) -> tuple[int, ...]:
+        """An option that is a list of whole numbers."""
+        return cast("tuple[int, ...]", self.option(name))
+
+    @property
+    def interactions(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of parents whose product is a term of its own."""
+        return cast("tuple[tuple[str, ...], ...]", self.option("interactions")) if "interactions" in self.family.options else ()
 
     @property
     def titled(self) -> str:
