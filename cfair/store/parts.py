@@ -46,8 +46,9 @@ def _read(run: Run, table: str | Path | None) -> Columns:
         raise StoreError(run.spec.name, problem, "in Python: cfair.diagnose(run.scm, tested, training=training)")
     source = table if table is not None else options.get("data", name)
     missing = cast("Literal['error', 'drop']", options.get("missing", "error"))
+    weights = cast("str | None", options.get("weights"))
     try:
-        return read_table(str(source), run.spec, missing=missing)
+        return read_table(str(source), run.spec, missing=missing, weights=weights)
     except DataError as error:
         if table is not None:
             raise
