@@ -66,6 +66,10 @@ def _of_latents(spec: ModelSpec) -> Iterator[Assumption]:
                 f"The latent '{latent}' is independent of {' and '.join(free)}. Of its mean this cannot be tested: coefficients absorb it."
             )
             yield Assumption("independence", text)
+        if spec.nodes[latent].discrete:
+            count = len(spec.nodes[latent].levels)
+            yield Assumption("latent_levels", f"The latent '{latent}' has {count} levels; in which order they stand is a convention.")
+            continue
         known = spec.nodes[latent].parameters
         scale = known.scale if known is not None and known.scale is not None else 1.0
         text = f"The latent '{latent}' has standard deviation {scale:g} given its parents; scale and sign of a latent are conventions."

@@ -127,11 +127,13 @@ class _Marginal:
     def __init__(self, area: Neighbourhood, rung: int, *, exact: bool = False) -> None:
         self._exact = exact or rung > 0  # a posterior that wants a finer rule bends more
         self.n, self._area, self._rung = area.n, area, rung
+        self._everyone = torch.arange(area.n)
         self._modes = torch.full((len(area.real), area.combinations, area.n), torch.nan, dtype=torch.float64)  # where to start
         self.points = area.combinations * max(9, 2 ** (3 * len(area.real) + rung))
 
     def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
-        land = landscape(self._area.take(people).at(parameters).enumerated())
+        part = self._area if torch.equal(people, self._everyone) else self._area.take(people)
+        land = landscape(part.at(parameters).enumerated())
         settled = land.detached()
         top = summit(settled, self._modes[:, :, people].flatten(1), close=CLOSE if self._exact else NEAR)
         self._modes[:, :, people] = top.center.unflatten(1, (self._area.combinations, len(people)))
