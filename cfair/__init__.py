@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cfair.auditing import Report, audit
     from cfair.constraints import CONSTRAINTS
     from cfair.data import read_table
+    from cfair.diagnosis import Diagnosis, diagnose
     from cfair.errors import CfairError, CodeError, DataError, FitError, LeakageError, QueryError, SpecError, StoreError
     from cfair.heads import HEADS
     from cfair.inference import abduct, learn, posterior
@@ -32,6 +33,7 @@ __all__ = [
     "CodeError",
     "Columns",
     "DataError",
+    "Diagnosis",
     "FitError",
     "LeakageError",
     "ModelSpec",
@@ -47,6 +49,7 @@ __all__ = [
     "abduct",
     "audit",
     "counterfactual",
+    "diagnose",
     "fit",
     "learn",
     "load",
@@ -62,6 +65,7 @@ _ROOMS = {
     "cfair.auditing": ("Report", "audit"),
     "cfair.constraints": ("CONSTRAINTS",),
     "cfair.data": ("read_table",),
+    "cfair.diagnosis": ("Diagnosis", "diagnose"),
     "cfair.errors": ("CfairError", "CodeError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError"),
     "cfair.heads": ("HEADS",),
     "cfair.inference": ("abduct", "learn", "posterior"),

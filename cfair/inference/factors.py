@@ -20,6 +20,11 @@ __all__ = ["Factor", "Linear", "factor", "log_prob"]
 class Factor(Protocol):
     """One node's log density as a function of the real latents."""
 
+    @property
+    def constant(self) -> bool:
+        """Whether it depends on none of them."""
+        ...
+
     def log_prob(self, u: Sequence[Tensor]) -> Tensor:
         """The log density at ``u``, one tensor (..., n) per latent; of shape (..., n), or one that broadcasts to it."""
         ...
@@ -52,6 +57,11 @@ class Linear:
     x: Tensor | int
     base: Tensor
     slopes: Mapping[int, Tensor]
+
+    @property
+    def constant(self) -> bool:
+        """Whether it depends on no real latent."""
+        return not self.slopes and not isinstance(self.x, int)
 
     def at(self, u: Sequence[Tensor]) -> Distribution:
         """The node's distribution."""
@@ -115,6 +125,11 @@ class Curved:
     x: Tensor | int
     parents: Values
     places: Mapping[str, int]
+
+    @property
+    def constant(self) -> bool:
+        """Whether it depends on no real latent."""
+        return not self.places and not isinstance(self.x, int)
 
     def log_prob(self, u: Sequence[Tensor]) -> Tensor:
         """Log p(x | parents)."""

@@ -113,9 +113,13 @@ def landscape(area: Neighbourhood) -> Landscape:
 
 
 def _landscape(factors: tuple[Factor, ...], d: int, n: int) -> Landscape:
-    quadratic = [] if not d else [each for each in factors if isinstance(each, Linear) and each.mechanism.quadratic]
-    others = tuple(each for each in factors if each not in quadratic)
-    return Landscape(factors, _bowl(quadratic, d, n), others, d, n)
+    constant = [each for each in factors if each.constant]
+    quadratic = [each for each in factors if isinstance(each, Linear) and each.mechanism.quadratic and not each.constant]
+    others = tuple(each for each in factors if each not in constant and each not in quadratic)
+    bowl = _bowl(quadratic, d, n)
+    for each in constant:
+        bowl = bowl._replace(height=bowl.height + each.log_prob(()))
+    return Landscape(factors, bowl, others, d, n)
 
 
 def _bowl(factors: Sequence[Linear], d: int, n: int) -> _Bowl:

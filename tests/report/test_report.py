@@ -170,6 +170,7 @@ def test_without_a_latent_nothing_is_said_of_one() -> None:
     graph.remove_node("talent")
     for node in graph:
         graph.nodes[node].pop("parameters", None)
+    graph.nodes["visits"]["mechanism"] = "poisson"  # without its interaction with talent
     everyone = {node: column for node, column in people(school(), 200)[1].items() if node != "talent"}
     own = fit(ModelSpec.from_graph(graph), columns_of(everyone), Options(draws=2, predictors=("latent",))).report
     assert "latents by" not in in_words(own)

@@ -1,0 +1,118 @@
+"""``diagnose``: every check of a learned model, on rows that it was not learned from."""
+
+from collections.abc import Iterator
+
+import torch
+
+from cfair.diagnosis.abducted import drawn
+from cfair.diagnosis.degenerate import constant, degenerate_columns
+from cfair.diagnosis.engine import engine_checks
+from cfair.diagnosis.groups import MIN_PEOPLE, Groups, groups_of
+from cfair.diagnosis.judging import judged, judged_support, of_nodes
+from cfair.diagnosis.learned import learned
+from cfair.diagnosis.predictive import predictive_checks
+from cfair.diagnosis.records import Diagnosis
+from cfair.diagnosis.replicating import held
+from cfair.diagnosis.residue import residue_checks, untestable
+from cfair.diagnosis.support import support
+from cfair.errors import DataError, QueryError
+from cfair.interfaces import Columns
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+from cfair.threads import with_threads
+
+__all__ = ["MIN_DRAWS", "diagnose"]
+
+MIN_DRAWS = 20  # replicated tables below which neither a spread nor a tail is known
+
+
+@with_threads
+def diagnose(scm: SCM, columns: Columns, *, training: Columns | None = None, draws: int = 200, seed: int = 0) -> Diagnosis:
+    """What ``columns`` say against a learned model, what they cannot say, and a verdict per node.
+
+    Posterior predictive checks per node and by protected group; the residue of the independence of noise and protected attributes, on
+    one abducted draw per row; quadrature doubling and sampling figures; how far the data moved each latent's loadings, and directions
+    of which they say nothing; whether counterfactual rows lie among the data. All p-values are corrected together (Holm 1979). A check
+    "fails" where p < 0.01 and its effect is outside a stated tolerance; where it is inside, it is "detected, small": of enough rows
+    any model fails by p-values alone. That a check passes does not show that the model is right.
+
+    Args:
+        scm: with its parameters learned on other rows, or fixed.
+        columns: the tested rows, with every observed node.
+        training: the rows that the parameters were learned from. They tell how much wider the parameters' own error makes a
+            statistic (√(1 + n/n') for n tested and n' training rows, an upper bound for what maximum likelihood fits), what is constant
+            or separated in them, and how far the data moved the loadings; support is judged by all rows. None: the parameters are
+            taken as known, and the tested rows stand in for the others.
+        draws: replicated tables.
+        seed: of all draws.
+
+    Raises:
+        QueryError: ``draws`` is below 20, or the rows have weights.
+        DataError: a column is missing, or there are fewer than MIN_PEOPLE rows.
+        FitError: a row's posterior does not settle.
+    """
+    _check(scm, columns, training, draws)
+    spec, known = scm.spec, _joined(columns, training)
+    groups = groups_of(spec, columns)
+    widen = (1 + columns.n / training.n) ** 0.5 if training else 1.0
+    lost = {*constant(spec, training or columns), *constant(spec, columns)}
+    nodes = [node for node in spec.nodes if node not in lost]
+    draw = drawn(scm, columns, seed=seed)
+    checks = judged(
+        [
+            *degenerate_columns(scm, [training, columns] if training else [columns]),
+            *predictive_checks(scm, columns, groups, nodes, draws=draws, seed=seed, widen=widen),
+            *residue_checks(spec, draw, columns.rows, groups, nodes, widen=widen),
+        ]
+    )
+    of_parameters = learned(scm, training, seed=seed)
+    compared = [node for node in nodes if node in spec.observed and node not in spec.protected]
+    return Diagnosis(
+        model=spec.name,
+        rows=columns.n,
+        training_rows=training.n if training else None,
+        seed=seed,
+        draws=draws,
+        nodes=of_nodes(spec, checks),
+        checks=checks,
+        latents=of_parameters.latents,
+        flat=of_parameters.flat,
+        support=judged_support(support(scm, draw, known, compared, seed=seed)),
+        untestable=untestable(spec, nodes),
+        engine=(*engine_checks(scm, columns, seed=seed), *of_parameters.engine),
+        notes=tuple(_notes(spec, groups, columns)),
+    )
+
+
+def _check(scm: SCM, columns: Columns, training: Columns | None, draws: int) -> None:
+    """Refuse what cannot be answered, before any work."""
+    if draws < MIN_DRAWS:
+        raise QueryError("draws", f"{draws} replicated tables are too few", f"ask for at least {MIN_DRAWS}")
+    for table in (columns, *([training] if training else [])):
+        if table.weights is not None and bool((table.weights != table.weights[0]).any()):
+            raise QueryError("weights", "the checks take each row for one person", "give a table without weights")
+        if missing := [node for node in scm.spec.observed if node not in table]:
+            raise DataError(table.facts.name, f"the table has no column '{missing[0]}'", "read it with every observed node")
+        if table.n < MIN_PEOPLE:
+            raise DataError(table.facts.name, f"{table.n} rows say too little", f"give at least {MIN_PEOPLE}")
+
+
+def _joined(columns: Columns, training: Columns | None) -> Columns:
+    """All people whose data are known."""
+    if training is None:
+        return columns
+    return Columns(
+        {node: torch.cat([columns[node], training[node]]) for node in columns if node in training},
+        torch.cat([columns.rows, training.rows]),
+        columns.facts,
+    )
+
+
+def _notes(spec: ModelSpec, groups: Groups, columns: Columns) -> Iterator[str]:
+    """What was left out, and how a check of its kind is to be read."""
+    sizes = groups.members({node: columns[node] for node in spec.protected or spec.observed}).sum(0)
+    few = [f"{group.attribute}={group.name} ({int(size)})" for group, size in zip(groups.names, sizes, strict=True) if size < MIN_PEOPLE]
+    if few:
+        yield f"Not checked, having fewer than {MIN_PEOPLE} tested rows: {', '.join(few)}."
+    if spec.protected and not held(spec):
+        yield "A latent causes a protected attribute: replicated tables have protected attributes of their own."

@@ -1,0 +1,110 @@
+"""What the training rows say of the parameters: their curvature at the estimate, block by block of nodes."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cfair.diagnosis.movement import Density, flat_directions, movements, parameters_of
+from cfair.diagnosis.records import EngineCheck, Flat, Movement
+from cfair.diagnosis.streams import stream
+from cfair.errors import FitError
+from cfair.inference.learning import units_of
+from cfair.inference.log_posterior import log_posteriors
+from cfair.interfaces import Columns, SelfTaught
+from cfair.scm import SCM
+
+__all__ = ["Learned", "learned", "of_densities", "with_priors"]
+
+ROWS = 20_000  # from which the curvature is estimated
+OFF = 0.1  # posterior sds that an estimate may lie from the peak of the normal approximation to its posterior
+
+
+class Learned(NamedTuple):
+    """Movement of the latents' loadings, flat directions among all parameters, and whether the estimate is a peak."""
+
+    latents: tuple[Movement, ...] = ()
+    flat: tuple[Flat, ...] = ()
+    engine: tuple[EngineCheck, ...] = ()
+
+
+def learned(scm: SCM, training: Columns | None, *, seed: int) -> Learned:
+    """The same, of the rows that the parameters were learned from, or of ROWS of them that stand for all.
+
+    Parameters that are learned in closed form have no curvature here: their mechanism states their posterior.
+    """
+    if training is None:
+        return Learned(engine=_absent("the rows that the parameters were learned from are not given"))
+    scm = with_priors(scm, training)
+    try:
+        densities = log_posteriors(scm, _some(training, seed))
+    except FitError as error:
+        return Learned(engine=tuple(replace(check, verdict="fails") for check in _absent(str(error))))
+    return of_densities(scm, densities) if densities else Learned(engine=_absent("no parameter is learned by its density"))
+
+
+def with_priors(scm: SCM, training: Columns) -> SCM:
+    """The same SCM, with its priors in the units of the rows that it was learned from.
+
+    Priors are stated per unit of the training columns; an SCM that was read from a folder has its parameters, and not these units.
+    Where its other constants are not those of these rows, it was learned in other units, and is returned as it is.
+    """
+    fresh = SCM(scm.spec, units_of(scm.spec, training.coded))
+    known, kept = dict(scm.named_buffers()), fresh.named_buffers()
+    closed = tuple(f"_modules_in_order.{i}." for i, mechanism in enumerate(scm.mechanisms.values()) if isinstance(mechanism, SelfTaught))
+    if all(torch.allclose(known[name], buffer) for name, buffer in kept if not name.startswith(closed)):
+        fresh.load_state_dict(scm.state_dict())
+        return fresh
+    return scm
+
+
+def of_densities(scm: SCM, densities: tuple[Density, ...]) -> Learned:
+    """The same, of the log posteriors of blocks of nodes that do not depend on one another."""
+    latents, flat, off = list[Movement](), list[Flat](), dict[str, float]()
+    for density in densities:
+        parameters, curvature = parameters_of(scm, density.nodes), -density.hessian(density.start)
+        latents += movements(scm.spec, curvature, parameters)
+        flat += flat_directions(curvature, parameters)
+        off[", ".join(density.nodes)] = _off(density, curvature)
+    return Learned(
+        latents=tuple(sorted(latents, key=lambda movement: -movement.ratio)),
+        flat=tuple(sorted(flat, key=lambda each: -each.ratio)),
+        engine=(_peak(off), _count(flat)),
+    )
+
+
+def _some(training: Columns, seed: int) -> Columns:
+    if training.n <= ROWS:
+        return training
+    some = training.take(torch.randperm(training.n, generator=stream(seed, "curvature"))[:ROWS])
+    weights = torch.ones(some.n, dtype=torch.float64) if some.weights is None else some.weights
+    return replace(some, weights=weights * (training.n / some.n))
+
+
+def _off(density: Density, curvature: Tensor) -> float:
+    """√(gᵀH⁻¹g), g the slope at the estimate: how many posterior sds away Newton's method would step; ∞ where it is no peak."""
+    slope = density.value_and_slope(density.start)[1]
+    values, vectors = torch.linalg.eigh((curvature + curvature.T) / 2)
+    if values.min() <= 0:
+        return float("inf")
+    return float(((vectors.T @ slope).square() / values).sum().sqrt())
+
+
+def _peak(off: dict[str, float]) -> EngineCheck:
+    worst = max(off, key=off.__getitem__)
+    limit = f"at most {OFF:g} posterior sds"
+    if off[worst] == float("inf"):
+        return EngineCheck(check="distance from the peak", of=worst, limit=limit, verdict="fails", why="the estimate is no peak")
+    return EngineCheck(
+        check="distance from the peak", of=worst, value=off[worst], limit=limit, verdict="passes" if off[worst] <= OFF else "fails"
+    )
+
+
+def _count(flat: list[Flat]) -> EngineCheck:
+    return EngineCheck(check="flat directions", value=float(len(flat)), limit="none", verdict="untestable" if flat else "passes")
+
+
+def _absent(why: str) -> tuple[EngineCheck, ...]:
+    limits = {"distance from the peak": f"at most {OFF:g} posterior sds", "flat directions": "none"}
+    return tuple(EngineCheck(check=check, limit=limit, verdict="not checked", why=why) for check, limit in limits.items())
