@@ -85,7 +85,7 @@ class CumulativeProbit(Distribution):
         """The log of P(x): of a tail for the first and the last level, of Φ(b) − Φ(a) for the step (a, b] between."""
         cutpoints, x = offsets(self.log_steps), value.long()
         last = len(cutpoints)
-        end = torch.special.log_ndtr(torch.where(x == 0, cutpoints[0] - self.location, self.location - cutpoints[-1]))
+        end: Tensor = torch.special.log_ndtr(torch.where(x == 0, cutpoints[0] - self.location, self.location - cutpoints[-1]))
         if last == 1:
             return end
         step = (x - 1).clamp(0, last - 2)  # where it is not x's own it is not used, and its slope is finite

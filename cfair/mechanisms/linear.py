@@ -147,8 +147,12 @@ class LinearPredictor(nn.Module):
         return bool(self.weights_free[:, self.names.index(parent)].all())
 
     def is_mirrored(self, parent: str) -> bool:
-        """Whether the weights of a real ``parent`` are learned under a prior that does not know their sign."""
-        return self.is_free(parent) and bool(self.weights_mean[self.names.index(parent)] == 0)
+        """Whether the weights of a real ``parent``, in no interaction, are learned under a prior that does not know their sign.
+
+        Turning the sign of the weights of a parent that interacts would turn those of its products, too.
+        """
+        alone = not any(parent == each.name for term in self.terms if len(term.parents) > 1 for each in term.parents)
+        return alone and self.is_free(parent) and bool(self.weights_mean[self.names.index(parent)] == 0)
 
     def is_odd(self) -> bool:
         """Whether the mirror image of η is as probable: no intercept, and all weights learned under priors that do not know their signs."""
