@@ -45,8 +45,8 @@ class Family:
         couplings: how a node's noise may be shared between worlds, the default first; none where noise is additive.
         pair: the kind of a node that has just two levels, where it is another.
         discrete_parents: whether all parents must be discrete and observed.
+        latent: whether a node of the family may be latent: it can be integrated out.
         options: name -> what may be chosen beside ``family:`` in the mechanism's mapping.
-        latent: whether its nodes may be latent.
     """
 
     kind: Kind
@@ -57,8 +57,8 @@ class Family:
     couplings: tuple[Coupling, ...] = ("monotone",)
     pair: Kind | None = None
     discrete_parents: bool = False
+    latent: bool = False
     options: Mapping[str, Option] = field(default_factory=dict)
-    latent: bool = True
 
 
 _LINEAR: Mapping[str, Form] = {"intercept": "number", "weights": "weights"}
@@ -82,6 +82,7 @@ FAMILIES: dict[str, Family] = {
         priors=_VARIANCE,
         couplings=(),
         options=_SPREAD,
+        latent=True,
     ),
     "student_t": Family(
         kind="real",
@@ -90,7 +91,6 @@ FAMILIES: dict[str, Family] = {
         priors=_VARIANCE,
         couplings=(),
         options=_SPREAD,
-        latent=False,
     ),
     "bernoulli": Family(
         kind="binary",
@@ -98,6 +98,7 @@ FAMILIES: dict[str, Family] = {
         parameters=_LINEAR,
         priors=_NORMAL,
         options={**_PRODUCTS, "link": Option(("logit", "probit", "cloglog"), "logit", "From the linear predictor to a probability.")},
+        latent=True,
     ),
     "categorical": Family(
         kind="category",
@@ -107,6 +108,7 @@ FAMILIES: dict[str, Family] = {
         by_level=True,
         couplings=_ANY,
         options=_PRODUCTS,
+        latent=True,
     ),
     "ordinal": Family(
         kind="ordinal",
@@ -114,6 +116,7 @@ FAMILIES: dict[str, Family] = {
         parameters={"cutpoints": "cutpoints", "weights": "weights"},
         priors={"weights": "normal"},
         options={**_PRODUCTS, "link": Option(("logit", "probit"), "logit", "From the linear predictor to a probability.")},
+        latent=True,
     ),
     "table": Family(
         kind="category",
@@ -123,6 +126,7 @@ FAMILIES: dict[str, Family] = {
         couplings=_ANY,
         pair="binary",
         discrete_parents=True,
+        latent=True,
     ),
     "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL, options=_PRODUCTS),
     "negative_binomial": Family(

@@ -5,13 +5,14 @@ Every tensor is float64 and carries no gradient. A level of a discrete node is i
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from cfair.families import Kind
+from cfair.weights import check_weights, evened
 
 __all__ = ["ClosedForm", "Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "Values", "World", "Worlds"]
 
@@ -28,7 +29,9 @@ class Facts:
         sha256: of the file's bytes, or of the values of a DataFrame.
         dropped: rows left out for missing values.
         rounded: node -> rows whose fractional count was rounded.
-        unused: columns that the spec does not name.
+        unused: columns that the spec does not name, and that do not hold the weights.
+        weights: the column that holds the people's weights, if one was named.
+        weightless: rows of weight 0, which count for nothing.
     """
 
     name: str
@@ -37,6 +40,8 @@ class Facts:
     dropped: int = 0
     rounded: Mapping[str, int] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    weights: str | None = None
+    weightless: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,11 +52,13 @@ class Columns(Mapping[str, Tensor]):
         coded: node -> (n,), float64.
         rows: position of each person in the table as given, 0-based, shape (n,), int64.
         facts: what reading the table found.
+        weights: how many people like them each person stands for, finite and not negative, shape (n,), float64; None: one each.
     """
 
     coded: Values
     rows: Tensor
     facts: Facts
+    weights: Tensor | None = None
 
     def __getitem__(self, node: str) -> Tensor:
         return self.coded[node]
@@ -68,9 +75,25 @@ class Columns(Mapping[str, Tensor]):
         """How many people."""
         return len(self.rows)
 
-    def take(self, people: Tensor) -> "Columns":
-        """The columns of some people only, given by position, shape (m,), int64."""
-        return Columns({node: column[people] for node, column in self.coded.items()}, self.rows[people], self.facts)
+    def take(self, people: Tensor | slice) -> "Columns":
+        """The columns of some people only, given by position, shape (m,), int64; a slice copies nothing."""
+        weights = None if self.weights is None else self.weights[people]
+        return Columns({node: column[people] for node, column in self.coded.items()}, self.rows[people], self.facts, weights)
+
+    def counted(self) -> "Columns":
+        """The people of weight above 0, their weights in the unit in which these have mean 1; everyone where there are no weights.
+
+        Whatever estimates from a table does so from this part of it: people of weight 0 stay in the table and count for nothing.
+
+        Raises:
+            QueryError: nobody has a weight above 0, or a weight is negative or not finite.
+        """
+        if self.weights is None:
+            return self
+        check_weights(self.weights, self.n)
+        positions = self.weights.nonzero().squeeze(-1)
+        part = self.take(positions) if len(positions) < self.n else self
+        return replace(part, weights=evened(self.weights[positions]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,12 +101,14 @@ class Moments:
     """The latents' exact posterior given each person's evidence, by quadrature.
 
     Args:
-        mean: latent -> E[U | evidence], shape (n,).
+        mean: latent -> E[U | evidence], shape (n,); of a latent with levels, of their positions 0, 1, ...
         sd: latent -> sd[U | evidence], shape (n,).
+        probabilities: latent with levels -> P(U = level | evidence), shape (n, levels).
     """
 
     mean: Values
     sd: Values
+    probabilities: Values = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,25 +184,30 @@ class ClosedForm(Protocol):
 
     known: bool  # whether dag.yaml fixes all of it
 
-    def learn(self, value: Tensor, parents: Values, *, node: str) -> None:
-        """Set what is not known from the node's own values (n,) and its parents'; ``node`` is its name, for messages."""
+    def learn(self, value: Tensor, parents: Values, *, node: str, weights: Tensor | None = None) -> None:
+        """Set what is not known from the node's own values (n,) and its parents'.
+
+        ``node`` is its name, for messages; ``weights``, (n,) and of mean 1, say how many people each row counts as; None: one each.
+        """
         ...
 
 
 class Measured(NamedTuple):
     """An average over people and what each contributes to its uncertainty.
 
-    ``influence`` has shape (n,) and mean 0: the standard error is its sd / sqrt(n), and differences of measures subtract influences.
+    ``influence`` has shape (n,) and mean 0, and is 0 where a person's weight is; ``people`` counts those of weight above 0. The standard
+    error is √(Σ influence² / (people·(people − 1))), and differences of measures subtract influences.
     """
 
     value: float
     influence: Tensor
+    people: int
 
 
 class Metric(Protocol):
-    """A number about predictions of an outcome, both of shape (n,)."""
+    """A number about predictions of an outcome, both of shape (n,), of people with weights, (n,) too; None: all weigh the same."""
 
-    def __call__(self, y: Tensor, y_hat: Tensor) -> Measured:
+    def __call__(self, y: Tensor, y_hat: Tensor, weights: Tensor | None = None) -> Measured:
         """The measure and its influence function."""
         ...
 
@@ -199,8 +229,11 @@ class Predictor(Protocol):
         """Whether it reads columns only, so that same-noise and re-abducted predictions agree."""
         ...
 
-    def fit(self, worlds: Worlds, outcome: Tensor) -> Self:
-        """Learn from abducted people, whole or in blocks walked as often as needed, and their outcomes, (n,) over all blocks in order."""
+    def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
+        """Learn from abducted people, whole or in blocks walked as often as needed, their outcomes and, if they have any, their weights.
+
+        Outcomes and weights have shape (n,), over all blocks in order.
+        """
         ...
 
     def predict(self, world: World) -> Tensor:

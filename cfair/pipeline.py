@@ -13,13 +13,14 @@ from cfair.errors import QueryError, nearest
 from cfair.heads import HEADS, head_for
 from cfair.inference import abduct, learn
 from cfair.inference.learning import ENGINES
-from cfair.inference.neighbourhood import sole_latent
+from cfair.inference.neighbourhood import check_latents
 from cfair.interfaces import Columns, Predictor
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.store import Run
 from cfair.threads import with_threads
+from cfair.weights import effective_size
 
 __all__ = ["Options", "Progress", "fit"]
 
@@ -79,7 +80,7 @@ def fit(spec: ModelSpec, columns: Columns, options: Options | None = None, *, pr
 
     Args:
         spec: the declared model.
-        columns: people with every observed node.
+        columns: people with every observed node, and perhaps their weights.
         options: how much work to spend, and on what.
         progress: called with what is being done and the share of the work that is done.
 
@@ -109,7 +110,7 @@ def check(spec: ModelSpec, options: Options) -> None:
     Raises:
         QueryError: with what to do instead.
     """
-    sole_latent(spec)
+    check_latents(spec)
     crossing_of(spec)
     head_for(spec.nodes[spec.outcome].kind, options.head)
 
@@ -135,7 +136,9 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, tell: Progres
         min_group_size=options.min_group_size,
         progress=lambda done: tell("auditing", 0.4 + 0.6 * done / test.n),
     )
-    report = replace(report, data={**report.data, "training_rows": train.n})
+    trained = {"training_rows": train.n}
+    weighed = {} if train.weights is None else {"effective_training_rows": effective_size(train.weights)}
+    report = replace(report, data={**report.data, **trained, **weighed})
     return Run(scm, predictors, report, options.head)
 
 
@@ -144,7 +147,7 @@ def _fitted(scm: SCM, train: Columns, options: Options) -> dict[str, Predictor]:
     draws = min(options.draws, FIT_DRAWS)
     worlds = [abduct(scm, block, draws=draws, seed=options.seed) for block in blocks(train, max(BLOCK_DRAWS // draws, 1))]
     outcome = train[scm.spec.outcome]
-    return {name: PREDICTORS[name](scm, head=options.head).fit(worlds, outcome) for name in options.predictors}
+    return {name: PREDICTORS[name](scm, head=options.head).fit(worlds, outcome, weights=train.weights) for name in options.predictors}
 
 
 def _part(tell: Progress, k: int, splits: int) -> Progress:

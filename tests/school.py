@@ -7,7 +7,7 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import simulate
 
-__all__ = ["OUTCOMES", "columns_of", "people", "school"]
+__all__ = ["OUTCOMES", "clubs", "columns_of", "people", "school"]
 
 OUTCOMES = ("gaussian", "bernoulli")
 
@@ -65,6 +65,19 @@ def school(outcome: str = "gaussian") -> ModelSpec:
         },
     }
     return ModelSpec.model_validate({"name": "school", "protected": ["race", "sex"], "outcome": "y", "nodes": nodes})
+
+
+def clubs() -> ModelSpec:
+    """The school with two more latents: a club, which is one of three, and drive, which a protected attribute moves."""
+    graph = school().to_graph()
+    levels = {"maths": {"intercept": 0.3, "weights": {}}, "chess": {"intercept": -0.5, "weights": {}}}
+    graph.add_node("club", mechanism="categorical", levels=["none", "maths", "chess"], latent=True, parameters=levels)
+    graph.add_node("drive", mechanism="gaussian", latent=True, parameters={"weights": {"sex=f": 0.4}})
+    graph.add_edges_from([("sex", "drive"), ("club", "grade"), ("club", "y"), ("drive", "visits"), ("talent", "visits")])
+    for node, weights in {"grade": {"club=maths": 0.5, "club=chess": 1.2}, "y": {"club=chess": 0.7}, "visits": {"drive": 0.3}}.items():
+        parameters = graph.nodes[node]["parameters"]
+        graph.nodes[node]["parameters"] = {**parameters, "weights": {**parameters["weights"], **weights}}
+    return ModelSpec.from_graph(graph)
 
 
 def people(spec: ModelSpec, n: int, *, seed: int = 0) -> tuple[SCM, Columns]:

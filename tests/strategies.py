@@ -78,7 +78,7 @@ def _bare_node(draw: DrawFn, before: dict[str, dict[str, Any]]) -> dict[str, Any
         "mechanism": {"family": mechanism, **_options(draw, mechanism, parents, before)},
         "parents": parents,
         "levels": draw(st.lists(levels_text, min_size=count[0], max_size=count[1], unique=True)) if count else [],
-        "latent": FAMILIES[mechanism].latent and draw(st.booleans()),
+        "latent": FAMILIES[mechanism].latent and mechanism != "table" and draw(st.booleans()),
         "round": kind == "count" and draw(st.booleans()),
     }
 

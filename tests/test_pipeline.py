@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from cfair.auditing import Report
 from cfair.data import split
 from cfair.errors import CfairError, DataError, QueryError
 from cfair.interfaces import Columns
@@ -95,10 +96,11 @@ def test_nonsense_options_are_refused(option: dict[str, object], problem: str) -
 def test_what_this_version_cannot_do_is_refused_before_any_work() -> None:
     told: list[str] = []
     graph = school().to_graph()
-    graph.add_node("grit", mechanism="gaussian", latent=True)
-    graph.add_edge("grit", "grade")
+    for name in ("grit", "luck", "care"):
+        graph.add_node(name, mechanism="gaussian", latent=True)
+        graph.add_edge(name, "grade")
     graph.nodes["grade"].pop("parameters")
-    with pytest.raises(QueryError, match="2 latents"):
+    with pytest.raises(QueryError, match="4 real latents hang together"):
         fit(ModelSpec.from_graph(graph), people(school(), 50)[1], QUICK, progress=lambda what, share: told.append(what))
     spec, columns = learned()
     with pytest.raises(QueryError, match="does not predict an outcome of kind 'real'"):
@@ -113,3 +115,29 @@ def test_every_mistake_says_where_what_and_how_to_mend_it() -> None:
     with pytest.raises(CfairError) as caught:
         Options(draws=0)
     assert str(caught.value) == "draws: 0 is below 1. Use a whole number from 1"
+
+
+def same_rows(here: Report, there: Report) -> None:
+    """The same rows, numbers to 1e-9."""
+    assert len(here.rows) == len(there.rows)
+    for a, b in zip(here.rows, there.rows, strict=True):
+        assert replace(a, value=None, low=None, high=None) == replace(b, value=None, low=None, high=None)
+        for ours, theirs in ((a.value, b.value), (a.low, b.low), (a.high, b.high)):
+            assert ours is theirs is None or ours == pytest.approx(theirs, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_weights_of_1_give_the_run_that_no_weights_give(outcome: str) -> None:
+    spec, columns = learned(outcome)
+    weighted = replace(columns, weights=torch.ones(columns.n, dtype=torch.float64))
+    same_rows(fit(spec, weighted, QUICK).report, fit(spec, columns, QUICK).report)
+
+
+def test_neither_the_unit_of_weights_nor_people_of_weight_0_change_a_run() -> None:
+    spec, columns = learned("bernoulli")
+    weights = torch.arange(columns.n).remainder(5).double()
+    counted = columns.take(weights.nonzero()[:, 0])
+    report = fit(spec, replace(columns, weights=weights), QUICK).report
+    same_rows(fit(spec, replace(counted, weights=weights[weights > 0] * 4_000), QUICK).report, report)
+    assert fit(spec, counted, QUICK).report.rows != report.rows
+    assert report.data["training_rows"] + report.data["audited_rows"] == counted.n

@@ -20,7 +20,9 @@ from torch import Tensor, nn
 from cfair.errors import QueryError
 from cfair.families import FAMILIES
 from cfair.inference import learn, posterior
-from cfair.inference.neighbourhood import log_prob, neighbourhood
+from cfair.inference.factors import log_prob
+from cfair.inference.landscape import landscape
+from cfair.inference.neighbourhood import neighbourhoods
 from cfair.interfaces import Columns
 from cfair.mechanisms import log_prior
 from cfair.scm import SCM
@@ -87,14 +89,13 @@ def test_a_model_of_any_families_goes_through_safetensors_and_back(seed: int, tm
 def test_what_the_quadrature_integrates_differs_from_the_trace_by_what_has_no_latent(seed: int) -> None:
     scm = SCM(random_spec(seed))
     columns = people(scm, 10, seed=seed)
-    area = neighbourhood(scm, columns.coded, scm.spec.observed, columns.n)
-    assert area is not None
+    (area,) = neighbourhoods(scm, columns.coded, scm.spec.observed, columns.n)
     rest = []
     for other in range(3):
         values = with_latent(columns, scm, seed=other)
         trace = poutine.trace(scm.model).get_trace(columns_of(values))
         trace.compute_log_prob()
-        rest.append(sum(trace.nodes[node]["log_prob"] for node in scm.spec.order) - area.log_joint(values["u"]))
+        rest.append(sum(trace.nodes[node]["log_prob"] for node in scm.spec.order) - landscape(area)(values["u"].unsqueeze(0)))
     torch.testing.assert_close(rest[1], rest[0], rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(rest[2], rest[0], rtol=1e-10, atol=1e-10)
 

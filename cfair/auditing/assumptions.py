@@ -66,6 +66,10 @@ def _of_latents(spec: ModelSpec) -> Iterator[Assumption]:
                 f"The latent '{latent}' is independent of {' and '.join(free)}. Of its mean this cannot be tested: coefficients absorb it."
             )
             yield Assumption("independence", text)
+        if spec.nodes[latent].discrete:
+            count = len(spec.nodes[latent].levels)
+            yield Assumption("latent_levels", f"The latent '{latent}' has {count} levels; in which order they stand is a convention.")
+            continue
         known = spec.nodes[latent].parameters
         scale = known.scale if known is not None and known.scale is not None else 1.0
         text = f"The latent '{latent}' has standard deviation {scale:g} given its parents; scale and sign of a latent are conventions."
@@ -107,6 +111,12 @@ def _of_table(facts: Facts) -> Iterator[Assumption]:
     yield Assumption("rows", "People are drawn independently of one another, and the audited ones from where the trained ones came.")
     for node, rows in facts.rounded.items():
         yield Assumption("rounding", f"'{node}' was rounded to whole numbers in {rows:,} rows.")
+    if facts.weights is not None:
+        text = (
+            f"People count by the column '{facts.weights}', in all that was learned and measured: one of weight 2 as two like them. "
+            "The weights are known without error, and only their ratios matter: beside a prior, n people count as n."
+        )
+        yield Assumption("weights", text)
     if facts.dropped:
         yield Assumption("missing", f"{facts.dropped:,} rows with missing values were left out, as if missing completely at random.")
 

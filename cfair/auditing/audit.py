@@ -12,7 +12,7 @@ from cfair.auditing.crossing import Crossing, crossing_of
 from cfair.auditing.described import describe
 from cfair.auditing.gaps import Gaps, block_gaps, gap_rows, worst_rows
 from cfair.auditing.limits import limits, undefined
-from cfair.auditing.measures import constraint_rows, group_metrics, group_rows, overall_rows
+from cfair.auditing.measures import Audited, constraint_rows, group_metrics, group_rows, overall_rows
 from cfair.auditing.records import Json, Report
 from cfair.constraints import CONSTRAINTS
 from cfair.data import blocks
@@ -22,6 +22,7 @@ from cfair.interfaces import Columns, Predictor
 from cfair.metrics import METRIC_KINDS, METRICS
 from cfair.scm import SCM
 from cfair.threads import with_threads
+from cfair.weights import effective_size
 
 __all__ = ["MIN_GROUP_SIZE", "audit"]
 
@@ -49,7 +50,7 @@ def audit(
     Args:
         scm: the model in which people are moved.
         predictors: name -> fitted predictor.
-        columns: the people, with every observed node.
+        columns: the people, with every observed node; weighted where they have weights, and those of weight 0 left out.
         metrics: names in METRICS; those of the outcome's kind if None.
         constraints: names in CONSTRAINTS, for a binary outcome; all if None.
         draws: posterior draws per person.
@@ -62,33 +63,36 @@ def audit(
         A report with 95 % intervals over people; the model is taken as it is.
 
     Raises:
-        QueryError: a protected attribute without levels, or a metric or constraint that does not exist or suit the outcome.
+        QueryError: a protected attribute without levels, a metric or constraint that does not exist or suit
+            the outcome, or weights that are none.
         DataError: ``columns`` lacks a node that is needed.
     """
     kind = scm.spec.nodes[scm.spec.outcome].kind
     crossing = crossing_of(scm.spec)
     chosen, rates = _chosen_metrics(metrics, kind), _chosen_constraints(constraints, kind)
-    y, group = columns[scm.spec.outcome], crossing.group(columns)
+    columns = columns.counted()
+    asked: dict[str, Json] = {"draws": draws, "seed": seed, "weights": columns.facts.weights, "min_group_size": min_group_size}
     parts = blocks(columns, block_rows or max(BLOCK_DRAWS // draws, 1))
     predictions, gaps = _fold(scm, predictors, crossing, parts, draws=draws, seed=seed, progress=progress)
+    audited = Audited(columns[scm.spec.outcome], predictions, crossing.group(columns), columns.weights)
     pairs = list(gap_rows(gaps, crossing))
-    rated = list(constraint_rows(y, predictions, group, crossing, constraints=rates, min_group_size=min_group_size))
+    rated = list(constraint_rows(audited, crossing, constraints=rates, min_group_size=min_group_size))
     rows = [
-        *overall_rows(y, predictions, chosen),
+        *overall_rows(audited, chosen),
         *pairs,
         *worst_rows(pairs, min_group_size),
-        *group_rows(y, predictions, group, crossing, group_metrics(kind)),
+        *group_rows(audited, crossing, group_metrics(kind)),
         *(row for row, _ in rated),
     ]
     return Report(
         rows=tuple(rows),
         model=describe(scm, predictors),
         data=_data(columns),
-        options={"draws": draws, "seed": seed, "metrics": list(chosen), "constraints": list(rates), "min_group_size": min_group_size},
+        options={**asked, "metrics": list(chosen), "constraints": list(rates)},
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
         assumptions=(
             *assumptions(scm, predictors, columns.facts, pairs),
-            *limits(scm.spec, crossing, group, min_group_size),
+            *limits(scm.spec, crossing, audited.group, min_group_size),
             *undefined(rated),
         ),
         not_used=columns.facts.unused,
@@ -147,4 +151,5 @@ def _data(columns: Columns) -> dict[str, Json]:
         "dropped": facts.dropped,
         "rounded": dict(facts.rounded),
         "audited_rows": columns.n,
+        **({} if columns.weights is None else {"weightless": facts.weightless, "effective_rows": effective_size(columns.weights)}),
     }

@@ -34,8 +34,9 @@ class Gaps:
     """Sums over people of how far their predictions move, by crossed factual group (first axis) and crossed world (second).
 
     Args:
-        people: how many people are in each factual group, shape (groups,).
-        sums: predictor -> gap -> Σ_i of d̄_i, s̄_i and d̄_i², shape (3, groups, groups), where d̄_i = mean_d |D_id| and s̄_i = mean_d D_id.
+        people: how many people are in each factual group, Σ_i w_i and Σ_i w_i² of their weights, shape (3, groups).
+        sums: predictor -> gap -> Σ_i w_i times d̄_i, s̄_i and d̄_i², shape (3, groups, groups), where d̄_i = mean_d |D_id| and
+            s̄_i = mean_d D_id.
     """
 
     people: Tensor
@@ -48,7 +49,7 @@ class Gaps:
         sums = {
             name: {gap: torch.zeros(shape, dtype=torch.float64) for gap in _gaps_of(predictor)} for name, predictor in predictors.items()
         }
-        return cls(torch.zeros(crossing.size, dtype=torch.int64), sums)
+        return cls(torch.zeros(3, crossing.size, dtype=torch.float64), sums)
 
     def __add__(self, other: "Gaps") -> "Gaps":
         sums = {name: {gap: total + other.sums[name][gap] for gap, total in own.items()} for name, own in self.sums.items()}
@@ -69,13 +70,13 @@ def block_gaps(
 
     D_id = prediction for person i in the counterfactual world minus in the factual one. *Same noise*: both share draw d of the noise.
     *Re-abducted*: the deployed map on the counterfactual row, its own inference inside. *Own model*: the deployed map on the rows
-    that the predictor's working SCM makes. Resolving nodes are held at their factual values in every world.
+    that the predictor's working SCM makes. Resolving nodes are held at their factual values in every world. People enter by their weights.
 
     Args:
         scm: the model in which people are moved.
         predictors: fitted.
         crossing: of the protected attributes.
-        block: people, with the evidence.
+        block: people of weight above 0, with the evidence.
         deployed: predictor -> its deployed predictions for the block, (n,).
         draws: posterior draws per person.
         seed: of the draws.
@@ -85,6 +86,7 @@ def block_gaps(
     factual = abduct(scm, block, draws=draws, seed=seed)
     before = {name: predictor.predict(factual) for name, predictor in predictors.items()}
     group = crossing.group(block)
+    weights = torch.ones(block.n, dtype=torch.float64) if block.weights is None else block.weights
     held = {node: block[node] for node in scm.spec.resolving if node in block}
     sums = Gaps.none(predictors, crossing).sums
     for world, setting in enumerate(crossing.settings()):
@@ -95,13 +97,14 @@ def block_gaps(
         after = counterfactual(scm, factual, do)
         for name, predictor in predictors.items():
             same = (predictor.predict(after) - before[name])[:, moved]
-            _add(sums[name]["gap_same_noise"], world, group[moved], same)
+            _add(sums[name]["gap_same_noise"][:, :, world], group[moved], same, weights[moved])
             again = same if predictor.function_of_row else _reabducted(predictor, after, moved) - deployed[name][moved]
-            _add(sums[name]["gap_reabducted"], world, group[moved], again)
+            _add(sums[name]["gap_reabducted"][:, :, world], group[moved], again, weights[moved])
             if predictor.invariant_in == "own":
                 own = cast("_OwnModel", predictor).deploy_under(block, _coded(scm.spec, setting, held), block.n)
-                _add(sums[name]["gap_own_model"], world, group[moved], (own - deployed[name])[moved].unsqueeze(0))
-    return Gaps(torch.bincount(group, minlength=crossing.size), sums)
+                _add(sums[name]["gap_own_model"][:, :, world], group[moved], (own - deployed[name])[moved].unsqueeze(0), weights[moved])
+    counted = [torch.bincount(group, each, minlength=crossing.size) for each in (torch.ones_like(weights), weights, weights.square())]
+    return Gaps(torch.stack(counted), sums)
 
 
 def _gaps_of(predictor: Predictor) -> tuple[str, ...]:
@@ -127,11 +130,10 @@ def _coded(spec: ModelSpec, setting: Mapping[str, str], held: Values) -> dict[st
     return {node: torch.tensor(float(spec.level(node, level)), dtype=torch.float64) for node, level in setting.items()} | dict(held)
 
 
-def _add(sums: Tensor, world: int, group: Tensor, difference: Tensor) -> None:
-    """Add people's moves, shape (draws, people), to the sums of their factual groups."""
+def _add(sums: Tensor, group: Tensor, difference: Tensor, weights: Tensor) -> None:
+    """Add people's moves, shape (draws, people), to one world's sums of their factual groups, shape (3, groups)."""
     size = difference.abs().mean(0)
-    parts = torch.stack([size, difference.mean(0), size.square()])
-    sums[:, :, world].index_add_(1, group, parts)
+    sums.index_add_(1, group, torch.stack([size, difference.mean(0), size.square()]) * weights)
 
 
 def gap_rows(gaps: Gaps, crossing: Crossing) -> Iterator[Row]:
@@ -160,15 +162,22 @@ def _extent(row: Row) -> tuple[float, int]:
 
 
 def _pairs(reading: Grouping, predictor: str, gap: str, people: Tensor, sums: Tensor) -> Iterator[tuple[Row, float]]:
-    """The gap from each group to each other one, with its signed mean: crossed pairs that differ in this attribute only, added up."""
+    """The gap from each group to each other one, with its signed mean: crossed pairs that differ in this attribute only, added up.
+
+    The standard error is sd(d̄) / √(m − 1), sd dividing by the weight and m the effective number of people, (Σw)² / Σw².
+    """
     same_others = reading.others.unsqueeze(1) == reading.others
     row = Row(predictor=predictor, measure=gap, attribute=reading.attribute, value=None)
     for a, group in enumerate(reading.names):
-        n = int(people[reading.member == a].sum())
+        n, weight, square = people[:, reading.member == a].sum(-1).tolist()
         for b, world in enumerate(reading.worlds):
             if a != b and n:
                 cells = same_others & (reading.member == a).unsqueeze(1) & (reading.member == b)
-                size, signed, squares = (float(total[cells].sum()) / n for total in sums)
-                error = (max(squares - size**2, 0.0) / max(n - 1, 1)) ** 0.5
-                margin = NormalDist().inv_cdf(0.975) * error
-                yield clipped(replace(row, group=group, world=world, value=size, low=size - margin, high=size + margin, n=n)), signed
+                size, signed, squares = (float(total[cells].sum()) / weight for total in sums)
+                margin = NormalDist().inv_cdf(0.975) * _error(max(squares - size**2, 0.0), weight**2 / square)
+                yield clipped(replace(row, group=group, world=world, value=size, low=size - margin, high=size + margin, n=int(n))), signed
+
+
+def _error(variance: float, people: float) -> float:
+    """The standard error of a mean over so many people, effective ones where they have weights; 0 of one, who has no variance."""
+    return (variance / (people - 1)) ** 0.5 if people > 1 else 0.0

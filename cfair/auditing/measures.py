@@ -1,68 +1,103 @@
 """Accuracy of predictions, overall and by group, and group constraints beside it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from cfair.auditing.crossing import Crossing, Grouping
 from cfair.auditing.ranges import clipped
 from cfair.auditing.records import Row
-from cfair.constraints import CONSTRAINTS, GROUP_RATES, count, group_rate, violation
+from cfair.constraints import CONSTRAINTS, GROUP_RATES, Cells, count, group_rate, violation, wilson
 from cfair.families import Kind
 from cfair.interfaces import Measured
 from cfair.metrics import METRICS, decide, defined, difference, interval
 from cfair.metrics.base import average
+from cfair.weights import effective_size
 
-__all__ = ["constraint_rows", "group_metrics", "group_rows", "overall_rows"]
+__all__ = ["Audited", "constraint_rows", "group_metrics", "group_rows", "overall_rows"]
 
+SHARES = ("accuracy",)  # metrics that are the share of people of whom something holds
 YARDSTICKS = ("full", "constant")  # predictors to which every other is compared, person by person
 
 
-def overall_rows(y: Tensor, predictions: Mapping[str, Tensor], metrics: Sequence[str]) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Audited:
+    """The people of an audit and what is predicted of them.
+
+    Args:
+        y: their outcomes, shape (n,).
+        predictions: predictor -> its deployed predictions, (n,).
+        group: each one's crossed group, shape (n,), int64.
+        weights: above 0, shape (n,); None: all weigh the same.
+    """
+
+    y: Tensor
+    predictions: Mapping[str, Tensor]
+    group: Tensor
+    weights: Tensor | None = None
+
+    def take(self, people: Tensor) -> "Audited":
+        """Some people only, shape (n,), bool."""
+        predictions = {name: y_hat[people] for name, y_hat in self.predictions.items()}
+        weights = None if self.weights is None else self.weights[people]
+        return Audited(self.y[people], predictions, self.group[people], weights)
+
+
+def overall_rows(audited: Audited, metrics: Sequence[str]) -> Iterator[Row]:
     """Each metric of each predictor on all people, and its paired difference to the yardsticks."""
+    y, weights = audited.y, audited.weights
     for metric in metrics:
-        if not defined(metric, y):
-            yield from (Row(predictor=name, measure=metric, value=None, n=len(y)) for name in predictions)
+        if not defined(metric, y, weights):
+            yield from (Row(predictor=name, measure=metric, value=None, n=len(y)) for name in audited.predictions)
             continue
-        measured = {name: METRICS[metric](y, y_hat) for name, y_hat in predictions.items()}
+        measured = {name: METRICS[metric](y, y_hat, weights) for name, y_hat in audited.predictions.items()}
         for name, own in measured.items():
-            yield _row(name, metric, own)
+            yield _row(Row(predictor=name, measure=metric, value=own.value), own, weights)
             for yardstick in YARDSTICKS:
                 if yardstick in measured and yardstick != name:
-                    yield _row(name, f"{metric}_minus_{yardstick}", difference(own, measured[yardstick]))
+                    apart = difference(own, measured[yardstick])
+                    yield _row(Row(predictor=name, measure=f"{metric}_minus_{yardstick}", value=apart.value), apart, weights)
 
 
-def group_rows(y: Tensor, predictions: Mapping[str, Tensor], group: Tensor, crossing: Crossing, metrics: Sequence[str]) -> Iterator[Row]:
+def group_rows(audited: Audited, crossing: Crossing, metrics: Sequence[str]) -> Iterator[Row]:
     """Mean prediction, mean residual y − ŷ, and metrics of each group that has anybody."""
     for reading in crossing.readings():
-        member = reading.member[group]
+        member = reading.member[audited.group]
         for g, name in enumerate(reading.names):
-            people = member == g
-            if people.any():
-                for predictor, y_hat in predictions.items():
-                    mine, theirs = y[people], y_hat[people]
-                    measured = {"mean_prediction": average(theirs), "mean_residual": average(mine - theirs)}
-                    measured |= {metric: METRICS[metric](mine, theirs) for metric in metrics if defined(metric, mine)}
-                    yield from (_row(predictor, measure, value, reading.attribute, name) for measure, value in measured.items())
+            if (member == g).any():
+                own = audited.take(member == g)
+                for predictor, measure, measured in _measured(own, metrics):
+                    row = Row(predictor=predictor, measure=measure, attribute=reading.attribute, group=name, value=measured.value)
+                    yield _row(row, measured, own.weights)
+
+
+def _measured(audited: Audited, metrics: Sequence[str]) -> Iterator[tuple[str, str, Measured]]:
+    """What is said of each predictor in a group: predictor, measure, and its value with its influence."""
+    y, weights = audited.y, audited.weights
+    for predictor, y_hat in audited.predictions.items():
+        yield predictor, "mean_prediction", average(y_hat, weights)
+        yield predictor, "mean_residual", average(y - y_hat, weights)
+        yield from ((predictor, metric, METRICS[metric](y, y_hat, weights)) for metric in metrics if defined(metric, y, weights))
 
 
 def constraint_rows(
-    y: Tensor, predictions: Mapping[str, Tensor], group: Tensor, crossing: Crossing, *, constraints: Sequence[str], min_group_size: int
+    audited: Audited, crossing: Crossing, *, constraints: Sequence[str], min_group_size: int
 ) -> Iterator[tuple[Row, str | None]]:
     """For a binary outcome: each group's rates, and each constraint's difference and ratio among groups of ``min_group_size`` or more.
 
     Each row comes with the reason why it is undefined, if it is. Nothing where no constraint is named.
     """
     for reading in crossing.readings() if constraints else ():
-        member = reading.member[group]
-        for predictor, y_hat in predictions.items():
-            counts = count(y, decide(y_hat), member, len(reading.names))
-            yield from ((row, None) for row in _rate_rows(predictor, reading, counts))
-            large = counts.sum((-2, -1)) >= min_group_size
+        member = reading.member[audited.group]
+        for predictor, y_hat in audited.predictions.items():
+            cells = count(audited.y, decide(y_hat), member, len(reading.names), audited.weights)
+            yield from ((row, None) for row in _rate_rows(predictor, reading, cells))
+            large = cells.people.sum((-2, -1)) >= min_group_size
             names = [name for name, kept in zip(reading.names, large.tolist(), strict=True) if kept]
             for constraint in constraints:
-                found = violation(CONSTRAINTS[constraint], counts[large], names)
+                found = violation(CONSTRAINTS[constraint], cells[large], names)
                 for form, extent in (("difference", found.difference), ("ratio", found.ratio)):
                     row = Row(predictor=predictor, measure=f"{constraint}_{form}", attribute=reading.attribute, value=extent.value)
                     yield replace(row, low=extent.low, high=extent.high, n=found.n), extent.reason
@@ -73,16 +108,22 @@ def group_metrics(kind: Kind) -> tuple[str, ...]:
     return ("accuracy", "brier") if kind == "binary" else ("rmse",)
 
 
-def _rate_rows(predictor: str, reading: Grouping, counts: Tensor) -> Iterator[Row]:
+def _rate_rows(predictor: str, reading: Grouping, cells: Cells) -> Iterator[Row]:
     for g, name in enumerate(reading.names):
-        if counts[g].sum() > 0:
+        if cells[g].people.sum() > 0:
             for measure in GROUP_RATES:
-                rate = group_rate(measure, counts[g])
+                rate = group_rate(measure, cells[g])
                 row = Row(predictor=predictor, measure=measure, attribute=reading.attribute, group=name, value=rate.value)
                 yield replace(row, low=rate.low, high=rate.high, n=rate.n)
 
 
-def _row(predictor: str, measure: str, measured: Measured, attribute: str | None = None, group: str | None = None) -> Row:
-    low, high = interval(measured)
-    row = Row(predictor=predictor, measure=measure, attribute=attribute, group=group, value=measured.value)
-    return clipped(replace(row, low=low, high=high, n=len(measured.influence)))
+def _row(row: Row, measured: Measured, weights: Tensor | None) -> Row:
+    """The row with its interval: a share's is Wilson's, with the effective number of people."""
+    low, high = _share_interval(measured, weights) if row.measure in SHARES else interval(measured)
+    return clipped(replace(row, low=low, high=high, n=measured.people))
+
+
+def _share_interval(measured: Measured, weights: Tensor | None) -> tuple[float, float]:
+    people = torch.tensor(float(measured.people) if weights is None else effective_size(weights), dtype=torch.float64)
+    low, high = wilson(measured.value * people, people)
+    return low.item(), high.item()

@@ -100,6 +100,7 @@ def _table(table: Mapping[str, object]) -> Rows:
     assert isinstance(unused, Iterable)
     rows: Rows = [("name", str(table["name"])), ("rows", f"{table['rows']:,}")]
     rows += [("rounded", f"{name}: {count:,} rows") for name, count in rounded.items() if count]
+    rows += [("weights", f"{table['weights']}; 0 in {table['weightless']:,} rows")] if table["weights"] is not None else []
     return [*rows, ("unused columns", _listed(unused))]
 
 

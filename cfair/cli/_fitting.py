@@ -17,7 +17,9 @@ from cfair.threads import threads as torch_threads
 __all__ = ["Options", "fit_and_save"]
 
 
-def fit_and_save(spec: ModelSpec, table: str | Path, folder: Path, options: Options, *, missing: str, threads: int, quiet: bool) -> Report:
+def fit_and_save(
+    spec: ModelSpec, table: str | Path, folder: Path, options: Options, *, missing: str, weights: str | None, threads: int, quiet: bool
+) -> Report:
     """The report of a run that now stands in ``folder``; whatever can be refused is refused before any long work.
 
     Args:
@@ -26,12 +28,13 @@ def fit_and_save(spec: ModelSpec, table: str | Path, folder: Path, options: Opti
         folder: where the run is written.
         options: how much work to spend, and on what.
         missing: what to do with rows that lack a value, error or drop.
+        weights: the column that says how many people each row stands for; None: one each.
         threads: of torch.
         quiet: show no progress.
     """
     pipeline.check(spec, options)
     check_target(folder)
-    columns = read_table(table, spec, missing=cast("Literal['error', 'drop']", missing))
+    columns = read_table(table, spec, missing=cast("Literal['error', 'drop']", missing), weights=weights)
     with progress(quiet=quiet) as tell, torch_threads(threads):
         run = pipeline.fit(spec, columns, options, progress=tell)
     report = replace(run.report, options={**run.report.options, "data": str(table), "missing": missing, "threads": threads})

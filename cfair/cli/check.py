@@ -8,6 +8,7 @@ import typer
 
 from cfair.access import ACCESS, refused, sees
 from cfair.cli._dag import Dag, read_dag
+from cfair.errors import QueryError
 from cfair.families import OptionValue
 from cfair.graph import implied_independences
 from cfair.spec import ModelSpec, NodeSpec, spec_warnings
@@ -20,12 +21,18 @@ Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | Non
 def check(
     dag: Dag,
     data: Annotated[str | None, typer.Option(help="Read this table too: a file, or a built-in table's name.", show_default=False)] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="The column that says how many people each row stands for.", show_default=False),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each predictor may see, and why not the rest.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Say what a DAG declares, who descends from whom, and what each predictor may see."""
     spec = read_dag(dag)
-    table = None if data is None else _read(data, spec)
+    if weights is not None and data is None:
+        raise QueryError("weights", f"there is no table whose column '{weights}' could be", "pass --data too")
+    table = None if data is None else _read(data, spec, weights)
     if as_json:
         typer.echo(json.dumps(_document(spec, explain=explain) | ({} if table is None else {"data": table})))
     else:
@@ -34,11 +41,11 @@ def check(
         show(spec, explain=explain, table=table)
 
 
-def _read(data: str, spec: ModelSpec) -> dict[str, Json]:
+def _read(data: str, spec: ModelSpec, weights: str | None) -> dict[str, Json]:
     """What reading the table found."""
     from cfair.data import read_table  # torch and pandas, only where a table is read
 
-    return asdict(read_table(data, spec).facts)
+    return asdict(read_table(data, spec, weights=weights).facts)
 
 
 def _document(spec: ModelSpec, *, explain: bool) -> dict[str, Json]:

@@ -24,6 +24,9 @@ def fit(
     splits: Annotated[int, typer.Option(help="Random splits; with several, the report gives means and intervals over them.")] = 1,
     test_share: Annotated[float, typer.Option(help="Share of people held out for the audit.")] = 0.2,
     missing: Annotated[str, typer.Option(help="Rows with missing values: error or drop.")] = "error",
+    weights: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column that says how many people each row stands for.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the splits and the draws.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Of torch. More of them are slower on small models.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
@@ -40,7 +43,7 @@ def fit(
     work = Options(
         predictors=names, head=head, engine=cast("Literal['auto']", engine), draws=draws, splits=splits, test_share=test_share, seed=seed
     )
-    report = fit_and_save(spec, table, folder, work, missing=missing, threads=threads, quiet=quiet)
+    report = fit_and_save(spec, table, folder, work, missing=missing, weights=weights, threads=threads, quiet=quiet)
     if as_json:
         typer.echo(json.dumps({**report.to_json(), "out": str(folder)}))
     else:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from torch import Tensor
-
 from cfair.constraints.base import (
+    Cells,
     Tally,
     base_rate,
+    effective,
     false_positive_rate,
     positive_predictive_value,
     selection_rate,
@@ -35,10 +35,11 @@ class GroupRate(NamedTuple):
     n: int
 
 
-def group_rate(name: str, counts: Tensor, level: float = 0.95) -> GroupRate:
-    """The rate ``name`` of one group's counts, shape (2, 2), indexed [y, decision]; ``n`` counts the people to whom it applies."""
-    successes, trials = GROUP_RATES[name](counts)
-    if trials == 0:
+def group_rate(name: str, cells: Cells, level: float = 0.95) -> GroupRate:
+    """The rate ``name`` of one group's cells, each of shape (2, 2), indexed [y, decision]; ``n`` counts the people to whom it applies."""
+    successes, trials = effective(cells, GROUP_RATES[name])
+    _, people = GROUP_RATES[name](cells.people)
+    if people == 0:
         return GroupRate(None, None, None, 0)
     low, high = wilson(successes, trials, level)
-    return GroupRate((successes / trials).item(), low.item(), high.item(), int(trials))
+    return GroupRate((successes / trials).item(), low.item(), high.item(), int(people))

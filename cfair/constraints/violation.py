@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cfair.constraints.base import Constraint
+from cfair.constraints.base import Cells, Constraint, effective
 from cfair.constraints.wilson import wilson
 
 __all__ = ["Extent", "Violation", "violation"]
@@ -31,7 +31,7 @@ class Violation:
     n: int
 
 
-def violation(constraint: Constraint, counts: Tensor, groups: Sequence[str], level: float = 0.95) -> Violation:
+def violation(constraint: Constraint, cells: Cells, groups: Sequence[str], level: float = 0.95) -> Violation:
     """How far ``constraint`` is from holding among the groups that have anybody at all.
 
     A percentile interval of the max-min gap is not offered: the gap is never negative and its bootstrap replicates are almost all above
@@ -41,14 +41,15 @@ def violation(constraint: Constraint, counts: Tensor, groups: Sequence[str], lev
 
     Args:
         constraint: one of ``CONSTRAINTS``.
-        counts: confusion counts, shape (groups, 2, 2), indexed [group, y, decision].
+        cells: of shape (groups, 2, 2), indexed [group, y, decision]; intervals go by the effective number of people.
         groups: the groups' names, for the reason where something is undefined.
         level: what the intervals should cover.
     """
-    present = counts.sum((-2, -1)) > 0
+    present = cells.people.sum((-2, -1)) > 0
     names = [name for name, people in zip(groups, present.tolist(), strict=True) if people]
-    successes, trials = constraint.tally(counts[present])
-    n = int(trials.sum())
+    some = cells[present]
+    successes, trials = effective(some, constraint.tally)
+    n = int(constraint.tally(some.people)[1].sum())
     reason = _undefined(constraint, trials, names)
     if reason:
         return Violation(Extent(None, reason=reason), Extent(None, reason=reason), n)

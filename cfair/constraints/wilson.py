@@ -8,7 +8,7 @@ __all__ = ["wilson"]
 
 
 def wilson(successes: Tensor, trials: Tensor, level: float = 0.95) -> tuple[Tensor, Tensor]:
-    """Low and high of the share that ``successes`` of ``trials`` estimate, each of their shape and within [0, 1].
+    """Low and high of the share that ``successes`` of ``trials`` estimate, each of their shape and within [0, 1]; neither need be whole.
 
     (s + z²/2 ± z·√(s·(n − s)/n + z²/4)) / (n + z²): keeps its coverage near 0 and 1 and in small groups; of no trials it says [0, 1].
 

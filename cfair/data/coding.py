@@ -14,7 +14,7 @@ from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype, 
 from cfair.data.table import Table, likely, shown
 from cfair.spec import NodeSpec, level_text
 
-__all__ = ["Floats", "code"]
+__all__ = ["Floats", "code", "numbers"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -22,6 +22,8 @@ Floats: TypeAlias = NDArray[np.float64]
 MISSING = r"^(|#N/A|#N/A N/A|#NA|-?1\.#IND|-?1\.#QNAN|-?NaN|-?nan|<NA>|N/A|n/a|NA|NULL|null|None)$"
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 NUMBER_OR_INFINITE = rf"{NUMBER}|^[+-]?(?i:inf|infinity)$"
+NO_TEXT = "write numbers with a point, or declare the node with levels"
+NO_INFINITY = "write a number, or leave the entry empty and drop the row"
 UNKNOWN = -1.0  # position of an entry that is no level
 
 
@@ -36,7 +38,7 @@ def code(table: Table, name: str, node: NodeSpec) -> Floats:
     """
     if node.discrete:
         return _positions(table, name, node.levels)
-    values = _numbers(table, name)
+    values = numbers(table, name)
     if node.kind == "count":
         _refuse_no_count(table, name, values, rounds=node.round)
     return values
@@ -55,28 +57,37 @@ def _positions(table: Table, name: str, levels: Sequence[str]) -> Floats:
     return coded
 
 
-def _numbers(table: Table, name: str) -> Floats:
-    """The finite number that each entry is."""
+def numbers(table: Table, name: str, *, text: str = NO_TEXT, infinity: str = NO_INFINITY) -> Floats:
+    """The finite number that each entry of a column is, shape (n,); NaN where there is no entry.
+
+    Args:
+        table: has the column.
+        name: of the column.
+        text: how to mend entries that are no number.
+        infinity: how to mend infinite ones.
+
+    Raises:
+        DataError: an entry is no number, or infinite; the message names the rows.
+    """
     column = table.frame[name]
     if is_numeric_dtype(column) and not is_bool_dtype(column) and not is_complex_dtype(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        values = _parsed(table, name)
+        values = _parsed(table, name, text)
     infinite = np.isinf(values)
     if infinite.any():
         problem = f"'{shown(column[infinite].iloc[0])}' is infinite"
-        raise table.misfit(name, infinite, problem, "write a number, or leave the entry empty and drop the row")
+        raise table.misfit(name, infinite, problem, infinity)
     return values
 
 
-def _parsed(table: Table, name: str) -> Floats:
+def _parsed(table: Table, name: str, mend: str) -> Floats:
     """The number that each entry's text spells."""
     text = pc.utf8_trim_whitespace(_as_text(table.frame[name]))
     text = pc.if_else(pc.match_substring_regex(text, MISSING), pa.scalar(None, pa.string()), text)
     wrong = pc.fill_null(pc.invert(pc.match_substring_regex(text, NUMBER_OR_INFINITE)), fill_value=False)
     if pc.any(wrong).as_py():
         problem = _none_of(pc.unique(text.filter(wrong)).to_pylist(), "a number")
-        mend = "write numbers with a point, or declare the node with levels"
         raise table.misfit(name, wrong.to_numpy(), problem, mend)
     return np.asarray(pc.cast(text, pa.float64()).to_numpy(), dtype=np.float64)  # no entry becomes NaN
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cfair.data.coding import Floats, code
 from cfair.data.sources import Source, open_table
 from cfair.data.table import Table, likely, shown
+from cfair.data.weighing import refuse_node, weigh
 from cfair.errors import DataError, QueryError, nearest
 from cfair.interfaces import Columns, Facts
 from cfair.spec import ModelSpec
@@ -20,7 +21,12 @@ __all__ = ["read_table"]
 
 
 def read_table(
-    source: Source, spec: ModelSpec, *, missing: Literal["error", "drop"] = "error", require: Collection[str] | None = None
+    source: Source,
+    spec: ModelSpec,
+    *,
+    missing: Literal["error", "drop"] = "error",
+    require: Collection[str] | None = None,
+    weights: str | None = None,
 ) -> Columns:
     """Observed nodes' columns of a table, coded as ``spec`` declares, in the table's order.
 
@@ -32,22 +38,29 @@ def read_table(
         spec: what the columns are.
         missing: ``error`` refuses rows without an entry; ``drop`` leaves them out and counts them.
         require: the nodes to read, by default all observed ones. No other column is looked at, whatever it holds.
+        weights: the column that says how many people like them each person stands for (survey weights); one each if None. Rows of weight
+            0 stay in the table and count for nothing. A missing weight is an error whatever ``missing`` says.
 
     Raises:
-        DataError: the table cannot be read, lacks a column, has no rows, or an entry does not fit the spec.
-        QueryError: ``require`` names something that is not an observed node, or ``missing`` is neither word.
+        DataError: the table cannot be read, lacks a column, has no rows, an entry does not fit the spec, or a weight is not finite,
+            negative or missing, or all are 0.
+        QueryError: ``require`` names something that is not an observed node, ``weights`` a node, or ``missing`` is neither word.
     """
     required = _required(spec, require)
     if missing not in {"error", "drop"}:
         raise QueryError("missing", f"'{missing}' is not a way to treat missing values", "use 'error' or 'drop'")
-    table = open_table(source, required)
-    _refuse_absent(table, required)
+    refuse_node(weights, spec)
+    wanted = [*required, *([weights] if weights is not None else [])]
+    table = open_table(source, wanted)
+    _refuse_absent(table, wanted)
     if not len(table.frame):
         raise DataError(table.place, "has no rows", "give at least one below the header")
     coded = {node: code(table, node, spec.nodes[node]) for node in required}
+    weighed = None if weights is None else weigh(table, weights)
     kept = _kept(table, coded, drop=missing == "drop")
-    table = replace(table, sha256=table.sha256 or _fingerprint(coded))
-    return _columns(table, {node: values[kept] for node, values in coded.items()}, kept, spec)
+    table = replace(table, sha256=table.sha256 or _fingerprint(coded if weighed is None else {**coded, "weights": weighed}))
+    columns = _columns(table, {node: values[kept] for node, values in coded.items()}, kept, spec)
+    return columns if weighed is None else _weighed(columns, str(weights), weighed[kept])
 
 
 def _required(spec: ModelSpec, require: Collection[str] | None) -> Sequence[str]:
@@ -111,3 +124,10 @@ def _columns(table: Table, coded: Mapping[str, Floats], kept: NDArray[np.int64],
     )
     values = {node: torch.from_numpy(column + 0.0) for node, column in whole.items()}  # -0.0 is 0.0
     return Columns(values, torch.from_numpy(kept), facts)
+
+
+def _weighed(columns: Columns, name: str, weights: Floats) -> Columns:
+    """The columns with their people's weights, shape (n,), from the column ``name``."""
+    unused = tuple(column for column in columns.facts.unused if column != name)
+    facts = replace(columns.facts, unused=unused, weights=name, weightless=int((weights == 0).sum()))
+    return replace(columns, facts=facts, weights=torch.from_numpy(weights))

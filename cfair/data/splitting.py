@@ -16,20 +16,21 @@ def split(columns: Columns, spec: ModelSpec, *, test_share: float, seed: int) ->
     """Training and test people, drawn at random within every combination of discrete protected attributes, each part in table order.
 
     round(n · test_share) people are tested; every combination gives its share of them, rounded by largest remainders, so that one of
-    very few people may give nobody.
+    very few people may give nobody. People of weight 0 are in neither part: they count for nothing, and change nobody else's part.
 
     Args:
-        columns: n people, with the protected attributes.
+        columns: people, with the protected attributes; n of them have a weight above 0, and a part's weights are in a unit of its own.
         spec: says which these are; numbers among them are not stratified by.
         test_share: in (0, 1).
         seed: decides, with the order of the rows, who is tested.
 
     Raises:
-        QueryError: ``test_share`` is not in (0, 1).
+        QueryError: ``test_share`` is not in (0, 1), or nobody has a weight above 0.
         DataError: there are too few people for both parts.
     """
     if not 0 < test_share < 1:
         raise QueryError("test_share", f"{test_share:g} is not between 0 and 1", "use 0.2")
+    columns = columns.counted()
     wanted = int(columns.n * test_share + 0.5)
     if not 0 < wanted < columns.n:
         mend = "give more rows, or another share of them to test"
@@ -42,8 +43,7 @@ def split(columns: Columns, spec: ModelSpec, *, test_share: float, seed: int) ->
 def blocks(columns: Columns, rows: int) -> Iterator[Columns]:
     """The same people in order, at most ``rows`` at a time; nothing is copied."""
     for start in range(0, columns.n, rows):
-        part = slice(start, start + rows)
-        yield Columns({node: column[part] for node, column in columns.items()}, columns.rows[part], columns.facts)
+        yield columns.take(slice(start, start + rows))
 
 
 def _strata(columns: Columns, spec: ModelSpec) -> tuple[Tensor, Tensor]:

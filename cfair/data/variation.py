@@ -11,13 +11,14 @@ __all__ = ["check_variation"]
 
 
 def check_variation(columns: Columns, spec: ModelSpec) -> None:
-    """Refuse, before any learning, people who all have the same protected attribute or the same outcome.
+    """Refuse, before any learning, people who all have the same protected attribute or the same outcome; those of weight 0 do not count.
 
     A table to be predicted may well hold one person only, so reading does not ask this.
 
     Raises:
         DataError: a protected attribute or the outcome has one value; the message names it.
     """
+    columns = columns.counted()
     for role, nodes in (("protected attribute", spec.protected), ("outcome", (spec.outcome,))):
         for node in nodes:
             first = columns[node][:1]

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Self, TypeAlias
+from typing import ClassVar, NamedTuple, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +11,20 @@ from torch import Tensor, nn
 from cfair.errors import FitError, QueryError
 from cfair.families import Kind
 
-__all__ = ["Batches", "LinearHead", "Standard", "standard_of"]
+__all__ = ["Batch", "Batches", "LinearHead", "Standard", "standard_of"]
 
-Batches: TypeAlias = Iterable[tuple[Tensor, Tensor]]  # features (m, k) and outcomes (m,), walked as often as needed
+# features (m, k), outcomes (m,) and, where rows do not all weigh the same, their weights (m,); walked as often as needed
+Batches: TypeAlias = Iterable[tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]]
 
 CONSTANT = 1e-12  # range over size of a column that is constant but for rounding: scaled up, rounding would pass for a feature
+
+
+class Batch(NamedTuple):
+    """Rows that count: features (m, k), outcomes (m,) and weights above 0, (m,)."""
+
+    features: Tensor
+    outcome: Tensor
+    weights: Tensor
 
 
 class LinearHead(nn.Module, ABC):
@@ -36,7 +45,7 @@ class LinearHead(nn.Module, ABC):
 
     @abstractmethod
     def fit(self, batches: Batches) -> Self:
-        """Learn from batches of features (m, k) and outcomes (m,)."""
+        """Learn from batches of features (m, k), outcomes (m,) and, if they have any, weights (m,), of which only the ratios count."""
 
     @abstractmethod
     def predict(self, features: Tensor) -> Tensor:
@@ -64,41 +73,57 @@ class Standard:
     """Location and scale of the features and, last, of the outcome.
 
     Args:
-        n: rows.
+        n: rows of weight above 0.
+        total: their weight.
         mean: shape (k + 1,).
         scale: standard deviations, infinite where a column is constant, so that it becomes 0 to the last bit; shape (k + 1,).
     """
 
     n: int
+    total: float
     mean: Tensor
     scale: Tensor
 
-    def apply(self, batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
-        """Each batch that has rows: features standardised, shape (m, k), and the outcome as it is, shape (m,)."""
-        return (((features - self.mean[:-1]) / self.scale[:-1], outcome) for features, outcome in batches if len(outcome))
+    def apply(self, batches: Batches) -> Iterator[Batch]:
+        """Each batch that has rows: features standardised, the outcome as it is, weights of mean 1 over all batches."""
+        unit = self.n / self.total
+        return (Batch((x - self.mean[:-1]) / self.scale[:-1], y, weights * unit) for x, y, weights in map(_counted, batches) if len(y))
 
 
 def standard_of(batches: Batches, where: str) -> Standard:
-    """Means and standard deviations over all batches, merged batch by batch: exact where a sum of squares would cancel.
+    """Weighted means and standard deviations over all batches, merged batch by batch: exact where a sum of squares would cancel.
 
     Raises:
-        FitError: there are no rows, a value is infinite or NaN, or the batches can be walked once only; ``where`` says for whom.
+        FitError: there are no rows of weight above 0, a value is infinite or NaN, or the batches can be walked once only; ``where`` says
+            for whom.
 
     Source: Chan, Golub & LeVeque (1983), Algorithms for computing the sample variance, the merging of two samples.
     """
     if iter(batches) is batches:
         raise FitError(where, "the batches can be walked once only", "give a list, or an object that starts again")
-    n, mean, square, low, high = 0, torch.zeros(()), torch.zeros(()), torch.tensor(torch.inf), torch.tensor(-torch.inf)
-    for features, outcome in batches:
+    n, total, mean, square, low, high = 0, 0.0, torch.zeros(()), torch.zeros(()), torch.tensor(torch.inf), torch.tensor(-torch.inf)
+    for features, outcome, weights in map(_counted, batches):
         if m := len(outcome):
-            rows = torch.cat([features, outcome[:, None]], -1)
-            apart = rows.mean(0) - mean
-            square = square + (rows - rows.mean(0)).square().sum(0) + apart.square() * (n * m / (n + m))
-            mean = mean + apart * (m / (n + m))
-            low, high, n = torch.minimum(low, rows.amin(0)), torch.maximum(high, rows.amax(0)), n + m
+            rows, own = torch.cat([features, outcome[:, None]], -1), weights.sum().item()
+            center = weights @ rows / own
+            apart = center - mean
+            square = square + weights @ (rows - center).square() + apart.square() * (total * own / (total + own))
+            mean = mean + apart * (own / (total + own))
+            low, high = torch.minimum(low, rows.amin(0)), torch.maximum(high, rows.amax(0))
+            n, total = n + m, total + own
     if not n:
         raise FitError(where, "there are no rows to learn from", "give at least one row")
     if not square.isfinite().all():
         raise FitError(where, "a feature or the outcome is infinite or not a number", "look at what the predictor sees")
     constant = high - low <= CONSTANT * torch.maximum(high.abs(), low.abs())
-    return Standard(n, mean, torch.where(constant, torch.inf, (square / n).sqrt()))
+    return Standard(n, total, mean, torch.where(constant, torch.inf, (square / total).sqrt()))
+
+
+def _counted(batch: tuple[Tensor, ...]) -> Batch:
+    """The rows of weight above 0 of a batch, each of weight 1 where none are given."""
+    features, outcome, *given = batch
+    if not given:
+        return Batch(features, outcome, torch.ones_like(outcome))
+    (weights,) = given
+    counts = weights > 0
+    return Batch(features, outcome, weights) if counts.all() else Batch(features[counts], outcome[counts], weights[counts])

@@ -28,16 +28,19 @@ class _Loss(NamedTuple):
 class Logistic(LinearHead):
     """P(second level) = 1 / (1 + exp(−b − Σ_j w_j·x_j)), of greatest likelihood less ½·0.01·Σ_j w_j² on standardised features.
 
-    The intercept is not penalised, so that predictions average to the base rate; with no features each is the base rate.
+    The intercept is not penalised, so that predictions average to the base rate; with no features each is the base rate. Weights enter
+    with mean 1, so that against the penalty n rows count as n, whatever the unit of their weights.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"binary"})
 
     def fit(self, batches: Batches) -> Self:
-        """Learn from batches of features (m, k) and outcomes (m,), 0 or 1, one walk per Newton step; memory is that of one batch.
+        """Learn from batches of features (m, k), outcomes (m,), 0 or 1, and perhaps weights (m,), one walk per Newton step.
+
+        Memory is that of one batch.
 
         Raises:
-            FitError: there are no rows, a value is infinite or NaN, or every outcome is the same.
+            FitError: there are no rows of weight above 0, a value is infinite or NaN, or every outcome is the same.
 
         Source: McCullagh & Nelder (1989), Generalized Linear Models, section 2.5.
         """
@@ -71,15 +74,15 @@ def _minimise(batches: Batches, standard: Standard, weights: Tensor) -> Tensor:
 
 
 def _loss(batches: Batches, standard: Standard, weights: Tensor) -> _Loss:
-    """Σ_i log(1 + exp(s_i)) − y_i·s_i + ½·ridge·Σ_j w_j², with its first two derivatives."""
+    """Σ_i v_i·(log(1 + exp(s_i)) − y_i·s_i) + ½·ridge·Σ_j w_j², with its first two derivatives; v_i is the weight of row i."""
     ridge = torch.full_like(weights, RIDGE)
     ridge[0] = 0
     value, gradient, curvature = (ridge * weights.square()).sum() / 2, ridge * weights, ridge.diag()
-    for features, y in standard.apply(batches):
+    for features, y, v in standard.apply(batches):
         design = torch.cat([torch.ones_like(y)[:, None], features], -1)
         score = design @ weights
         p, q = score.sigmoid(), (-score).sigmoid()
-        value = value + (torch.logaddexp(score, torch.zeros_like(score)) - y * score).sum()
-        gradient = gradient + design.T @ (p - y)
-        curvature = curvature + (design.T * (p * q)) @ design
+        value = value + v @ (torch.logaddexp(score, torch.zeros_like(score)) - y * score)
+        gradient = gradient + design.T @ (v * (p - y))
+        curvature = curvature + (design.T * (v * p * q)) @ design
     return _Loss(value, gradient, curvature)

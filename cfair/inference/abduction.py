@@ -1,13 +1,13 @@
 """From evidence to worlds: joint posterior draws of each person's latents and noise."""
 
-from collections.abc import Callable, Collection
-from functools import partial
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, partial
 
 from torch import Tensor
 
 from cfair.errors import QueryError
 from cfair.inference.drawing import draw
-from cfair.inference.neighbourhood import Neighbourhood, evidence_of, neighbourhood
+from cfair.inference.neighbourhood import Neighbourhood, evidence_of, neighbourhoods
 from cfair.inference.posterior import posterior
 from cfair.inference.uniforms import PersonalUniforms
 from cfair.interfaces import Columns, Values, World
@@ -46,7 +46,7 @@ def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, 
     if draws < 1:
         raise QueryError("draws", f"{draws} draws cannot be made", "ask for at least 1")
     asked = evidence_of(scm.spec, given)
-    area = neighbourhood(scm, columns.coded, asked, columns.n)
+    areas = neighbourhoods(scm, columns.coded, asked, columns.n)
     evidence = tuple(node for node in scm.spec.order if node in asked)
     seen = {node: columns.coded[node] for node in evidence}
     uniform = PersonalUniforms(scm, seen, n=columns.n, draws=draws, seed=seed)
@@ -54,12 +54,13 @@ def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, 
     values_made: dict[str, Callable[[], Tensor]] = {}
     noise_made: dict[str, Callable[[], Tensor]] = {}
     values, noise = Lazy(values_made), Lazy(noise_made)
+    drawn = {latent: area_drawn for area in areas for area_drawn in [cache(partial(_drawn, area, uniform))] for latent in area.latents}
     for node in scm.spec.order:
         if node in evidence:
             values_made[node] = partial(seen[node].expand, shape)
             noise_made[node] = partial(_abducted, scm, node, values, uniform, shape)
-        elif area is not None and node == area.latent:
-            values_made[node] = partial(_drawn, area, uniform)
+        elif node in drawn:
+            values_made[node] = partial(_one_of, drawn[node], node)
             noise_made[node] = partial(_abducted, scm, node, values, uniform, shape)
         else:
             values_made[node] = partial(_followed, scm, node, values, noise, shape)
@@ -85,6 +86,10 @@ def _followed(scm: SCM, node: str, values: Values, noise: Values, shape: tuple[i
     return scm.mechanisms[node].value(noise[node], scm.parents(node, values)).expand(shape)
 
 
-def _drawn(area: Neighbourhood, uniform: PersonalUniforms) -> Tensor:
-    """The latent's value, from its posterior."""
-    return draw(area, uniform(area.latent))
+def _drawn(area: Neighbourhood, uniform: PersonalUniforms) -> dict[str, Tensor]:
+    """The values of latents that hang together, from their joint posterior."""
+    return draw(area, {latent: uniform.value(latent) for latent in area.latents})
+
+
+def _one_of(drawn: Callable[[], Mapping[str, Tensor]], latent: str) -> Tensor:
+    return drawn()[latent]

@@ -1,11 +1,13 @@
-"""A latent with everything in the evidence that depends on it."""
+"""Latents that hang together, with everything in the evidence that depends on them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from itertools import product
+from math import prod
 
-from torch import Tensor, nn
-from torch.func import functional_call
+import networkx as nx
+import torch
+from torch import Tensor
 
 from cfair.errors import QueryError
 from cfair.inference.free import Overrides
@@ -13,102 +15,142 @@ from cfair.interfaces import Values
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
-__all__ = ["Neighbourhood", "evidence_of", "log_prob", "neighbourhood", "sole_latent"]
+__all__ = ["Neighbourhood", "check_latents", "evidence_of", "joint", "neighbourhoods"]
+
+MOST_REAL = 3  # real latents that a product rule integrates out together
+MOST_COMBINATIONS = 256  # of discrete latents' levels that are summed over
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbourhood:
-    """p(U = k, evidence) of one latent U, up to factors without k.
+    """p(U = u, evidence) of latents U, up to factors without u.
 
     Args:
         scm: the model.
-        latent: U.
-        children: nodes of the evidence that U is a parent of.
+        real: the latents that are numbers, parents before children.
+        discrete: the latents that are levels, parents before children; none once they are ``enumerated``.
+        factors: the nodes whose density depends on U: the latents and their children in the evidence.
         values: the evidence that bears on U, node -> (n,).
         n: how many people.
         overrides: parameters that stand in for the mechanisms' own, to differentiate by.
     """
 
     scm: SCM
-    latent: str
-    children: tuple[str, ...]
+    real: tuple[str, ...]
+    discrete: tuple[str, ...]
+    factors: tuple[str, ...]
     values: Values
     n: int
     overrides: Overrides = field(default_factory=dict)
 
-    def log_joint(self, k: Tensor) -> Tensor:
-        """The log of p(k | parents of U) + Σ_children log p(child | its parents, k), of the shape of ``k``: (..., n)."""
-        total = self.log_prob(self.latent, k)
-        for child in self.children:
-            total = total + self.log_prob(child, k)
-        return total
+    @property
+    def latents(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.real, *self.discrete)
 
-    def log_prob(self, node: str, k: Tensor) -> Tensor:
-        """The log of p(node | its parents, k), of the shape of ``k``: (..., n)."""
-        return log_prob(self.scm, node, {**self.values, self.latent: k}, self.overrides)
+    @property
+    def children(self) -> tuple[str, ...]:
+        """Nodes of the evidence that a latent is a parent of."""
+        return tuple(node for node in self.factors if node in self.values)
+
+    @property
+    def combinations(self) -> int:
+        """How many combinations of levels the discrete latents have."""
+        return prod(len(self.scm.spec.nodes[latent].levels) for latent in self.discrete)
 
     def at(self, overrides: Overrides) -> "Neighbourhood":
         """The same at other parameters."""
         return replace(self, overrides=overrides)
 
-    def prior(self) -> tuple[Tensor, Tensor]:
-        """Mean and sd of the latent given its parents, each of shape (n,)."""
-        mechanism = self.scm.mechanisms[self.latent]
-        distribution = mechanism.distribution(self.scm.parents(self.latent, self.values))
-        return distribution.mean.expand(self.n), distribution.stddev.expand(self.n)
-
     def take(self, people: Tensor) -> "Neighbourhood":
         """The same for some people only, given by position, shape (m,), int64."""
         return replace(self, values={node: column[people] for node, column in self.values.items()}, n=len(people))
 
+    def enumerated(self) -> "Neighbourhood":
+        """Everyone with each combination of the discrete latents' levels in turn, as if it were known: combinations·n rows."""
+        if not self.discrete:
+            return self
+        count = self.combinations
+        known = {latent: column.repeat_interleave(self.n) for latent, column in self.levels().items()}
+        seen = {node: column.repeat(count) for node, column in self.values.items()}
+        return replace(self, discrete=(), values=seen | known, n=count * self.n)
 
-def log_prob(scm: SCM, node: str, values: Values, overrides: Overrides) -> Tensor:
-    """The log of p(node | its parents) at ``values``, with the parameters of ``overrides`` where it names the node."""
-    module = cast("nn.Module", scm.mechanisms[node])
-    distribution = functional_call(module, dict(overrides.get(node, {})), (scm.parents(node, values),))
-    return cast("Tensor", distribution.log_prob(values[node]))
-
-
-def sole_latent(spec: ModelSpec) -> str | None:
-    """The one latent node, None if there is none.
-
-    Raises:
-        QueryError: there are several, or it is not gaussian.
-    """
-    if len(spec.latents) > 1:
-        raise QueryError(
-            "nodes",
-            f"{len(spec.latents)} latents ({', '.join(spec.latents)}), and this version integrates out one",
-            "merge them into one; several latents, and categorical ones, come with the next version",
-        )
-    for latent in spec.latents:
-        if spec.nodes[latent].kind != "real":
-            raise QueryError(
-                f"nodes.{latent}",
-                f"a latent of kind {spec.nodes[latent].kind}",
-                "make it gaussian; categorical latents come with the next version",
-            )
-    return spec.latents[0] if spec.latents else None
+    def levels(self) -> dict[str, Tensor]:
+        """Discrete latent -> its level in each combination, shape (combinations,); the last latent's changes fastest."""
+        ranges = [range(len(self.scm.spec.nodes[latent].levels)) for latent in self.discrete]
+        columns = zip(*product(*ranges), strict=True) if self.discrete else ()
+        return {latent: torch.tensor(column, dtype=torch.float64) for latent, column in zip(self.discrete, columns, strict=True)}
 
 
-def neighbourhood(scm: SCM, values: Values, given: Collection[str], n: int) -> Neighbourhood | None:
-    """The latent's neighbourhood in the evidence; None when the model has no latent.
+def neighbourhoods(scm: SCM, values: Values, given: Collection[str], n: int) -> tuple[Neighbourhood, ...]:
+    """The latents' neighbourhoods in the evidence: given it, latents of different ones are independent.
 
     Raises:
-        QueryError: the evidence holds a node but not an observed parent of it, or ``values`` lacks evidence.
+        QueryError: the evidence holds a node but not an observed parent of it, ``values`` lacks evidence, or there are more latents
+            that hang together than can be integrated out.
     """
-    spec, latent = scm.spec, sole_latent(scm.spec)
-    _check_evidence(spec, values, given)
-    if latent is None:
-        return None
-    children = tuple(node for node in spec.order if node in given and latent in spec.nodes[node].parents)
-    missing = [parent for parent in spec.nodes[latent].parents if parent not in given]
-    if missing:
-        raise QueryError(
-            "given", f"'{missing[0]}', a parent of the latent '{latent}', is not in the evidence", f"add '{missing[0]}' to given"
-        )
-    family = {node for child in (latent, *children) for node in (child, *spec.nodes[child].parents)} - {latent}
-    return Neighbourhood(scm, latent, children, {node: values[node] for node in spec.order if node in family}, n)
+    _check_evidence(scm.spec, values, given)
+    check_latents(scm.spec, given)
+    return tuple(_neighbourhood(scm, group, values, given, n) for group in _groups(scm.spec, given))
+
+
+def joint(scm: SCM, values: Values, given: Collection[str], n: int) -> Neighbourhood:
+    """All latents as one neighbourhood, whether they hang together or not.
+
+    Raises:
+        QueryError: as ``neighbourhoods``.
+    """
+    _check_evidence(scm.spec, values, given)
+    _check_size(scm.spec, scm.spec.latents)
+    return _neighbourhood(scm, scm.spec.latents, values, given, n)
+
+
+def _neighbourhood(scm: SCM, latents: Sequence[str], values: Values, given: Collection[str], n: int) -> Neighbourhood:
+    spec = scm.spec
+    for latent in latents:
+        missing = [parent for parent in spec.nodes[latent].parents if parent in spec.observed and parent not in given]
+        if missing:
+            problem = f"'{missing[0]}', a parent of the latent '{latent}', is not in the evidence"
+            raise QueryError("given", problem, f"add '{missing[0]}' to given")
+    inside = tuple(node for node in spec.order if node in latents)
+    touched = {node for node in given if not set(latents).isdisjoint(spec.nodes[node].parents)}
+    factors = tuple(node for node in spec.order if node in latents or node in touched)
+    family = {name for node in factors for name in (node, *spec.nodes[node].parents)} - set(latents)
+    real = tuple(node for node in inside if not spec.nodes[node].discrete)
+    discrete = tuple(node for node in inside if spec.nodes[node].discrete)
+    return Neighbourhood(scm, real, discrete, factors, {node: values[node] for node in spec.order if node in family}, n)
+
+
+def _groups(spec: ModelSpec, given: Collection[str]) -> list[tuple[str, ...]]:
+    """The latents in groups that hang together: one is a parent of another, or they share a child in the evidence."""
+    graph: nx.Graph[str] = nx.Graph()
+    graph.add_nodes_from(spec.latents)
+    for node in (*spec.latents, *given):
+        together = [parent for parent in spec.nodes[node].parents if parent in spec.latents]
+        nx.add_path(graph, [*together, node] if node in spec.latents else together)
+    return [tuple(latent for latent in spec.latents if latent in group) for group in nx.connected_components(graph)]
+
+
+def check_latents(spec: ModelSpec, given: Collection[str] | None = None) -> None:
+    """Refuse latents that cannot be integrated out exactly given the evidence, that of all observed nodes if None.
+
+    Raises:
+        QueryError: with what to do instead.
+    """
+    for group in _groups(spec, spec.observed if given is None else given):
+        _check_size(spec, group)
+
+
+def _check_size(spec: ModelSpec, latents: Sequence[str]) -> None:
+    """Refuse latents that hang together and are too many."""
+    real = [latent for latent in latents if not spec.nodes[latent].discrete]
+    combinations = prod(len(spec.nodes[latent].levels) for latent in latents if latent not in real)
+    if len(real) > MOST_REAL:
+        problem = f"{len(real)} real latents hang together ({', '.join(real)}), and quadrature integrates out {MOST_REAL}"
+        raise QueryError("nodes", problem, "merge some, or give them children apart")
+    if combinations > MOST_COMBINATIONS:
+        problem = f"{', '.join(latents)} have {combinations} combinations of levels, and {MOST_COMBINATIONS} are summed over at most"
+        raise QueryError("nodes", problem, "merge some, or give them fewer levels")
 
 
 def evidence_of(spec: ModelSpec, given: Collection[str] | None) -> frozenset[str]:

@@ -1,125 +1,189 @@
-"""A latent integrated out: adaptive Gauss-Hermite quadrature centred on each row's own mode, checked by doubling its nodes.
+"""Latents integrated out: sums over levels, and for numbers adaptive Gauss-Hermite quadrature centred on each row's own mode.
 
-Sources: Naylor & Smith (1982) and Liu & Pierce (1994).
+Whether a rule is fine enough is checked by a finer one. Sources: Naylor & Smith (1982) and Liu & Pierce (1994).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cfair.errors import FitError
+from cfair.inference.landscape import Landscape, landscape
 from cfair.inference.neighbourhood import Neighbourhood
-from cfair.inference.shape import equal_steps, mode, panels
+from cfair.inference.shape import FAR, Summit, equal_steps, panels, summit
 
-__all__ = ["Rule", "RuleOf", "gauss_hermite", "gauss_legendre", "integrate", "ladder"]
+__all__ = ["Integral", "Rule", "RuleOf", "integrate", "ladder", "log_integral"]
 
-SETTLED = 1e-8  # how far mean and sd may move when nodes double, in posterior sds
-DOUBLINGS = 4  # of the first rule's nodes, before panels take over
-PANELS = (40, 80, 160, 320, 640)  # on either side of the mode
+SETTLED = {1: 1e-8, 2: 1e-7, 3: 1e-6}  # by dimensions, how far mean and sd may move from one rule to the next, in posterior sds
+ENOUGH = {1: 1e-5, 2: 1e-4, 3: 1e-3}  # how far the finest rule may move them: with one latent, a cliff of a ten-thousandth of the prior sd
+NODES = {1: 9, 2: 7, 3: 5}  # by dimensions, Gauss-Hermite nodes per dimension of the first rule
+DOUBLINGS = {1: 4, 2: 4, 3: 3}  # of them
+EXACT = 3  # nodes with which moments, and the likelihood with its slope and curvature by parameters, are exact where all is normal
+PANELS = (40, 80, 160, 320, 640)  # on either side of the mode, where one latent wants more than Gauss-Hermite nodes
 HALVINGS = 12  # of the panels next to the mode
 ROUNDING = 1e-12  # of an expectation
-ENOUGH = 1e-5  # how far the finest rule may move them, for a density with a cliff of a ten-thousandth of the prior sd
+NOTHING = 36.0  # nats below the likeliest combination of levels at which another counts for nothing
+
+PointFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # of points (d, Q, m) and of the positions (m,) of their rows, to (Q, m)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """∫ f(k) dk ≈ Σ_q exp(log_weights)·f(points), each of shape (Q, n)."""
+    """∫ f(u) du ≈ Σ_q exp(log_weights_q)·f(points_q), with points (d, Q, n) and log weights that broadcast to (Q, n)."""
 
     points: Tensor
     log_weights: Tensor
 
 
-RuleOf: TypeAlias = Callable[[Neighbourhood, Tensor, Tensor], Rule]  # of a latent's neighbourhood, its modes and sds there, (n,) each
+RuleOf: TypeAlias = Callable[[Landscape, Summit], Rule]
 
 
-def ladder(nodes: int) -> list[RuleOf]:
-    """Rules to try in turn until two agree: Gauss-Hermite with ``nodes`` and their doublings, then Gauss-Legendre on panels."""
-    hermite = [partial(gauss_hermite, nodes=nodes * 2**i) for i in range(DOUBLINGS + 1)]
-    return [*hermite, *(partial(gauss_legendre, count=count) for count in PANELS)]
+class Integral(NamedTuple):
+    """What is known of the latents of n people once they are integrated out.
+
+    ``mean`` and ``sd`` are the real latents' posterior moments, ``combinations`` the posterior of the discrete ones' levels together.
+    """
+
+    log_evidence: Tensor  # log p(evidence), up to what does not depend on latents, (n,)
+    mean: Tensor  # (d, n)
+    sd: Tensor  # (d, n)
+    combinations: Tensor  # (n, combinations)
+    expected: Tensor  # of the function asked for, (n,)
 
 
-def gauss_hermite(area: Neighbourhood, center: Tensor, sd: Tensor, nodes: int) -> Rule:
-    """The rule that is exact for Normal(center, sd) times a polynomial of degree 2·nodes − 1, whatever ``area``; both of shape (n,)."""
-    t, log_weights = _hermite(nodes)
-    scale = 2**0.5 * sd
-    return Rule(center + scale * t, log_weights + scale.log())
+def ladder(land: Landscape, nodes: int | None = None) -> list[RuleOf]:
+    """Rules to try in turn until two agree: Gauss-Hermite with ``nodes`` per dimension (NODES if None) and their doublings, then panels.
+
+    Where the posterior is normal one rule is exact.
+    """
+    if land.normal or not land.d:
+        return [partial(gauss_hermite, nodes=EXACT)]
+    first = nodes or NODES[land.d]
+    hermite = [partial(gauss_hermite, nodes=first * 2**i) for i in range(DOUBLINGS[land.d] + 1)]
+    return [*hermite, *(partial(gauss_legendre, count=count) for count in PANELS)] if land.d == 1 else [*hermite]
+
+
+def gauss_hermite(land: Landscape, top: Summit, nodes: int) -> Rule:
+    """The rule that is exact for the normal approximation at the mode times a polynomial of degree 2·nodes − 1 in each direction."""
+    t, log_weights = _hermite(nodes, land.d)
+    scale = 2**0.5 * top.root
+    points = top.center.unsqueeze(1) + torch.einsum("ijn,jq->iqn", scale, t)
+    return Rule(points, log_weights.unsqueeze(-1) + scale.diagonal(dim1=0, dim2=1).log().sum(-1))
 
 
 @cache
-def _hermite(nodes: int) -> tuple[Tensor, Tensor]:
+def _hermite(nodes: int, dimensions: int) -> tuple[Tensor, Tensor]:
+    """Points (d, Q) and log weights (Q,) of the product rule, times exp(t²)."""
     points, weights = np.polynomial.hermite.hermgauss(nodes)
-    return torch.from_numpy(points).unsqueeze(-1), torch.from_numpy(np.log(weights) + points**2).unsqueeze(-1)
+    grids = np.meshgrid(*[points] * dimensions, indexing="ij")
+    logs = np.meshgrid(*[np.log(weights) + points**2] * dimensions, indexing="ij")
+    t = np.stack([grid.ravel() for grid in grids]) if dimensions else np.zeros((0, 1))
+    return torch.from_numpy(t), torch.from_numpy(np.sum([each.ravel() for each in logs], 0) if dimensions else np.zeros(1))
 
 
-def gauss_legendre(area: Neighbourhood, center: Tensor, sd: Tensor, count: int) -> Rule:
-    """Four nodes on each panel of the posterior: ``count`` panels on either side of its mode, the first of them halved HALVINGS times.
+def gauss_legendre(land: Landscape, top: Summit, count: int) -> Rule:
+    """Four nodes on each panel of one latent's posterior: ``count`` panels on either side of its mode, the first halved HALVINGS times.
 
     With a steep logistic child the mode lies on the brow of a cliff, where the density bends within a fraction of a panel.
+    Where the density is not log-concave the panels are equal, over FAR prior sds.
     """
     r = equal_steps(count)
     brow = r[0] / 2.0 ** torch.arange(HALVINGS, 0, -1, dtype=torch.float64)
-    ends = panels(area, center, sd, torch.cat([brow, r]))
+    center, spread = (each[0] for each in land.prior())
+    if land.concave:
+        ends = panels(lambda k: land(k.unsqueeze(0)), top.center[0], top.sd[0], spread, torch.cat([brow, r]))
+    else:
+        ends = center + spread * torch.linspace(-FAR, FAR, 4 * count + 1, dtype=torch.float64).unsqueeze(-1)
     t, weights = (torch.from_numpy(each).view(-1, 1, 1) for each in np.polynomial.legendre.leggauss(4))
     half = ends.diff(dim=0) / 2
     points = ends[:-1] + half * (1 + t)
-    return Rule(points.flatten(0, 1), (half * weights).log().flatten(0, 1))
+    return Rule(points.flatten(0, 1).unsqueeze(0), (half * weights).log().flatten(0, 1))
 
 
-def integrate(area: Neighbourhood, nodes: int, function: Callable[[Tensor, Tensor], Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Posterior mean and sd of the latent, and E[function(k)], each of shape (n,), to SETTLED posterior sds.
+def log_integral(land: Landscape, rule: Rule) -> Tensor:
+    """The log of ∫ p(u, evidence) du, shape (n,); differentiable by the parameters."""
+    return (land(rule.points) + rule.log_weights).logsumexp(0)
 
-    Up the ladder, row by row, until they stand still; a row at its end is content with ENOUGH. E[function(k)] stands still in
+
+def integrate(area: Neighbourhood, function: PointFunction | None = None, *, nodes: int | None = None) -> Integral:
+    """Posterior moments of latents, and E[function(u)], to SETTLED posterior sds.
+
+    Up the ladder, row by row, until they stand still; a row at its end is content with ENOUGH. E[function(u)] stands still in
     posterior sds of the function.
 
     Args:
-        area: the latent and its evidence.
-        nodes: to begin with.
-        function: of points (Q, m) and of the positions (m,) of the rows they belong to, to (Q, m); the identity if None.
+        area: the latents and their evidence.
+        function: of points of the real latents and of the positions of their rows in ``area.enumerated()``; 0 if None.
+        nodes: per dimension, of the first rule.
 
     Raises:
         FitError: some row's moments still move at the finest rule.
     """
-    center, sd = mode(area)
-    answer = torch.full((4, area.n), torch.nan, dtype=torch.float64)
-    rows, rules = torch.arange(area.n), ladder(nodes)
+    rows = area.enumerated()
+    land = landscape(rows)
+    top = summit(land)
+    moments = torch.full((2 * land.d + 3, rows.n), torch.nan, dtype=torch.float64)
+    left, rules = torch.arange(rows.n), ladder(land, nodes)
     for rule in rules:
-        part = area.take(rows)
-        finer = _moments(part, rule(part, center[rows], sd[rows]), rows, function)
-        settled = _settled(answer[:, rows], finer, last=rule is rules[-1])
-        answer[:, rows] = finer
-        rows = rows[~settled]
-        if not len(rows):
+        part = land if len(left) == rows.n else land.take(left)
+        finer = _moments(part, rule(part, Summit(top.center[:, left], top.root[:, :, left])), left, function)
+        settled = _settled(moments[:, left], finer, land.d, last=rule is rules[-1]) if len(rules) > 1 else finer.isfinite().all(0)
+        moments[:, left] = finer
+        left = left[~settled]
+        if not len(left):
             break
     else:
-        first = ", ".join(f"{node} = {float(column[rows[0]]):g}" for node, column in area.values.items())  # levels by position
-        count = "1 row does" if len(rows) == 1 else f"{len(rows)} distinct rows do"
-        problem = f"{count} not settle with {PANELS[-1]} panels on either side; the first has {first}"
-        raise FitError(f"posterior of '{area.latent}'", problem, "look for an extreme value or loading")
-    mean, spread, expected, _ = answer
-    return mean, spread, expected
+        _check_weight(area, moments, left)
+    return _mixed(area, moments)
 
 
-def _settled(coarse: Tensor, fine: Tensor, *, last: bool) -> Tensor:
+def _settled(coarse: Tensor, fine: Tensor, d: int, *, last: bool) -> Tensor:
     """Whether a row's moments stand still, False for nan; of a function that is not smooth the last rule's expectation must do."""
-    tolerance = ENOUGH if last else SETTLED
-    change, (_, sd, expected, spread) = (fine - coarse).abs(), fine
-    smooth = change[2] <= tolerance * spread + ROUNDING * expected.abs()
-    still: Tensor = (change[:2].amax(0) <= tolerance * sd) & (smooth | last)
+    tolerance = (ENOUGH if last else SETTLED)[max(d, 1)]
+    change, sd, expected, spread = (fine - coarse).abs(), fine[d : 2 * d], fine[2 * d], fine[2 * d + 1]
+    smooth = change[2 * d] <= tolerance * spread + ROUNDING * expected.abs()
+    still: Tensor = (change[: 2 * d] <= tolerance * torch.cat([sd, sd])).all(0) & (change[-1] <= tolerance) & (smooth | last)
     return still
 
 
-def _moments(area: Neighbourhood, rule: Rule, rows: Tensor, function: Callable[[Tensor, Tensor], Tensor] | None) -> Tensor:
-    """Mean, sd, E[function] and sd[function], stacked, shape (4, n)."""
-    weights = (area.log_joint(rule.points) + rule.log_weights).softmax(0)
-    mean = (weights * rule.points).sum(0)
-    sd = (weights * (rule.points - mean).square()).sum(0).sqrt()
-    if function is None:
-        return torch.stack([mean, sd, mean, sd])
-    values = function(rule.points, rows)
+def _moments(land: Landscape, rule: Rule, rows: Tensor, function: PointFunction | None) -> Tensor:
+    """Means and sds of d latents, E[function], sd[function] and the log evidence, stacked, shape (2·d + 3, n)."""
+    log_mass = land(rule.points) + rule.log_weights
+    log_evidence = log_mass.logsumexp(0)
+    weights = (log_mass - log_evidence).exp()
+    mean = (weights * rule.points).sum(1)
+    sd = (weights * (rule.points - mean.unsqueeze(1)).square()).sum(1).sqrt()
+    values = torch.zeros_like(weights) if function is None else function(rule.points, rows)
     expected = (weights * values).sum(0)
-    return torch.stack([mean, sd, expected, (weights * (values - expected).square()).sum(0).sqrt()])
+    spread = (weights * (values - expected).square()).sum(0).sqrt()
+    return torch.cat([mean, sd, torch.stack([expected, spread, log_evidence])])
+
+
+def _mixed(area: Neighbourhood, moments: Tensor) -> Integral:
+    """The combinations of levels put together, each by its probability."""
+    d = len(area.real)
+    by_combination = moments.reshape(len(moments), area.combinations, area.n)
+    means, sds, expected, log_mass = by_combination[:d], by_combination[d : 2 * d], by_combination[2 * d], by_combination[-1]
+    weights = log_mass.softmax(0)
+    mean = (weights * means).sum(1)
+    sd = (weights * (sds.square() + (means - mean.unsqueeze(1)).square())).sum(1).sqrt()
+    return Integral(log_mass.logsumexp(0), mean, sd, weights.T, (weights * expected).sum(0))
+
+
+def _check_weight(area: Neighbourhood, moments: Tensor, left: Tensor) -> None:
+    """Rows that never settle matter where their combination of levels is not negligible."""
+    log_mass = moments[-1].reshape(area.combinations, area.n)
+    matters = ~(log_mass < log_mass.nan_to_num(nan=-torch.inf).amax(0) - NOTHING).flatten()
+    left = left[matters[left]]
+    if not len(left):
+        return
+    first = ", ".join(f"{node} = {float(column[left[0] % area.n]):g}" for node, column in area.values.items())  # levels by position
+    count = "1 row does" if len(left) == 1 else f"{len(left)} distinct rows do"
+    problem = f"{count} not settle with the finest quadrature; the first has {first}"
+    names = ", ".join(f"'{latent}'" for latent in area.latents)
+    raise FitError(f"posterior of {names}", problem, "look for an extreme value or loading")

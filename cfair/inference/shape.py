@@ -1,52 +1,112 @@
-"""The shape of a latent's posterior: where it is highest, and where it is how far below."""
+"""The shape of the latents' posterior: where it is highest, how it bends there, and where it is how far below."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from cfair.inference.neighbourhood import Neighbourhood
+from cfair.inference.landscape import Landscape
 
-__all__ = ["equal_steps", "mode", "panels"]
+__all__ = ["Summit", "equal_steps", "panels", "summit"]
 
 NEWTON = 200  # steps at most; of any two in a row one halves the bracket, or the step
 CLOSE = 1e-6  # step, in sds, after which Newton's method has squared the error away
+HALVINGS = 40  # of one of Newton's steps in several dimensions
+SCAN = 61  # points of the prior at which a density that is not known to be concave is looked at first
+FAR = 9.0  # prior sds up to which it is looked at
 SECANT = 100  # steps at most, of a method that converges in ten
 STEEP = 8.0  # times the level sought: at an end so far above it no line is to be trusted, and the bracket is halved
 DROP = 36.0  # nats below the mode at which a density counts as 0: e⁻³⁶ is the rounding of a sum of 1
 
 
-def mode(area: Neighbourhood, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Each row's argmax_k log p(k, evidence) and the sd of its normal approximation there, each of shape (n,).
+class Summit(NamedTuple):
+    """The mode of each person's posterior, and its normal approximation there.
+
+    ``root`` is the lower triangular S with S·Sᵀ the covariance of that approximation.
+    """
+
+    center: Tensor  # (d, n)
+    root: Tensor  # (d, d, n)
+
+    @property
+    def sd(self) -> Tensor:
+        """Each latent's sd, shape (d, n)."""
+        return self.root.square().sum(1).sqrt()
+
+
+def summit(land: Landscape, start: Tensor | None = None, *, close: float = CLOSE) -> Summit:
+    """Each person's argmax_u log p(u, evidence), with the curvature there. No person's answer depends on the others.
+
+    Args:
+        land: of d latents and n people.
+        start: where to begin, shape (d, n); the prior mean if None, or where it is not finite.
+        close: step, in sds, after which no other is taken.
+    """
+    if not land.d:
+        return Summit(torch.zeros(0, land.n, dtype=torch.float64), torch.zeros(0, 0, land.n, dtype=torch.float64))
+    center, _ = land.prior()
+    u = center if start is None else torch.where(start.isfinite(), start, center)
+    if land.normal:
+        first, second = land.derivatives(u)
+        root = _root(second)
+        return Summit(u + _ascent(root, first), root)
+    if land.concave and land.d == 1:
+        top, curvature = _bracketed(land, u[0], close)
+        return Summit(top.unsqueeze(0), curvature.neg().rsqrt().reshape(1, 1, -1))
+    return _climbed(land, u if land.concave else _scanned(land, u), close)
+
+
+def _root(second: Tensor) -> Tensor:
+    """S with S·Sᵀ = (−H)⁻¹, (d, d, n), from the curvature H; of a direction that bends upwards the size of the curvature counts."""
+    if len(second) == 1:
+        return second.abs().clamp(min=1e-300).rsqrt()
+    values, vectors = torch.linalg.eigh(-second.movedim(2, 0))
+    covariance = (vectors / values.abs().clamp(min=1e-12).unsqueeze(-2)) @ vectors.mT
+    factor: Tensor = torch.linalg.cholesky(covariance)
+    return factor.movedim(0, 2)
+
+
+def _ascent(root: Tensor, first: Tensor) -> Tensor:
+    """Newton's step S·Sᵀ·slope, shape (d, n)."""
+    return torch.einsum("ijn,kjn,kn->in", root, root, first)
+
+
+def _bracketed(land: Landscape, start: Tensor, close: float) -> tuple[Tensor, Tensor]:
+    """The mode of one latent's log-concave posterior, and the curvature there, each of shape (n,).
 
     Newton's method inside a bracket: the log joint is at least as concave as the latent's prior, so that the mode lies
     between any point k and k + sd²·slope(k). A step that leaves the bracket, or is more than half the step before, gives
-    way to the middle of the bracket. Rows stop one by one: no row's answer depends on the others.
-
-    Args:
-        area: log-concave in k, as every family with a linear predictor is.
-        start: where to begin, shape (n,); the prior mean if None, or where it is not finite.
+    way to the middle of the bracket. Rows stop one by one.
     """
-    center, spread = area.prior()
-    k = center.clone() if start is None else torch.where(start.isfinite(), start, center)
-    rise, curvature = _derivatives(area, k)
+    center, spread = (each[0] for each in land.prior())
+    k = start.clone()
+    rise, curvature = _slopes(land, k)
     reach = k + spread.square() * rise.nan_to_num(nan=0.0, posinf=1e300, neginf=-1e300)
     low, high = torch.minimum(k, reach), torch.maximum(k, reach)
     last = 2 * (high - low)
-    moving = torch.arange(area.n)
+    bend = curvature.clone()
+    moving = torch.arange(land.n)
     for _ in range(NEWTON):
         at, below, above = k[moving], low[moving], high[moving]
         guess = at + rise / -curvature
         quick = (guess >= below) & (guess <= above) & ((guess - at).abs() <= last[moving] / 2)  # False for nan
-        guess = torch.where(quick, guess, _middle(below, above, center[moving], spread[moving]))
+        if not quick.all():
+            guess = torch.where(quick, guess, _middle(below, above, center[moving], spread[moving]))
         k[moving], last[moving] = guess, (guess - at).abs()
-        moving = moving[last[moving] > CLOSE * (-curvature).rsqrt().nan_to_num(nan=0.0, posinf=0.0)]
+        moving = moving[last[moving] > close * (-curvature).rsqrt().nan_to_num(nan=0.0, posinf=0.0)]
         if not len(moving):
             break
-        rise, curvature = _derivatives(area.take(moving), k[moving])
+        rise, curvature = _slopes(land if len(moving) == land.n else land.take(moving), k[moving])
+        bend[moving] = curvature
         low[moving] = torch.where(rise > 0, k[moving], low[moving])
         high[moving] = torch.where(rise > 0, high[moving], k[moving])
-    return k, _derivatives(area, k)[1].neg().rsqrt()
+    return k, bend if close > CLOSE else _slopes(land, k)[1]
+
+
+def _slopes(land: Landscape, k: Tensor) -> tuple[Tensor, Tensor]:
+    first, second = land.derivatives(k.unsqueeze(0))
+    return first[0], second[0, 0]
 
 
 def _middle(low: Tensor, high: Tensor, center: Tensor, spread: Tensor) -> Tensor:
@@ -55,13 +115,51 @@ def _middle(low: Tensor, high: Tensor, center: Tensor, spread: Tensor) -> Tensor
     return torch.clamp(center + spread * half.sinh(), low, high)
 
 
-def _derivatives(area: Neighbourhood, k: Tensor) -> tuple[Tensor, Tensor]:
-    """Slope and curvature of the log joint in k, each of shape (n,)."""
-    with torch.enable_grad():
-        k = k.detach().requires_grad_()
-        (first,) = torch.autograd.grad(area.log_joint(k).sum(), k, create_graph=True)
-        (second,) = torch.autograd.grad(first.sum(), k)
-    return first.detach(), second
+def _scanned(land: Landscape, start: Tensor) -> Tensor:
+    """Of ``start`` and equal steps along each latent's prior in turn, the highest point of each person, shape (d, n)."""
+    center, spread = land.prior()
+    steps = torch.linspace(-FAR, FAR, SCAN, dtype=torch.float64).unsqueeze(-1)
+    best = start
+    for j in range(land.d):
+        tried = best.unsqueeze(1).repeat(1, SCAN + 1, 1)
+        tried[j, 1:] = center[j] + spread[j] * steps
+        highest = land(tried).nan_to_num(nan=-torch.inf).argmax(0)
+        best = tried.gather(1, highest.expand(land.d, 1, -1)).squeeze(1)
+    return best
+
+
+def _climbed(land: Landscape, start: Tensor, close: float) -> Summit:
+    """The mode by Newton's method, each step halved until it leads upwards. Rows stop one by one."""
+    u = start.clone()
+    roots = torch.empty(land.d, land.d, land.n, dtype=torch.float64)
+    moving, part = torch.arange(land.n), land
+    height = part(u)
+    for _ in range(NEWTON):
+        at = u[:, moving]
+        first, second = part.derivatives(at)
+        root = _root(second)
+        roots[:, :, moving] = root
+        step = _ascent(root, first)
+        gain = (first * step).sum(0)  # twice what the step promises: the squared length of the step in sds
+        going = gain.sqrt() > close
+        if not going.any():
+            break
+        moving, step, part = moving[going], step[:, going], part if going.all() else part.take(going.nonzero().squeeze(-1))
+        height = height[going]
+        u[:, moving], height = _halved(part, u[:, moving], step, height, gain[going])
+    return Summit(u, roots)
+
+
+def _halved(land: Landscape, at: Tensor, step: Tensor, height: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
+    """The point after a step, and its height: the step is halved while it does not lead up by a ten-thousandth of what it promises."""
+    share = torch.ones_like(height)
+    for _ in range(HALVINGS):
+        reached = land(at + share * step)
+        low = ~(reached >= height + 1e-4 * share * gain - 1e-12 * height.abs())
+        if not low.any():
+            break
+        share = torch.where(low, share / 2, share)
+    return at + share * step, land(at + share * step) if low.any() else reached
 
 
 def equal_steps(count: int) -> Tensor:
@@ -69,27 +167,28 @@ def equal_steps(count: int) -> Tensor:
     return float((2 * DROP) ** 0.5) * torch.arange(1, count + 1, dtype=torch.float64) / count
 
 
-def panels(area: Neighbourhood, center: Tensor, sd: Tensor, r: Tensor) -> Tensor:
-    """Increasing points that cut a posterior into panels over which it changes little: shape (2·len(r) + 1, n).
+def panels(density: Callable[[Tensor], Tensor], center: Tensor, sd: Tensor, far: Tensor, r: Tensor) -> Tensor:
+    """Increasing points that cut one latent's posterior into panels over which it changes little: shape (2·len(r) + 1, n).
 
-    The j-th point to either side of the mode is where the log joint is about r_j²/2 lower. For a normal density equal steps in
+    The j-th point to either side of the mode is where the log density is about r_j²/2 lower. For a normal density equal steps in
     r are equal steps in k; for one with a cliff the points crowd where it falls.
 
     Args:
-        area: the latent and its evidence.
+        density: its log, of points (..., n), log-concave.
         center: the mode, shape (n,).
         sd: of the normal approximation there, shape (n,): a first guess of the width.
+        far: the prior's sd, shape (n,): by its own concavity no level is farther.
         r: increasing, above 0, its steps nowhere larger than its last.
     """
-    top, side = area.log_joint(center), torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    top, side = density(center), torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
     r = r.view(-1, 1, 1)
 
     def root(distance: Tensor) -> Tensor:
-        drop = top - area.log_joint(center + side * distance)
+        drop = top - density(center + side * distance)
         return (2 * drop.nan_to_num(nan=torch.inf, posinf=torch.inf).clamp(min=0)).sqrt()
 
-    far = (r * area.prior()[1]).expand(-1, 2, -1)  # by the prior's own concavity no level is farther
-    left, right = (center + side * _distance(root, r, torch.minimum(r * sd, far), far)).unbind(1)
+    limit = (r * far).expand(-1, 2, -1)
+    left, right = (center + side * _distance(root, r, torch.minimum(r * sd, limit), limit)).unbind(1)
     return torch.cat([left.flip(0), center.unsqueeze(0), right])
 
 

@@ -15,6 +15,8 @@ class Gaussian(LocationScale):
     A latent has intercept 0 and scale 1 unless ``parameters`` fix them otherwise: its location and scale are conventions.
     """
 
+    quadratic: bool = True
+
     def located(self, location: Tensor, scale: Tensor) -> Distribution:
         """Normal(location, scale)."""
         return Normal(location, scale, validate_args=False)

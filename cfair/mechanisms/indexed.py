@@ -14,11 +14,14 @@ __all__ = ["Indexed"]
 class Indexed(nn.Module, ABC):
     """x | parents ~ at(η), with η linear in every single parent: what inference of a latent need know of the other parents is η without it.
 
-    The log density is concave in η unless ``log_concave`` says otherwise.
+    Attributes:
+        log_concave: whether the log density is concave in x and η together.
+        quadratic: whether it is a quadratic function of them.
     """
 
     linear: LinearPredictor
     log_concave: bool = True
+    quadratic: bool = False
 
     def forward(self, parents: Values) -> Distribution:
         """The node's distribution given its parents."""

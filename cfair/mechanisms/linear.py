@@ -1,6 +1,6 @@
 """The linear predictor that the parametric families share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -133,31 +133,49 @@ class LinearPredictor(nn.Module):
         """Set the free intercepts; ``intercept`` has shape (outputs,)."""
         self.intercept.data = torch.where(self.intercept_free, intercept, self.intercept)
 
-    def set_loading(self, parent: str, weight: Tensor) -> None:
-        """Set the free weights of a real ``parent``, per standard unit; ``weight`` broadcasts to (outputs,)."""
-        j = self.names.index(parent)
-        self.weights.data[:, j] = torch.where(self.weights_free[:, j], weight, self.weights[:, j])
+    def set_loading(self, parent: str, weights: Tensor) -> None:
+        """Set the free weights of ``parent``, a number's per standard unit; ``weights`` broadcasts to (outputs, its weights)."""
+        own = self._of(parent)
+        self.weights.data[:, own] = torch.where(self.weights_free[:, own], weights, self.weights[:, own])
 
     def loading(self, parent: str) -> Tensor:
-        """The weights of a real ``parent``, per standard unit, shape (outputs,)."""
-        return self.weights[:, self.names.index(parent)]
+        """The weights of ``parent``, a number's per standard unit, shape (outputs, its weights)."""
+        return self.weights[:, self._of(parent)]
 
     def is_free(self, parent: str) -> bool:
-        """Whether all weights of a real ``parent`` are learned."""
-        return bool(self.weights_free[:, self.names.index(parent)].all())
+        """Whether all weights of ``parent`` are learned."""
+        return bool(self.weights_free[:, self._of(parent)].all())
 
     def is_mirrored(self, parent: str) -> bool:
-        """Whether the weights of a real ``parent``, in no interaction, are learned under a prior that does not know their sign.
+        """Whether the weights of ``parent``, and of products with it, are learned under a prior that does not know their sign."""
+        own = self._with(parent)
+        return bool(self.weights_free[:, own].all()) and bool((self.weights_mean[own] == 0).all())
 
-        Turning the sign of the weights of a parent that interacts would turn those of its products, too.
-        """
-        alone = not any(parent == each.name for term in self.terms if len(term.parents) > 1 for each in term.parents)
-        return alone and self.is_free(parent) and bool(self.weights_mean[self.names.index(parent)] == 0)
+    def interacts(self, parent: str) -> bool:
+        """Whether a product with ``parent`` is a column."""
+        return len(self._with(parent)) > self.loading(parent).shape[1]
+
+    def mirror(self, parent: str) -> None:
+        """Turn the sign of the weights of ``parent`` and of products with it: what a real parent of the other sign would have."""
+        own = self._with(parent)
+        self.weights.data[:, own] = -self.weights.data[:, own]
 
     def is_odd(self) -> bool:
         """Whether the mirror image of η is as probable: no intercept, and all weights learned under priors that do not know their signs."""
         level = bool((self.intercept == 0).all()) and not bool(self.intercept_free.any())
         return level and bool(self.weights_free.all()) and bool((self.weights_mean == 0).all())
+
+    def _of(self, parent: str) -> list[int]:
+        """The places of a parent's own weights."""
+        return [j for j, term in self._columns() if [each.name for each in term.parents] == [parent]]
+
+    def _with(self, parent: str) -> list[int]:
+        """The places of the weights of a parent, and of products with it."""
+        return [j for j, term in self._columns() if parent in [each.name for each in term.parents]]
+
+    def _columns(self) -> Iterator[tuple[int, Term]]:
+        """The place of each weight, and the term that it belongs to."""
+        return enumerate(term for term in self.terms for _ in term.names)
 
     def _constant(self, name: str, value: Tensor | list[float]) -> None:
         self.register_buffer(name, torch.as_tensor(value, dtype=torch.float64))

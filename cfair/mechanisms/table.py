@@ -69,15 +69,17 @@ class Table(nn.Module):
         """The log of p_c, shape (..., levels)."""
         return self.probabilities.log()[combination(self.parents, parents)]
 
-    def learn(self, value: Tensor, parents: Values, *, node: str) -> None:
+    def learn(self, value: Tensor, parents: Values, *, node: str, weights: Tensor | None = None) -> None:
         """Set the probabilities to their posterior mean given the node's own values and its parents', each (n,).
 
+        With ``weights``, (n,) and of mean 1, the counts n_cj are sums of weights.
+
         Raises:
-            FitError: a combination that no row has, where the prior is 0.
+            FitError: a combination that no row of weight above 0 has, where the prior is 0.
         """
         levels = len(self.levels)
         cells = combination(self.parents, parents) * levels + value.long()
-        counts = torch.bincount(cells, minlength=self.probabilities.numel()).reshape(-1, levels).to(torch.float64)
+        counts = torch.bincount(cells, weights, minlength=self.probabilities.numel()).reshape(-1, levels).to(torch.float64)
         rows = counts.sum(-1, keepdim=True)
         if self.cell == 0 and (empty := (rows == 0).nonzero()).numel():
             combined = ", ".join(f"{name}={level}" for name, level in self._combinations()[int(empty[0, 0])].items())

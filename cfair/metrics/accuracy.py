@@ -8,11 +8,12 @@ from cfair.metrics.base import average, decide
 __all__ = ["accuracy"]
 
 
-def accuracy(y: Tensor, y_hat: Tensor) -> Measured:
+def accuracy(y: Tensor, y_hat: Tensor, weights: Tensor | None = None) -> Measured:
     """The share of people whose decision, ŷ ≥ 0.5, is their outcome; 1 when every one is right.
 
     Args:
         y: binary outcomes, 0 or 1, shape (n,).
         y_hat: probabilities of the second level, shape (n,).
+        weights: of the people, shape (n,); all the same if None.
     """
-    return average((decide(y_hat) == y).to(y_hat.dtype))
+    return average((decide(y_hat) == y).to(y_hat.dtype), weights)

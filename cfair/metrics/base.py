@@ -7,22 +7,39 @@ from torch import Tensor
 from cfair.errors import QueryError
 from cfair.interfaces import Measured
 
-__all__ = ["THRESHOLD", "average", "decide", "defined", "difference", "interval", "need_variation", "standard_error"]
+__all__ = ["THRESHOLD", "average", "count_people", "decide", "defined", "difference", "interval", "need_variation", "standard_error"]
 
 THRESHOLD = 0.5  # of a probability, from which the decision is the second level: the most accurate one for a calibrated probability
 NEED_VARIATION = frozenset({"r2", "roc_auc"})  # divide by the outcome's variance, or by the number of people of each level
 
 
-def average(contributions: Tensor) -> Measured:
-    """The mean of per-person contributions, shape (n,); each one's influence on a mean is its distance from it.
+def average(contributions: Tensor, weights: Tensor | None = None) -> Measured:
+    """The weighted mean of per-person contributions c, shape (n,), with each one's influence on it.
+
+    c̄ = Σ w·c / Σ w; influence m·w·(c − c̄) / Σ w, with m the number of people of weight above 0: the linearised variance of a ratio.
+
+    Args:
+        contributions: c, shape (n,).
+        weights: w, shape (n,); all the same if None.
 
     Raises:
-        QueryError: nobody to average over.
+        QueryError: nobody to average over, or nobody of weight above 0.
+
+    Source: Binder (1983), On the variances of asymptotically normal estimators from complex surveys.
     """
-    if not len(contributions):
+    people = count_people(contributions, weights)
+    if not people:
         raise QueryError(where="metric", problem="there is nobody to measure", mend="give at least one person")
-    mean = contributions.mean()
-    return Measured(mean.item(), contributions - mean)
+    if weights is None:
+        mean = contributions.mean()
+        return Measured(mean.item(), contributions - mean, people)
+    mean = (weights * contributions).sum() / weights.sum()
+    return Measured(mean.item(), people * (weights / weights.sum()) * (contributions - mean), people)
+
+
+def count_people(y: Tensor, weights: Tensor | None) -> int:
+    """How many of the people, shape (n,), have a weight above 0."""
+    return len(y) if weights is None else int((weights > 0).sum())
 
 
 def decide(y_hat: Tensor) -> Tensor:
@@ -30,29 +47,31 @@ def decide(y_hat: Tensor) -> Tensor:
     return (y_hat >= THRESHOLD).to(y_hat.dtype)
 
 
-def defined(name: str, y: Tensor) -> bool:
-    """Whether the metric ``name`` has a value for outcomes ``y``, shape (n,): r2 and roc_auc need an outcome that varies."""
+def defined(name: str, y: Tensor, weights: Tensor | None = None) -> bool:
+    """Whether the metric ``name`` has a value for outcomes ``y``, shape (n,): r2 and roc_auc need one that varies among those who count."""
+    y = y if weights is None else y[weights > 0]
     return len(y) > 0 and (name not in NEED_VARIATION or bool((y != y[0]).any()))
 
 
-def need_variation(name: str, y: Tensor) -> None:
+def need_variation(name: str, y: Tensor, weights: Tensor | None = None) -> None:
     """Refuse outcomes for which the metric ``name`` would be 0/0.
 
     Raises:
         QueryError: nobody, or everybody with the same outcome.
     """
-    if not defined(name, y):
+    if not defined(name, y, weights):
         mend = "measure people whose outcomes differ, or ask defined() first"
-        raise QueryError(where=name, problem=f"all {len(y)} outcomes are equal, and {name} needs two values", mend=mend)
+        problem = f"all {count_people(y, weights)} outcomes are equal, and {name} needs two values"
+        raise QueryError(where=name, problem=problem, mend=mend)
 
 
 def standard_error(measured: Measured) -> float | None:
-    """The measure's standard error, sd(influence) / √n, in the measure's unit; None for a single person.
+    """The measure's standard error, sd(influence) / √people, in the measure's unit; None for a single person.
 
     Source: Hampel (1974), The influence curve and its role in robust estimation.
     """
-    n = len(measured.influence)
-    return (measured.influence.std() / n**0.5).item() if n > 1 else None
+    m = measured.people
+    return (measured.influence.square().sum().item() / (m * (m - 1))) ** 0.5 if m > 1 else None
 
 
 def interval(measured: Measured, level: float = 0.95) -> tuple[float, float] | tuple[None, None]:
@@ -70,4 +89,4 @@ def interval(measured: Measured, level: float = 0.95) -> tuple[float, float] | t
 def difference(left: Measured, right: Measured) -> Measured:
     """``left`` minus ``right``, paired person by person: what both share leaves the interval."""
     assert left.influence.shape == right.influence.shape
-    return Measured(left.value - right.value, left.influence - right.influence)
+    return Measured(left.value - right.value, left.influence - right.influence, left.people)

@@ -10,7 +10,7 @@ __all__ = ["log_loss"]
 CLOSEST = 1e-15  # to 0 or 1: one prediction that is certain and wrong would make the whole mean infinite
 
 
-def log_loss(y: Tensor, y_hat: Tensor) -> Measured:
+def log_loss(y: Tensor, y_hat: Tensor, weights: Tensor | None = None) -> Measured:
     """How surprising the outcomes are under the predicted probabilities, in nats; 0 when each was foretold with certainty.
 
     mean −[y·log ŷ + (1 − y)·log(1 − ŷ)], ŷ kept ``CLOSEST`` away from 0 and 1.
@@ -18,6 +18,7 @@ def log_loss(y: Tensor, y_hat: Tensor) -> Measured:
     Args:
         y: binary outcomes, 0 or 1, shape (n,).
         y_hat: probabilities of the second level, shape (n,).
+        weights: of the people, shape (n,); all the same if None.
     """
     p = y_hat.clamp(CLOSEST, 1 - CLOSEST)
-    return average(-(y * p.log() + (1 - y) * (-p).log1p()))
+    return average(-(y * p.log() + (1 - y) * (-p).log1p()), weights)

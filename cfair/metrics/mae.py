@@ -8,7 +8,7 @@ from cfair.metrics.base import average
 __all__ = ["mae"]
 
 
-def mae(y: Tensor, y_hat: Tensor) -> Measured:
+def mae(y: Tensor, y_hat: Tensor, weights: Tensor | None = None) -> Measured:
     """How far predictions lie from a real outcome on average, in its unit; 0 when every one is right.
 
     MAE = mean |y − ŷ|.
@@ -16,5 +16,6 @@ def mae(y: Tensor, y_hat: Tensor) -> Measured:
     Args:
         y: outcomes, shape (n,).
         y_hat: predictions, shape (n,).
+        weights: of the people, shape (n,); all the same if None.
     """
-    return average((y - y_hat).abs())
+    return average((y - y_hat).abs(), weights)

@@ -1,6 +1,6 @@
 """From named columns to what a head reads, and the batches it learns from."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from cfair.errors import QueryError
 from cfair.interfaces import Values, World, Worlds
 from cfair.spec import ModelSpec
+from cfair.weights import check_weights
 from cfair.worlds import collapse
 
 __all__ = ["Batches", "count_features", "each_block", "features", "observed_features"]
@@ -18,13 +19,30 @@ def count_features(spec: ModelSpec, nodes: Collection[str]) -> int:
     return sum(max(len(spec.nodes[node].levels) - 1, 1) for node in nodes)
 
 
-def features(spec: ModelSpec, nodes: Collection[str], values: Values, shape: torch.Size | tuple[int, ...]) -> Tensor:
-    """What a head reads, shape (*shape, k): numbers as they are, a discrete node as the indicators of its levels but the first."""
-    columns = [part.expand(shape) for node in nodes for part in _parts(spec, node, values[node])]
+def features(
+    spec: ModelSpec,
+    nodes: Collection[str],
+    values: Values,
+    shape: torch.Size | tuple[int, ...],
+    *,
+    probabilities: Values | None = None,
+) -> Tensor:
+    """What a head reads, shape (*shape, k): numbers as they are, a discrete node as the indicators of its levels but the first.
+
+    Args:
+        spec: declares the nodes.
+        nodes: in the order of their columns.
+        values: node -> (...), which broadcasts to ``shape``.
+        shape: of the answer but its last dimension.
+        probabilities: discrete node -> its levels' probabilities, (..., levels), which then stand for the indicators.
+    """
+    expected = probabilities or {}
+    parts = (expected[node].unbind(-1)[1:] if node in expected else _parts(spec, node, values[node]) for node in nodes)
+    columns = [part.expand(shape) for group in parts for part in group]
     return torch.stack(columns).movedim(0, -1) if columns else torch.zeros(*shape, 0, dtype=torch.float64)  # each column contiguous
 
 
-def _parts(spec: ModelSpec, node: str, value: Tensor) -> list[Tensor]:
+def _parts(spec: ModelSpec, node: str, value: Tensor) -> Sequence[Tensor]:
     levels = spec.nodes[node].levels
     return [(value == j).to(value.dtype) for j in range(1, len(levels))] if levels else [value]
 
@@ -34,24 +52,35 @@ def each_block(worlds: Worlds) -> Iterable[World]:
     return (worlds,) if isinstance(worlds, World) else worlds
 
 
-class Batches(Iterable[tuple[Tensor, Tensor]]):
-    """Features and outcomes of every (draw, person) pair, a block of people at a time, walked as often as a head needs.
+class Batches(Iterable[tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]]):
+    """Features, outcomes and perhaps weights of every (draw, person) pair, a block of people at a time, walked as often as a head needs.
 
     Args:
         worlds: abducted people, whole or in blocks.
         outcome: of all people in the order of the blocks, shape (n,).
         seen: a world's features, shape (draws or 1, n of the block, k).
+        weights: of all people, shape (n,); one each if None.
         keep: which people take part, shape (n,), bool; everyone if None.
 
     Raises:
-        QueryError: (on walking) there are more or fewer outcomes than people.
+        QueryError: a weight is negative, not finite or missing, or (on walking) there are more or fewer outcomes than people.
     """
 
-    def __init__(self, worlds: Worlds, outcome: Tensor, seen: Callable[[World], Tensor], keep: Tensor | None = None) -> None:
-        self._worlds, self._outcome, self._seen = each_block(worlds), outcome, seen
+    def __init__(
+        self,
+        worlds: Worlds,
+        outcome: Tensor,
+        seen: Callable[[World], Tensor],
+        *,
+        weights: Tensor | None = None,
+        keep: Tensor | None = None,
+    ) -> None:
+        self._worlds, self._outcome, self._seen, self._weights = each_block(worlds), outcome, seen, weights
         self._keep = torch.ones(len(outcome), dtype=torch.bool) if keep is None else keep
+        if weights is not None:
+            check_weights(weights, len(outcome))
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]]:
         first = 0
         for world in self._worlds:
             last = first + world.shape[1]
@@ -59,8 +88,8 @@ class Batches(Iterable[tuple[Tensor, Tensor]]):
             if last > len(self._outcome):
                 break
             block = self._seen(world)[:, keep]
-            outcome = self._outcome[first:last][keep].expand(block.shape[:2])
-            yield block.flatten(0, 1), outcome.flatten()
+            rows = block.flatten(0, 1), self._outcome[first:last][keep].expand(block.shape[:2]).flatten()
+            yield rows if self._weights is None else (*rows, self._weights[first:last][keep].expand(block.shape[:2]).flatten())
             first = last
         if first != len(self._outcome):
             raise QueryError(

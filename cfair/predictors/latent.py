@@ -11,9 +11,10 @@ from cfair.access import guard, needs, sees
 from cfair.errors import LeakageError, QueryError
 from cfair.heads import head_for
 from cfair.inference import expectation, fingerprint, posterior_of_rows
-from cfair.interfaces import Values, World, Worlds
+from cfair.interfaces import Moments, Values, World, Worlds
 from cfair.predictors.features import Batches, count_features, each_block, features, observed_features
 from cfair.scm import SCM
+from cfair.weights import check_weights
 
 __all__ = ["FOLDS", "Latent", "LatentDraws", "LatentPosteriorMean"]
 
@@ -42,9 +43,9 @@ class _OnLatents(ABC):
         self.needs = needs(scm.spec, self.name)
         self.fitted = head_for(scm.spec.nodes[scm.spec.outcome].kind, head)(count_features(scm.spec, self.sees))
 
-    def fit(self, worlds: Worlds, outcome: Tensor, *, keep: Tensor | None = None) -> Self:
-        """Learn the head from blocks of abducted people and their outcomes, (n,); from those of ``keep``, (n,), bool, if given."""
-        self.fitted.fit(Batches(worlds, outcome, self.seen, keep))
+    def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None, keep: Tensor | None = None) -> Self:
+        """Learn the head from blocks of abducted people, their outcomes and perhaps weights, (n,); only from those to ``keep``, (n,)."""
+        self.fitted.fit(Batches(worlds, outcome, self.seen, weights=weights, keep=keep))
         return self
 
     def predict(self, world: World) -> Tensor:
@@ -61,7 +62,7 @@ class _OnLatents(ABC):
 
 
 class LatentPosteriorMean(_OnLatents):
-    """The plug-in: the head is fitted on, and reads, each person's posterior mean of the latents."""
+    """The plug-in: the head is fitted on, and reads, each person's posterior mean of the latents, their levels' probabilities."""
 
     name = "latent_posterior_mean"
 
@@ -69,14 +70,16 @@ class LatentPosteriorMean(_OnLatents):
         """Level 1's columns and the posterior means, shape (1, n, k)."""
         _check_evidence(self.scm, world)
         assert world.moments is not None
-        means = {latent: mean.unsqueeze(0) for latent, mean in world.moments.mean.items()}
-        observed = {node: world.values[node][:1] for node in self.sees if node not in means}
-        return features(self.scm.spec, self.sees, {**observed, **means}, (1, world.shape[1]))
+        observed = {node: world.values[node][:1] for node in self.sees if node not in world.moments.mean}
+        return self._plugged(observed, world.moments, (1, world.shape[1]))
 
     def deploy(self, columns: Values, n: int) -> Tensor:
         """g(E[U | row]), shape (n,)."""
-        moments = posterior_of_rows(self.scm, columns, n)
-        return self.fitted.predict(features(self.scm.spec, self.sees, {**columns, **moments.mean}, (n,)))
+        return self.fitted.predict(self._plugged(columns, posterior_of_rows(self.scm, columns, n), (n,)))
+
+    def _plugged(self, observed: Values, moments: Moments, shape: tuple[int, ...]) -> Tensor:
+        """Features with each latent's expectation in its place, shape (*shape, k)."""
+        return features(self.scm.spec, self.sees, {**observed, **moments.mean}, shape, probabilities=moments.probabilities)
 
 
 class LatentDraws(_OnLatents):
@@ -121,7 +124,7 @@ class Latent:
 
     @property
     def losses(self) -> dict[str, float]:
-        """Variant -> mean squared error on the people left out, over five folds of the training rows."""
+        """Variant -> mean squared error on the people left out, weighted where they are, over five folds of the training rows."""
         return {variant.name: float(loss) for variant, loss in zip(self._variants, self._losses, strict=True)}
 
     @property
@@ -129,12 +132,14 @@ class Latent:
         """The variant with the smaller loss."""
         return self._variants[int(self._losses.argmin())]
 
-    def fit(self, worlds: Worlds, outcome: Tensor) -> Self:
+    def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Validate both variants, then fit each on everyone."""
-        fold = _folds(self.needs, worlds, outcome)
+        counts = torch.ones_like(outcome) if weights is None else weights
+        check_weights(counts, len(outcome))
+        fold = _folds(self.needs, worlds, outcome, counts)
         for j, variant in enumerate(self._variants):
-            self._losses[j] = _validated(variant, worlds, outcome, fold)
-            variant.fit(worlds, outcome)
+            self._losses[j] = _validated(variant, worlds, outcome, counts, fold)
+            variant.fit(worlds, outcome, weights=weights)
         return self
 
     def predict(self, world: World) -> Tensor:
@@ -146,25 +151,30 @@ class Latent:
         return self.chosen.deploy(columns, n)
 
 
-def _folds(nodes: Sequence[str], worlds: Worlds, outcome: Tensor) -> Tensor:
-    """Each person's fold, shape (n,): people ranked by a hash of their row, so that the order of rows changes nothing."""
+def _folds(nodes: Sequence[str], worlds: Worlds, outcome: Tensor, weights: Tensor) -> Tensor:
+    """Each person's fold, shape (n,): people ranked by a hash of their row, so that the order of rows changes nothing.
+
+    People of weight 0 are ranked last, where they change nobody else's fold.
+    """
     evidence = {node: torch.cat([world.values[node][0] for world in each_block(worlds)]) for node in nodes}
     people = sum(world.shape[1] for world in each_block(worlds))
     if people != len(outcome):
         raise QueryError(
             "outcome", f"{len(outcome)} outcomes for {people} people", "give one outcome per person, in the order of the worlds"
         )
-    return fingerprint({**evidence, "": outcome}).argsort().argsort() % FOLDS
+    by_hash = fingerprint({**evidence, "": outcome}).argsort()
+    counted_first = by_hash[(weights[by_hash] == 0).to(torch.int8).argsort(stable=True)]
+    return counted_first.argsort() % FOLDS
 
 
-def _validated(variant: _OnLatents, worlds: Worlds, outcome: Tensor, fold: Tensor) -> Tensor:
-    """Mean squared error, shape (), of predictions for people left out of the fit; of a binary outcome, the Brier score."""
+def _validated(variant: _OnLatents, worlds: Worlds, outcome: Tensor, weights: Tensor, fold: Tensor) -> Tensor:
+    """Weighted mean squared error, shape (), of predictions for people left out of the fit; of a binary outcome, the Brier score."""
     total = torch.zeros((), dtype=torch.float64)
     for left_out in range(FOLDS):
-        variant.fit(worlds, outcome, keep=fold != left_out)
+        variant.fit(worlds, outcome, weights=weights, keep=fold != left_out)
         predicted = torch.cat([variant.predict(world).mean(0) for world in each_block(worlds)])
-        total = total + (predicted - outcome).square()[fold == left_out].sum()
-    return total / len(outcome)
+        total = total + (weights * (predicted - outcome).square())[fold == left_out].sum()
+    return total / weights.sum()
 
 
 def _check_evidence(scm: SCM, world: World) -> None:

@@ -1,6 +1,7 @@
 """Level 3: residuals of an additive working model of its own (Kusner et al. 2017, section 4.1, "Fair Add")."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -12,7 +13,6 @@ from cfair.heads.base import LinearHead
 from cfair.interfaces import Values, World, Worlds
 from cfair.predictors.features import Batches, count_features, each_block, features
 from cfair.scm import SCM
-from cfair.spec import ModelSpec
 from cfair.worlds import collapse
 
 __all__ = ["Residual"]
@@ -54,12 +54,13 @@ class Residual:
         working = nn.ModuleList(model for models in self._models.values() for model in models)
         self.fitted = nn.ModuleDict({"head": self._head, "working": working})
 
-    def fit(self, worlds: Worlds, outcome: Tensor) -> Self:
+    def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Learn the working SCM, then the head on its residuals, from the same people."""
         for v, models in self._models.items():
-            for j, model in enumerate(models):
-                model.fit(_Regression(self._spec, worlds, self._parents[v], v, j))
-        self._head.fit(Batches(worlds, outcome, self._seen_in))
+            numbers = torch.cat([self._first_draw([v], world) for world in each_block(worlds)], 1)[0]  # (n, numbers that code v)
+            for model, number in zip(models, numbers.unbind(-1), strict=True):
+                model.fit(Batches(worlds, number, partial(self._first_draw, self._parents[v]), weights=weights))
+        self._head.fit(Batches(worlds, outcome, self._seen_in, weights=weights))
         return self
 
     def predict(self, world: World) -> Tensor:
@@ -88,6 +89,10 @@ class Residual:
         residuals = [after[v] - self._mean(models, self._stack(after, v)) for v, models in self._models.items()]
         return self._head.predict(torch.cat([*(after[node] for node in self._plain), *residuals], -1))
 
+    def _first_draw(self, nodes: Sequence[str], world: World) -> Tensor:
+        """What a head reads of observed nodes, data and so the same in all draws: shape (1, n, k)."""
+        return features(self._spec, nodes, {node: world.values[node][:1] for node in nodes}, (1, world.shape[1]))
+
     def _stack(self, coded: Values, v: str) -> Tensor:
         parts = [coded[parent] for parent in self._parents[v]]
         return torch.cat(parts, -1) if parts else coded[v][..., :0]
@@ -111,16 +116,3 @@ class Residual:
             for v, models in self._models.items()
         ]
         return torch.cat([plain, *residuals], -1)
-
-
-class _Regression(Iterable[tuple[Tensor, Tensor]]):
-    """Batches of the working parents of ``v`` and of its ``j``-th number, one draw per person: data, the same in all draws."""
-
-    def __init__(self, spec: ModelSpec, worlds: Worlds, parents: tuple[str, ...], v: str, j: int) -> None:
-        self._spec, self._worlds, self._parents, self._v, self._j = spec, worlds, parents, v, j
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for world in each_block(self._worlds):
-            values = {node: world.values[node][0] for node in (*self._parents, self._v)}
-            shape = (world.shape[1],)
-            yield features(self._spec, self._parents, values, shape), features(self._spec, [self._v], values, shape)[..., self._j]

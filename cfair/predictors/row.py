@@ -37,9 +37,9 @@ class _FromRow(ABC):
         self.needs = self.sees
         self.fitted = head_for(scm.spec.nodes[scm.spec.outcome].kind, head)(count_features(scm.spec, self.sees))
 
-    def fit(self, worlds: Worlds, outcome: Tensor) -> Self:
-        """Learn the head from people, whole or in blocks, and their outcomes, (n,)."""
-        self.fitted.fit(Batches(worlds, outcome, lambda world: observed_features(self.scm.spec, self.sees, world)))
+    def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
+        """Learn the head from people, whole or in blocks, their outcomes, (n,), and their weights, (n,), if they have any."""
+        self.fitted.fit(Batches(worlds, outcome, lambda world: observed_features(self.scm.spec, self.sees, world), weights=weights))
         return self
 
     def predict(self, world: World) -> Tensor:
@@ -52,7 +52,7 @@ class _FromRow(ABC):
 
 
 class Constant(_FromRow):
-    """The mean outcome: sees nothing."""
+    """The mean outcome, weighted where people are: sees nothing."""
 
     name = "constant"
     invariant_in = "declared"

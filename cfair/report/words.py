@@ -9,7 +9,7 @@ from cfair.report.sheets import Sheet
 __all__ = ["assumed", "opening", "provenance", "seen"]
 
 CLAIMS = {"declared": "the declared model", "own": "its own model"}
-FLAGS = ("predictors", "head", "engine", "draws", "splits", "test_share", "missing", "seed", "threads")  # of cfair fit
+FLAGS = ("predictors", "head", "engine", "draws", "splits", "test_share", "missing", "weights", "seed", "threads")  # of cfair fit
 
 
 def opening(report: Report) -> Sheet:
@@ -20,7 +20,7 @@ def opening(report: Report) -> Sheet:
     if splits != 1:
         over = f"over {splits} random splits, by Nadeau and Bengio (2003), around means over them"
     source = str(report.model.get("source") or "")
-    said = [*([f"Source: {source}"] if source else []), f"{_people(report)}. In brackets: 95 % intervals {over}."]
+    said = [*([f"Source: {source}"] if source else []), f"{_people(report)}. In brackets: 95 % intervals {over}.", *_weighed(report)]
     count = f"{len(described)} predictor{'s' if len(described) != 1 else ''}"
     return Sheet(title=f"{report.model['name']}: {count} of {report.model['outcome']}", after=tuple(said))
 
@@ -83,6 +83,21 @@ def _people(report: Report) -> str:
     return f"{audited:,} people audited" + (f", {trained:,} others fitted on" if trained is not None else "")
 
 
+def _weighed(report: Report) -> Iterator[str]:
+    """By what column people are weighed, and how many of equal weight would tell as much."""
+    data, column = report.data, report.options.get("weights")
+    if "effective_rows" in data:
+        sizes = [f"the audited people tell as much as {_size(data['effective_rows'])} of equal weight"]
+        sizes += [f"those fitted on as {_size(data['effective_training_rows'])}"] if "effective_training_rows" in data else []
+        none = f"; {data['weightless']:,} of weight 0 were left out" if data["weightless"] else ""
+        yield f"Weighted{f' by {column}' if column is not None else ''}: {', '.join(sizes)}{none}."
+
+
+def _size(effective: Json) -> str:
+    assert isinstance(effective, float)
+    return f"{effective:,.0f}"
+
+
 def _split(report: Report) -> str:
     options, protected = report.options, _list(report.model["protected"])
     if "test_share" not in options:
@@ -101,9 +116,9 @@ def _flags(report: Report) -> Iterator[str]:
     if "data" in report.options:
         yield f"--data {shlex.quote(str(report.options['data']))}"
     for name in FLAGS:
-        if name in report.options:
-            value = report.options[name]
-            yield f"--{name.replace('_', '-')} {','.join(map(str, value)) if isinstance(value, list) else value}"
+        value = report.options.get(name)
+        if value is not None:
+            yield f"--{name.replace('_', '-')} {shlex.quote(','.join(map(str, value)) if isinstance(value, list) else str(value))}"
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

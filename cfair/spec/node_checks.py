@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from cfair.errors import nearest
+from cfair.families import FAMILIES
 from cfair.spec.mistake import Mistake
 from cfair.spec.parameters import repeated_weights
 from cfair.spec.places import Path
@@ -15,14 +16,14 @@ def node_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mistake]
     """What is wrong with a node, all of whose parents exist, save its parameters and priors."""
     node = nodes[name]
     yield from _kind(name, node)
+    if node.latent:
+        yield from _latent(node, ("nodes", name, "latent"))
     if node.family.discrete_parents:
         for position, problem in _not_discrete(nodes, node):
             mend = "take it out, or choose categorical, whose parents may be anything"
             yield Mistake(("nodes", name, "parents", position), f"{problem}, and {node.titled} has discrete, observed parents only", mend)
     if node.coupling is not None:
         yield from _coupling(nodes, node, ("nodes", name, "coupling"))
-    if node.latent and not node.family.latent:
-        yield Mistake(("nodes", name, "latent"), f"{node.titled} cannot be latent", "make it gaussian, or leave 'latent' out")
     yield from _interactions(nodes, node, ("nodes", name, "mechanism", "interactions"))
 
 
@@ -50,6 +51,16 @@ def _group(nodes: Mapping[str, NodeSpec], node: NodeSpec, group: Sequence[str], 
     elif len(latents) > 1:
         problem = f"an interaction of two latents, {' and '.join(latents)}, cannot be integrated out"
         yield Mistake(path, problem, "keep at most one of them")
+
+
+def _latent(node: NodeSpec, path: Path) -> Iterator[Mistake]:
+    """A latent can be integrated out; one that learns in closed form from its own values is known."""
+    if not node.family.latent:
+        names = ", ".join(name for name, family in FAMILIES.items() if family.latent)
+        yield Mistake(path, f"{node.titled} cannot be latent", f"make it one of: {names}")
+    elif "rows" in node.family.parameters.values() and (node.parameters is None or node.parameters.rows is None):
+        problem = f"{node.titled} that is latent has no values to learn its probabilities from"
+        yield Mistake(path, problem, "fix its 'probabilities' under 'parameters', or make it categorical")
 
 
 def _not_discrete(nodes: Mapping[str, NodeSpec], node: NodeSpec) -> Iterator[tuple[int, str]]:

@@ -12,6 +12,7 @@ _Object: TypeAlias = dict[str, Json]
 
 _TEXT: _Object = {"type": ["string", "number", "boolean"]}  # names and levels count by their text
 _NAMES: _Object = {"type": "array", "items": _TEXT, "uniqueItems": True}
+_PAIR: _Object = {**_NAMES, "minItems": 2, "maxItems": 2}
 _FLAG: _Object = {"type": "boolean"}
 _NUMBER: _Object = {"type": "number"}
 _POSITIVE: _Object = {"type": "number", "exclusiveMinimum": 0}
@@ -54,6 +55,7 @@ def spec_schema() -> _Object:
                 "protected": {**_NAMES, "minItems": 1, "description": "The protected attributes."},
                 "outcome": {**_TEXT, "description": "The node to be predicted."},
                 "resolving": {**_NAMES, "description": "Descendants of a protected attribute through which influence is accepted."},
+                "confounded": {"type": "array", "items": _PAIR, "description": "Pairs of nodes with a hidden common cause."},
                 "nodes": {
                     "type": "object",
                     "minProperties": 1,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cfair.constraints import CONSTRAINTS, violation
+from cfair.constraints import CONSTRAINTS, Cells, violation
 
 NAMES = ["a", "b", "c"]
 
@@ -47,13 +47,13 @@ def test_replicates_are_measured_as_one_by_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
 def test_order_of_groups_is_irrelevant(name: str) -> None:
-    assert violation(CONSTRAINTS[name], counts(), NAMES) == violation(CONSTRAINTS[name], counts().flip(0), NAMES[::-1])
+    assert violation(CONSTRAINTS[name], Cells.of(counts()), NAMES) == violation(CONSTRAINTS[name], Cells.of(counts().flip(0)), NAMES[::-1])
 
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
 def test_violation_reports_the_difference_and_ratio_within_their_intervals(name: str) -> None:
     for seed in range(20):
-        found = violation(CONSTRAINTS[name], counts(seed), NAMES)
+        found = violation(CONSTRAINTS[name], Cells.of(counts(seed)), NAMES)
         assert found.difference.value == pytest.approx(CONSTRAINTS[name].difference(counts(seed)).item())
         assert found.ratio.value == pytest.approx(CONSTRAINTS[name].ratio(counts(seed)).item())
         for extent in (found.difference, found.ratio):
@@ -67,7 +67,7 @@ def test_violation_reports_the_difference_and_ratio_within_their_intervals(name:
 def test_violation_is_a_number_or_none_with_a_reason_but_never_nan(name: str) -> None:
     cells = torch.cartesian_prod(*[torch.tensor([0.0, 3.0]).double()] * 8).reshape(-1, 2, 2, 2)
     for table in cells:
-        found = violation(CONSTRAINTS[name], table, ["a", "b"])
+        found = violation(CONSTRAINTS[name], Cells.of(table), ["a", "b"])
         for extent in (found.difference, found.ratio):
             assert (extent.value is None) == (extent.reason is not None)
             assert all(end is None or math.isfinite(end) for end in (extent.value, extent.low, extent.high))
@@ -76,7 +76,9 @@ def test_violation_is_a_number_or_none_with_a_reason_but_never_nan(name: str) ->
 @pytest.mark.parametrize("name", CONSTRAINTS)
 def test_a_group_without_people_is_left_out(name: str) -> None:
     with_nobody = torch.cat([counts(), torch.zeros(1, 2, 2).double()])
-    assert violation(CONSTRAINTS[name], with_nobody, [*NAMES, "nobody"]) == violation(CONSTRAINTS[name], counts(), NAMES)
+    assert violation(CONSTRAINTS[name], Cells.of(with_nobody), [*NAMES, "nobody"]) == violation(
+        CONSTRAINTS[name], Cells.of(counts()), NAMES
+    )
 
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
@@ -88,6 +90,6 @@ def test_interval_covers_zero_when_groups_are_equal_and_the_true_difference_when
         truth = CONSTRAINTS[name].difference(cell.reshape(3, 2, 2)).item()
         drawn = torch.multinomial(cell.repeat(400, 1), 150, replacement=True, generator=source)
         tables = torch.nn.functional.one_hot(drawn, 4).sum(1).double().reshape(400, 3, 2, 2)
-        ends = [violation(CONSTRAINTS[name], table, NAMES).difference for table in tables]
+        ends = [violation(CONSTRAINTS[name], Cells.of(table), NAMES).difference for table in tables]
         covered = sum(end.low <= truth <= end.high for end in ends if end.low is not None and end.high is not None)
         assert covered / 400 >= 0.95 - 5 * math.sqrt(0.95 * 0.05 / 400)

@@ -7,21 +7,23 @@ import torch
 
 from cfair.access import needs, sees
 from cfair.errors import LeakageError, QueryError
+from cfair.heads import logistic
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor, World
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
 from cfair.worlds import counterfactual
 
-from school import OUTCOMES, people, school
+from school import OUTCOMES, clubs, people, school
 
 DO = {"race": "b", "sex": "f"}
-everywhere = pytest.mark.parametrize(("name", "outcome"), [(name, outcome) for name in PREDICTORS for outcome in OUTCOMES])
+MODELS = (*OUTCOMES, "clubs")
+everywhere = pytest.mark.parametrize(("name", "outcome"), [(name, outcome) for name in PREDICTORS for outcome in MODELS])
 
 
 @cache
 def fitted(name: str, outcome: str) -> tuple[SCM, Columns, World, Predictor]:
-    scm, columns = people(school(outcome), 400)
+    scm, columns = people(clubs() if outcome == "clubs" else school(outcome), 400)
     factual = abduct(scm, columns, draws=20)
     return scm, columns, factual, PREDICTORS[name](scm).fit([factual], columns["y"])
 
@@ -119,3 +121,39 @@ def test_as_many_outcomes_as_people_are_asked_for(name: str) -> None:
     _, columns, factual, _ = fitted("full", "gaussian")
     with pytest.raises(QueryError, match="outcome"):
         PREDICTORS[name](fitted(name, "gaussian")[0]).fit([factual], columns["y"][:100])
+
+
+def deployed(name: str, outcome: str, columns: Columns, weights: torch.Tensor | None) -> torch.Tensor:
+    """Predictions for the 400 people of ``fitted`` by a predictor that learned from ``columns``."""
+    scm, everyone, _, _ = fitted(name, outcome)
+    world = abduct(scm, columns, draws=4)
+    return PREDICTORS[name](scm).fit([world], columns["y"], weights=weights).deploy(everyone, 400)
+
+
+@everywhere
+def test_weights_teach_it_by_their_ratios_and_people_of_weight_0_nothing(name: str, outcome: str) -> None:
+    _, columns, _, _ = fitted(name, outcome)
+    w = torch.arange(400).remainder(4).double()
+    weighted = deployed(name, outcome, columns, w)
+    assert (weighted - deployed(name, outcome, columns, None)).abs().max() > 1e-4
+    torch.testing.assert_close(deployed(name, outcome, columns, w * 4_000), weighted, rtol=0, atol=1e-9)
+    torch.testing.assert_close(deployed(name, outcome, columns.take((w > 0).nonzero()[:, 0]), w[w > 0]), weighted, rtol=0, atol=1e-9)
+    equal = deployed(name, outcome, columns, torch.full_like(w, 3.0))
+    torch.testing.assert_close(equal, deployed(name, outcome, columns, None), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("name", [name for name in PREDICTORS if name != "latent"])  # whose folds part people, not what they stand for
+def test_whole_weights_teach_it_what_so_many_people_do(name: str, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logistic, "RIDGE", 0.0)
+    _, columns, _, _ = fitted(name, outcome)
+    w = torch.arange(400).remainder(4).double()
+    repeated = columns.take(torch.arange(400).repeat_interleave(w.long()))
+    torch.testing.assert_close(deployed(name, outcome, columns, w), deployed(name, outcome, repeated, None), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_as_many_weights_as_people_are_asked_for(name: str) -> None:
+    _, columns, _, _ = fitted(name, "gaussian")
+    with pytest.raises(QueryError, match="100 weights for 400 people"):
+        deployed(name, "gaussian", columns, torch.ones(100, dtype=torch.float64))

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from cfair.errors import FitError, QueryError
 from cfair.inference import learn
+from cfair.inference.factors import log_prob
 from cfair.inference.free import FreeParameters
-from cfair.inference.neighbourhood import log_prob
 from cfair.interfaces import Columns
 from cfair.mechanisms import log_prior
 from cfair.scm import SCM

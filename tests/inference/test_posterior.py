@@ -215,24 +215,6 @@ def test_evidence_that_cannot_be_used_is_refused(given: list[str], message: str)
         posterior(SCM(declare(nodes)), columns, given=given)
 
 
-@pytest.mark.parametrize(
-    ("latents", "message"),
-    [
-        ({"k": {"mechanism": "gaussian"}, "l": {"mechanism": "gaussian"}}, r"2 latents \(k, l\), and this version integrates out one"),
-        ({"k": {"mechanism": "bernoulli", "levels": ["n", "y"]}}, r"nodes.k: a latent of kind binary. Make it gaussian"),
-        ({"k": {"mechanism": "poisson"}}, r"a latent of kind count"),
-    ],
-)
-def test_latents_that_this_version_cannot_integrate_out_are_refused(latents: dict[str, dict[str, Any]], message: str) -> None:
-    declared = {name: {**node, "latent": True} for name, node in latents.items()}
-    nodes = {"a": {"mechanism": "bernoulli", "levels": ["n", "y"]}, **declared, "y": {"mechanism": "gaussian", "parents": list(latents)}}
-    spec, columns = declare(nodes), columns_of({"a": torch.zeros(3), "y": torch.zeros(3)})
-    with pytest.raises(QueryError, match=message):
-        posterior(SCM(spec), columns)
-    with pytest.raises(QueryError, match=message):
-        learn(spec, columns)
-
-
 def test_a_row_that_is_no_number_does_not_pass_for_settled() -> None:
     scm, columns = one_latent({"x": child("gaussian", 0.0, 1.0, scale=1.0)}, x=[0.5, float("nan")])
     with pytest.raises(FitError, match=r"posterior of 'k': 1 row does not settle with .* the first has"):

@@ -67,11 +67,3 @@ def test_a_latents_effect_may_differ_by_group(family: str) -> None:
     latent = torch.linspace(-2, 2, 5).double()
     eta = cast("Any", mechanism).index({"a": torch.ones(5).double(), "u": latent}).squeeze(-1)
     torch.testing.assert_close(eta, 0.1 + 0.9 * latent)
-
-
-def test_the_sign_of_a_latent_that_interacts_is_left_as_it_is_found() -> None:
-    u = {"mechanism": "gaussian", "latent": True}
-    for groups in ([], [["a", "u"]]):
-        y = {"mechanism": {"family": "gaussian", "interactions": groups}, "parents": ["a", "u"]}
-        mechanism = cast("Any", SCM(declare({"a": A, "u": u, "y": y})).mechanisms["y"])
-        assert mechanism.linear.is_mirrored("u") is not bool(groups)

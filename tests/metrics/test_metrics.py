@@ -61,6 +61,34 @@ def test_interval_covers_the_true_rmse_as_often_as_it_says() -> None:
     assert covered / 1000 == pytest.approx(0.95, abs=5 * math.sqrt(0.95 * 0.05 / 1000))
 
 
+def test_a_weighted_interval_covers_the_truth_of_the_people_stood_for_as_often_as_it_says() -> None:
+    """People drawn the likelier the larger their error, each weighed by what that takes."""
+    source = torch.Generator().manual_seed(5)
+    error = torch.randn(100_000, generator=source, dtype=torch.float64)
+    chance = 0.2 + error.abs()
+    drawn = torch.multinomial(chance, 500 * 400, replacement=True, generator=source).reshape(500, 400)
+    ends = [interval(METRICS["mae"](error[some], torch.zeros(400), 1 / chance[some])) for some in drawn]
+    truth = error.abs().mean().item()
+    covered = sum(low <= truth <= high for low, high in ends if low is not None and high is not None) / 500
+    assert covered == pytest.approx(0.95, abs=5 * math.sqrt(0.95 * 0.05 / 500))
+
+
+def test_weighted_values_agree_with_scikit_learn() -> None:
+    w = torch.rand(500, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    expected = {
+        "rmse": sklearn.root_mean_squared_error(X, Z, sample_weight=w),
+        "mae": sklearn.mean_absolute_error(X, Z, sample_weight=w),
+        "r2": sklearn.r2_score(X, Z, sample_weight=w),
+        "accuracy": sklearn.accuracy_score(Y, P >= 0.5, sample_weight=w),
+        "log_loss": sklearn.log_loss(Y, P, sample_weight=w),
+        "roc_auc": sklearn.roc_auc_score(Y, P, sample_weight=w),
+        "brier": sklearn.brier_score_loss(Y, P, sample_weight=w),
+    }
+    for metric, value in expected.items():
+        y, y_hat = (X, Z) if metric in ("rmse", "mae", "r2") else (Y, P)
+        assert METRICS[metric](y, y_hat, w).value == pytest.approx(value, rel=1e-12)
+
+
 def test_one_person_has_no_interval() -> None:
     one = METRICS["mae"](torch.ones(1), torch.zeros(1))
     assert (one.value, standard_error(one), interval(one)) == (1.0, None, (None, None))

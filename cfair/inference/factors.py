@@ -1,0 +1,189 @@
+"""One node's log density as a function of the real latents, what does not depend on them computed once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from cfair.inference.free import Overrides, bound, detached
+from cfair.inference.neighbourhood import Neighbourhood
+from cfair.interfaces import Mechanism, Values
+from cfair.mechanisms import Indexed, LinearPredictor
+from cfair.scm import SCM
+
+__all__ = ["Factor", "Linear", "factor", "log_prob"]
+
+
+class Factor(Protocol):
+    """One node's log density as a function of the real latents."""
+
+    def log_prob(self, u: Sequence[Tensor]) -> Tensor:
+        """The log density at ``u``, one tensor (..., n) per latent; of shape (..., n), or one that broadcasts to it."""
+        ...
+
+    def detached(self) -> "Factor":
+        """The same without derivatives by parameters."""
+        ...
+
+    def take(self, people: Tensor) -> "Factor":
+        """The same for some people only, given by position, shape (m,), int64."""
+        ...
+
+    def given_first(self, k: Tensor) -> "Factor":
+        """The same where the first latent is known to be ``k``, shape (count, n): everyone count times, other latents a place earlier."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Linear:
+    """log p(x | η) with η = η₀ + Σ_j λ_j·u_j, where η₀ is what the observed parents contribute.
+
+    Args:
+        mechanism: has ``at``.
+        x: the observed column, shape (n,), or the position of the latent whose own density this is.
+        base: η₀, shape (n, outputs).
+        slopes: position of each latent among the parents -> λ_j, shape (n, outputs).
+    """
+
+    mechanism: Indexed
+    x: Tensor | int
+    base: Tensor
+    slopes: Mapping[int, Tensor]
+
+    def at(self, u: Sequence[Tensor]) -> Distribution:
+        """The node's distribution."""
+        eta = self.base
+        for j, slope in self.slopes.items():
+            eta = torch.addcmul(eta, u[j].unsqueeze(-1), slope)
+        return self.mechanism.at(eta)
+
+    def log_prob(self, u: Sequence[Tensor]) -> Tensor:
+        """Log p(x | η)."""
+        x = u[self.x] if isinstance(self.x, int) else self.x
+        density: Tensor = self.at(u).log_prob(x)
+        return density
+
+    def residual(self, d: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Of a quadratic density of mean μ(η) and variance σ²: r₀ = x − μ at u = 0, the slopes ρ of x − μ in each of d ≥ 1 latents, and σ².
+
+        Their shapes broadcast to (n,), (d, n) and (n,).
+        """
+        none = [torch.zeros((), dtype=torch.float64)] * d
+        at_none = self.at(none)
+        mean, rest = at_none.mean, -at_none.mean if isinstance(self.x, int) else self.x - at_none.mean
+        slopes = []
+        for j in range(d):
+            one = [torch.ones((), dtype=torch.float64) if k == j else zero for k, zero in enumerate(none)]
+            moved = mean - self.at(one).mean if j in self.slopes else torch.zeros_like(mean)
+            slopes.append(torch.atleast_1d(moved + 1 if isinstance(self.x, int) and self.x == j else moved))
+        return rest, torch.stack(slopes), at_none.variance
+
+    def detached(self) -> "Linear":
+        """The same without derivatives by parameters."""
+        slopes = {j: slope.detach() for j, slope in self.slopes.items()}
+        return Linear(detached(self.mechanism), self.x, self.base.detach(), slopes)
+
+    def take(self, people: Tensor) -> "Linear":
+        """The same for some people only."""
+        slopes = {j: _rows(slope, people) for j, slope in self.slopes.items()}
+        return Linear(self.mechanism, _column(self.x, people), _rows(self.base, people), slopes)
+
+    def given_first(self, k: Tensor) -> "Linear":
+        """The same where the first latent is known."""
+        base = _repeated(self.base, len(k))
+        if 0 in self.slopes:
+            base = torch.addcmul(base, k.reshape(-1, 1), _repeated(self.slopes[0], len(k)))
+        slopes = {j - 1: _repeated(slope, len(k)) for j, slope in self.slopes.items() if j}
+        return Linear(self.mechanism, _known(self.x, k), base, slopes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curved:
+    """log p(x | parents) of a mechanism that reads its parents in its own way.
+
+    Args:
+        mechanism: whatever it is.
+        x: the observed column, shape (n,), or the position of the latent whose own density this is.
+        parents: the observed ones, node -> (n,).
+        places: latent among the parents -> its position.
+    """
+
+    mechanism: Mechanism
+    x: Tensor | int
+    parents: Values
+    places: Mapping[str, int]
+
+    def log_prob(self, u: Sequence[Tensor]) -> Tensor:
+        """Log p(x | parents)."""
+        parents = {**self.parents, **{latent: u[j] for latent, j in self.places.items()}}
+        density: Tensor = self.mechanism.distribution(parents).log_prob(u[self.x] if isinstance(self.x, int) else self.x)
+        return density
+
+    def detached(self) -> "Curved":
+        """The same without derivatives by parameters."""
+        return Curved(detached(self.mechanism), self.x, self.parents, self.places)
+
+    def take(self, people: Tensor) -> "Curved":
+        """The same for some people only."""
+        parents = {name: column[people] for name, column in self.parents.items()}
+        return Curved(self.mechanism, _column(self.x, people), parents, self.places)
+
+    def given_first(self, k: Tensor) -> "Curved":
+        """The same where the first latent is known."""
+        seen = {name: column.repeat(len(k)) for name, column in self.parents.items()}
+        known = {name: k.flatten() for name, j in self.places.items() if j == 0}
+        places = {name: j - 1 for name, j in self.places.items() if j}
+        return Curved(self.mechanism, _known(self.x, k), seen | known, places)
+
+
+def log_prob(scm: SCM, node: str, values: Values, overrides: Overrides) -> Tensor:
+    """The log of p(node | its parents) at ``values``, with the parameters of ``overrides`` where it names the node."""
+    mechanism = bound(scm.mechanisms[node], overrides.get(node, {}))
+    density: Tensor = mechanism.distribution(scm.parents(node, values)).log_prob(values[node])
+    return density
+
+
+def factor(area: Neighbourhood, node: str) -> Factor:
+    """The log density of one node, what does not depend on the latents computed once."""
+    mechanism = bound(area.scm.mechanisms[node], area.overrides.get(node, {}))
+    x = area.real.index(node) if node in area.real else area.values[node]
+    names = area.scm.spec.nodes[node].parents
+    seen = {parent: area.values[parent] for parent in names if parent not in area.real}
+    places = {parent: area.real.index(parent) for parent in names if parent in area.real}
+    if not isinstance(mechanism, Indexed):
+        return Curved(mechanism, x, seen, places)
+    origin = {latent: torch.zeros((), dtype=torch.float64) for latent in places}
+    slopes = {j: _slope(mechanism, latent, seen, origin) for latent, j in places.items()}
+    return Linear(mechanism, x, mechanism.index({**seen, **origin}), slopes)
+
+
+def _slope(mechanism: Indexed, latent: str, seen: Values, origin: Values) -> Tensor:
+    """What a step of the latent adds to η, shape (n, outputs); (outputs,) where it is the same for everyone."""
+    interacts = any(part.interacts(latent) for part in mechanism.modules() if isinstance(part, LinearPredictor) and latent in part.names)
+    rows = seen if interacts else {name: column[:1] for name, column in seen.items()}
+    slope = mechanism.index({**rows, **origin, latent: torch.ones((), dtype=torch.float64)}) - mechanism.index({**rows, **origin})
+    return slope if interacts or slope.dim() == 1 else slope[0]
+
+
+def _rows(predictor: Tensor, people: Tensor) -> Tensor:
+    """A predictor (n, outputs) of some people; one that is everyone's, (outputs,), as it is."""
+    return predictor[people] if predictor.dim() == 2 else predictor
+
+
+def _column(x: Tensor | int, people: Tensor) -> Tensor | int:
+    return x if isinstance(x, int) else x[people]
+
+
+def _repeated(predictor: Tensor, count: int) -> Tensor:
+    """A predictor (n, outputs) of everyone ``count`` times; one that is everyone's, (outputs,), as it is."""
+    return predictor.repeat(count, 1) if predictor.dim() == 2 else predictor
+
+
+def _known(x: Tensor | int, k: Tensor) -> Tensor | int:
+    """What a factor is a density of, once the first latent is known."""
+    if isinstance(x, int):
+        return k.flatten() if x == 0 else x - 1
+    return x.repeat(len(k))

@@ -1,0 +1,132 @@
+"""The log joint density of real latents and a person's evidence, as a function of the latents."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from cfair.inference.factors import Factor, Linear, factor
+from cfair.inference.neighbourhood import Neighbourhood
+
+__all__ = ["Landscape", "landscape"]
+
+
+class _Bowl(NamedTuple):
+    """The quadratic h − ½·(u − m)ᵀ·P·(u − m), for n people: written around its own top m, where it does not cancel."""
+
+    height: Tensor  # h, (n,)
+    center: Tensor  # m, (d, n)
+    precision: Tensor  # P, (d, d, n)
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """At ``u``, shape (d, ..., n), of shape (..., n)."""
+        away = [each - center for each, center in zip(u.unbind(0), self.center.unbind(0), strict=True)]
+        if len(away) == 1:
+            return torch.addcmul(self.height, away[0].square(), self.precision[0, 0], value=-0.5)
+        total = self.height
+        for j, one in enumerate(away):
+            for k, other in enumerate(away):
+                total = total - 0.5 * self.precision[j, k] * one * other
+        return total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Landscape:
+    """log p(u, evidence) of d real latents and n people, up to a constant per person.
+
+    Args:
+        factors: whose sum it is, the latents' own first, in their order.
+        bowl: the sum of those that are quadratic in u.
+        others: the others.
+        d: how many latents.
+        n: how many people.
+    """
+
+    factors: tuple[Factor, ...]
+    bowl: _Bowl
+    others: tuple[Factor, ...]
+    d: int
+    n: int
+
+    @property
+    def normal(self) -> bool:
+        """Whether it is quadratic in u: then the posterior is normal."""
+        return not self.others
+
+    @property
+    def concave(self) -> bool:
+        """Whether it is known to be concave in u."""
+        return all(isinstance(each, Linear) and each.mechanism.log_concave for each in self.others)
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """The log density at ``u``, shape (d, ..., n); of shape (..., n)."""
+        parts, total = u.unbind(0), self.bowl(u)
+        for each in self.others:
+            total = total + each.log_prob(parts)
+        return total.expand(u.shape[1:])
+
+    def prior(self) -> tuple[Tensor, Tensor]:
+        """Mean and sd of each latent given its observed parents and the other latents at 0, each of shape (d, n)."""
+        zeros = torch.zeros(self.d, 1, dtype=torch.float64).unbind(0)
+        own = [cast("Linear", factor).at(zeros) for factor in self.factors[: self.d]]
+        return torch.stack([each.mean.expand(self.n) for each in own]), torch.stack([each.stddev.expand(self.n) for each in own])
+
+    def derivatives(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Slope (d, n) and curvature (d, d, n) in ``u``, shape (d, n)."""
+        precision = self.bowl.precision
+        slope = torch.einsum("jkn,kn->jn", precision, self.bowl.center - u)
+        if not self.others:
+            return slope, -precision
+        with torch.enable_grad():
+            u = u.detach().requires_grad_()
+            parts, total = u.unbind(0), torch.zeros((), dtype=torch.float64)
+            for each in self.others:
+                total = total + each.log_prob(parts).sum()
+            (first,) = torch.autograd.grad(total, u, create_graph=True)
+            rows = [torch.autograd.grad(part.sum(), u, retain_graph=True)[0] for part in first.unbind(0)]
+        return slope + first.detach(), torch.stack(rows) - precision
+
+    def detached(self) -> "Landscape":
+        """The same without derivatives by parameters."""
+        factors, others = (tuple(each.detached() for each in those) for those in (self.factors, self.others))
+        return replace(self, factors=factors, bowl=_Bowl(*(part.detach() for part in self.bowl)), others=others)
+
+    def take(self, people: Tensor) -> "Landscape":
+        """The same for some people only, given by position, shape (m,), int64."""
+        factors, others = (tuple(each.take(people) for each in those) for those in (self.factors, self.others))
+        return replace(self, factors=factors, bowl=_Bowl(*(part[..., people] for part in self.bowl)), others=others, n=len(people))
+
+    def given_first(self, k: Tensor) -> "Landscape":
+        """The log joint of the other latents where the first is known to be ``k``, shape (count, n): everyone count times."""
+        first, *others = (each.given_first(k) for each in self.factors)
+        own, rest = others[: self.d - 1], others[self.d - 1 :]
+        return _landscape((*own, first, *rest), self.d - 1, k.numel())
+
+
+def landscape(area: Neighbourhood) -> Landscape:
+    """The log joint of the real latents of ``area``, which has no discrete one left."""
+    assert not area.discrete
+    nodes = (*area.real, *(node for node in area.factors if node not in area.real))
+    return _landscape(tuple(factor(area, node) for node in nodes), len(area.real), area.n)
+
+
+def _landscape(factors: tuple[Factor, ...], d: int, n: int) -> Landscape:
+    quadratic = [] if not d else [each for each in factors if isinstance(each, Linear) and each.mechanism.quadratic]
+    others = tuple(each for each in factors if each not in quadratic)
+    return Landscape(factors, _bowl(quadratic, d, n), others, d, n)
+
+
+def _bowl(factors: Sequence[Linear], d: int, n: int) -> _Bowl:
+    """The sum of normal log densities −½·(r₀ + Σ_j ρ_j·u_j)²/σ² − log σ − ½·log 2π: P = Σ ρρᵀ/σ², and P·m = −Σ ρ·r₀/σ²."""
+    precision, pull = (torch.zeros(*shape, n, dtype=torch.float64) for shape in ((d, d), (d,)))
+    for each in factors:
+        rest, slopes, variance = each.residual(d)
+        precision = precision + (slopes.unsqueeze(0) * slopes.unsqueeze(1) / variance).expand(d, d, n)
+        pull = pull - (slopes * rest / variance).expand(d, n)
+    center = pull / precision[0] if d == 1 else torch.linalg.solve(precision.movedim(2, 0), pull.T).T
+    height = torch.zeros(n, dtype=torch.float64)
+    for each in factors:
+        height = height + each.log_prob(center.unbind(0))
+    return _Bowl(height, center, precision)

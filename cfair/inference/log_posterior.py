@@ -1,0 +1,202 @@
+"""The log posterior density of parameters, each person's latents integrated out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from cfair.errors import FitError
+from cfair.inference.factors import log_prob
+from cfair.inference.free import FreeParameters, Overrides
+from cfair.inference.landscape import landscape
+from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
+from cfair.inference.posterior import distinct
+from cfair.inference.quadrature import ladder, log_integral
+from cfair.inference.shape import CLOSE, summit
+from cfair.interfaces import Columns, Values
+from cfair.scm import SCM
+
+__all__ = ["LogLikelihood", "LogPosterior", "alone", "fine_enough", "log_posteriors", "marginal"]
+
+POINTS = 262_144  # quadrature points evaluated at a time: bounds the memory, and fits the processor's cache
+SETTLED = 1e-4  # nats, summed over all rows, that a finer quadrature may change
+RUNGS = 7  # of the ladder of rules: with one latent up to 80 panels on either side of a mode
+NEAR = 0.05  # sds: after a step so short a mode is right to 0.003 sds, and nodes around it need no more
+
+
+class LogLikelihood(Protocol):
+    """The log likelihood of each of some rows."""
+
+    n: int  # rows
+    points: int  # at which each row's density is evaluated
+
+    def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
+        """Of the parameters and the positions (m,) of some rows, to (m,); differentiable by the parameters."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogPosterior:
+    """log p(θ) + Σ_i w_i·log p(row i | θ), up to a constant: θ are the free parameters of ``nodes``, on the scale they are learned on.
+
+    Args:
+        nodes: whose parameters they are.
+        free: these parameters.
+        log_likelihood: of each row.
+        weights: of each row, shape (n,).
+    """
+
+    nodes: tuple[str, ...]
+    free: FreeParameters
+    log_likelihood: LogLikelihood
+    weights: Tensor
+
+    @property
+    def start(self) -> Tensor:
+        """The parameters as the mechanisms have them, shape (p,)."""
+        return self.free.start
+
+    def value_and_slope(self, theta: Tensor, people: Tensor | None = None) -> tuple[float, Tensor]:
+        """The log density at ``theta``, shape (p,), and its gradient (p,); estimated from some rows, given by position, if any are."""
+        rows, share = self._some(people)
+        theta = theta.detach().requires_grad_()
+        prior = self.free.log_prior(self.free.unpack(theta))
+        (slope,) = torch.autograd.grad(prior, theta)
+        value = float(prior.detach())
+        for block in self._blocks(rows):
+            part = share * self._likelihood(theta, block)
+            slope = slope + torch.autograd.grad(part, theta)[0]
+            value += float(part.detach())
+        return value, slope
+
+    def hessian(self, theta: Tensor, people: Tensor | None = None) -> Tensor:
+        """The matrix of second derivatives (p, p) at ``theta``; estimated from some rows, given by position, if any are."""
+        rows, share = self._some(people)
+
+        def prior(theta: Tensor) -> Tensor:
+            return self.free.log_prior(self.free.unpack(theta))
+
+        total = _hessian(prior, theta)
+        for some in self._blocks(rows):
+            total = total + share * _hessian(lambda theta, some=some: self._likelihood(theta, some), theta)
+        return total
+
+    def _some(self, people: Tensor | None) -> tuple[Tensor, float]:
+        """The rows asked for, and how many of all rows each of them stands for."""
+        if people is None:
+            return torch.arange(self.log_likelihood.n), 1.0
+        return people, float(self.weights.sum() / self.weights[people].sum().clamp(min=1e-300))
+
+    def _likelihood(self, theta: Tensor, people: Tensor) -> Tensor:
+        return self.weights[people] @ self.log_likelihood(self.free.unpack(theta), people)
+
+    def _blocks(self, people: Tensor) -> Sequence[Tensor]:
+        blocks: tuple[Tensor, ...] = people.split(max(POINTS // self.log_likelihood.points, 1))
+        return blocks
+
+
+def _hessian(function: object, theta: Tensor) -> Tensor:
+    hessian: Tensor = torch.autograd.functional.hessian(function, theta, vectorize=True)
+    return hessian
+
+
+class _Alone:
+    """log p(node | its parents) per row."""
+
+    points = 9
+
+    def __init__(self, scm: SCM, node: str, values: Values) -> None:
+        self._scm, self._node, self._own = scm, node, values
+        self.n = len(values[node])
+
+    def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
+        return log_prob(self._scm, self._node, {name: column[people] for name, column in self._own.items()}, parameters).expand(len(people))
+
+
+class _Marginal:
+    """log ∫ p(u, evidence) du per row. The nodes stand where the mode is at these parameters, and no derivative flows through it.
+
+    Args:
+        area: the latents and their evidence.
+        rung: of the ladder of rules.
+        exact: whether modes are found to rounding, rather than to NEAR.
+    """
+
+    def __init__(self, area: Neighbourhood, rung: int, *, exact: bool = False) -> None:
+        self._exact = exact or rung > 0  # a posterior that wants a finer rule bends more
+        self.n, self._area, self._rung = area.n, area, rung
+        self._everyone = torch.arange(area.n)
+        self._modes = torch.full((len(area.real), area.combinations, area.n), torch.nan, dtype=torch.float64)  # where to start
+        self.points = area.combinations * max(9, 2 ** (3 * len(area.real) + rung))
+
+    def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
+        part = self._area if torch.equal(people, self._everyone) else self._area.take(people)
+        land = landscape(part.at(parameters).enumerated())
+        settled = land.detached()
+        top = summit(settled, self._modes[:, :, people].flatten(1), close=CLOSE if self._exact else NEAR)
+        self._modes[:, :, people] = top.center.unflatten(1, (self._area.combinations, len(people)))
+        rules = ladder(settled)
+        log_mass = log_integral(land, rules[min(self._rung, len(rules) - 1)](settled, top))
+        log_evidence: Tensor = log_mass.unflatten(0, (self._area.combinations, len(people))).logsumexp(0)
+        return log_evidence
+
+
+def alone(scm: SCM, node: str, values: Values, weights: Tensor | None = None) -> LogPosterior:
+    """Of a node that no latent touches."""
+    own = {name: values[name] for name in (node, *scm.spec.nodes[node].parents)}
+    rows, counts = _counted(own, len(values[node]), weights)
+    return LogPosterior((node,), FreeParameters(scm, [node]), _Alone(scm, node, rows), counts)
+
+
+def marginal(area: Neighbourhood, nodes: Sequence[str], rung: int = 0, weights: Tensor | None = None) -> LogPosterior:
+    """Of ``nodes``, latents and their children, with the latents of ``area`` integrated out by a rule of the ladder."""
+    rows, counts = _counted(area.values, area.n, weights)
+    kinds = replace(area, values=rows, n=len(counts))
+    return LogPosterior(tuple(nodes), FreeParameters(area.scm, nodes), _Marginal(kinds, rung), counts)
+
+
+def _counted(values: Values, n: int, weights: Tensor | None) -> tuple[Values, Tensor]:
+    """Each kind of row once, with the weights of its people added up."""
+    first, place = distinct(values, n)
+    own = torch.ones(n, dtype=torch.float64) if weights is None else weights
+    if len(first) > n / 2:
+        return values, own
+    return {node: column[first] for node, column in values.items()}, torch.zeros(len(first), dtype=torch.float64).index_add_(0, place, own)
+
+
+def log_posteriors(scm: SCM, columns: Columns) -> tuple[LogPosterior, ...]:
+    """The log posterior of all free parameters given a table with every observed node, in parts that do not depend on one another.
+
+    Parameters that are learned in closed form have no part: their posterior is their mechanism's own.
+    """
+    columns = columns.counted()
+    areas = neighbourhoods(scm, columns.coded, scm.spec.observed, columns.n)
+    touched = {node for area in areas for node in area.factors}
+    parts = [alone(scm, node, columns.coded, columns.weights) for node in scm.spec.order if node not in touched]
+    parts += [marginal(area, area.factors, fine_enough(area), columns.weights) for area in areas]
+    return tuple(part for part in parts if part.free.count)
+
+
+def fine_enough(area: Neighbourhood, first: int = 0) -> int:
+    """The first rung of the ladder, from ``first`` on, whose likelihood at the SCM's parameters the next one would not change.
+
+    Raises:
+        FitError: there is none.
+    """
+    coarse = _log_evidence(area, first)
+    for rung in range(first, RUNGS):
+        fine = _log_evidence(area, rung + 1)
+        if float((coarse - fine).abs().sum()) <= SETTLED:
+            return rung
+        coarse = fine
+    where = f"learning {', '.join(area.factors)}"
+    raise FitError(where, "the marginal likelihood moves with every finer quadrature", "look for an extreme value or prior")
+
+
+def _log_evidence(area: Neighbourhood, rung: int) -> Tensor:
+    """The log likelihood of each person, (n,), at the SCM's own parameters."""
+    likelihood = _Marginal(area, rung, exact=True)
+    blocks = torch.arange(area.n).split(max(POINTS // likelihood.points, 1))
+    return torch.cat([likelihood({}, people) for people in blocks])
