@@ -148,7 +148,8 @@ def test_a_wrong_option_is_named_with_its_line_and_its_mend(case: str) -> None:
 
 def test_a_link_that_a_family_lacks_and_a_latent_that_cannot_be_are_refused() -> None:
     error = refusal(put("mechanism: gaussian, latent: true", "mechanism: student_t, latent: true"))
-    assert (error.where, error.mend) == ("dag.yaml:6, nodes.k.latent", "make it gaussian, or leave 'latent' out")
+    assert error.where == "dag.yaml:6, nodes.k.latent"
+    assert "make it one of: gaussian" in error.mend
     two = put("mechanism: gaussian, latent: true}", "mechanism: gaussian, latent: true}\n  l: {mechanism: gaussian, latent: true}")
     error = refusal(two.replace(G, "mechanism: {family: gaussian, interactions: [[k, l]]}, parents: [k, l]"))
     assert "an interaction of two latents, k and l" in error.problem
