@@ -60,8 +60,8 @@ def school(outcome: str = "gaussian") -> ModelSpec:
         },
         "salary": {
             "mechanism": {"family": "student_t", "heteroscedastic": True},
-            "parents": ["y", "sex"],
-            "parameters": {"intercept": 0.0, "weights": {}, "scale": 1.0, "scale_weights": {"sex=f": -0.3}, "degrees": 5.0},
+            "parents": ["y"],
+            "parameters": {"intercept": 0.0, "weights": {}, "scale": 1.0, "scale_weights": {}, "degrees": 5.0},
         },
     }
     return ModelSpec.model_validate({"name": "school", "protected": ["race", "sex"], "outcome": "y", "nodes": nodes})

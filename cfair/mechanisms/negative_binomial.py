@@ -134,7 +134,9 @@ class LogNegativeBinomial(Distribution):
 def _guess(u: Tensor, log_mean: Tensor, log_size: Tensor) -> Tensor:
     """About the quantile at log-odds u: that of the Gamma with the same mean and variance, from the nearer tail."""
     inverse_shape = (-log_mean).exp() + (-log_size).exp()
-    shape, tail = 1 / inverse_shape, torch.sigmoid(-u.abs()).numpy()
-    low, high = torch.from_numpy(gammaincinv(shape.numpy(), tail)), torch.from_numpy(gammainccinv(shape.numpy(), tail))
-    guess = torch.where(u < 0, low, high) * inverse_shape * log_mean.exp()
+    shape, tail, lower = 1 / inverse_shape, torch.sigmoid(-u.abs()), u < 0
+    gamma = torch.empty_like(u)
+    gamma[lower] = torch.from_numpy(gammaincinv(shape[lower].numpy(), tail[lower].numpy()))
+    gamma[~lower] = torch.from_numpy(gammainccinv(shape[~lower].numpy(), tail[~lower].numpy()))
+    guess = gamma * inverse_shape * log_mean.exp()
     return (guess - 0.5).ceil().nan_to_num(nan=0.0, posinf=0.0).clamp(min=0)
