@@ -1,42 +1,20 @@
 """The parameters to be learned of some nodes, as one vector."""
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from cfair.mechanisms import log_prior
+from cfair.mechanisms import bound, log_prior
 from cfair.scm import SCM
 
-__all__ = ["FreeParameters", "Overrides", "bound", "detached"]
+__all__ = ["FreeParameters", "Overrides", "detached"]
 
 Overrides = Mapping[str, Mapping[str, Tensor]]  # node -> parameter -> value that stands in for the mechanism's own
 
 
 _Module = TypeVar("_Module")
-
-
-def bound(mechanism: _Module, parameters: Mapping[str, Tensor]) -> _Module:
-    """The mechanism with other tensors in place of some of its parameters, given by name; it shares all else.
-
-    As ``torch.func.functional_call``, for all of its methods, and many times cheaper.
-    """
-    if not parameters:
-        return mechanism
-    module = cast("nn.Module", mechanism)
-    twin = copy(module)
-    own = {name: parameters.get(name, value) for name, value in module._parameters.items()}
-    nested = {name: _under(name, parameters) for name in module._modules}
-    twin.__dict__["_parameters"] = own
-    twin.__dict__["_modules"] = {name: part and bound(part, nested[name]) for name, part in module._modules.items()}
-    return cast("_Module", twin)
-
-
-def _under(name: str, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The parameters of a part of a module, by their names there."""
-    return {path.removeprefix(f"{name}."): value for path, value in parameters.items() if path.startswith(f"{name}.")}
 
 
 def detached(mechanism: _Module) -> _Module:
