@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from torch.func import functional_call
 
 from cfair.errors import QueryError
-from cfair.interfaces import Columns, Mechanism, Values
+from cfair.interfaces import Chosen, Columns, Mechanism, Values
 from cfair.mechanisms import Unit, bound, build
 from cfair.spec import ModelSpec
 from cfair.uncertainty import Uncertainty
@@ -32,13 +32,15 @@ class SCM(nn.Module):
         spec: the declared model.
         units: node -> unit in which a real or count column is standardised; (0, 1) where it is left out.
 
-    ``uncertainty`` holds draws of its parameters where ``learn`` was asked for them, and travels with the ``state_dict``.
+    ``uncertainty`` holds draws of its parameters where ``learn`` was asked for them, and travels with the ``state_dict``;
+    ``engine`` says what learned it, and why.
     """
 
     def __init__(self, spec: ModelSpec, units: Mapping[str, Unit] | None = None) -> None:
         super().__init__()
         self.spec = spec
         self.uncertainty: Uncertainty | None = None
+        self.engine: Chosen | None = None
         self._modules_in_order = nn.ModuleList(cast("nn.Module", build(spec, node, units or {})) for node in spec.order)
 
     @property

@@ -87,7 +87,7 @@ def test_a_damaged_header_is_no_silent_loss() -> None:
     scm = uncertain()
     state = dict(scm.state_dict())
     state["uncertainty.header"] = state["uncertainty.header"][:-5]
-    with pytest.raises(ValueError, match="JSON|Expecting|Unterminated|delimiter"):
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated|delimiter"):
         SCM(scm.spec).load_state_dict(state)
 
 

@@ -43,6 +43,19 @@ class FreeParameters:
         parts = [self._known[node][name].detach()[self._free[node][name]] for node, name, _ in self._slots]
         return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of each learned entry, as ``node.parameter[entry]``, the entry counted as in the flattened parameter."""
+        places = {(node, name): self._free[node][name].flatten().nonzero().squeeze(-1).tolist() for node, name, _ in self._slots}
+        return tuple(f"{node}.{name}[{place}]" for (node, name), own in places.items() for place in own)
+
+    def spread(self, thetas: Tensor) -> dict[str, dict[str, Tensor]]:
+        """Node -> parameter with a learned entry -> its values (S, *shape), with the entries of S vectors, (S, count), put in place."""
+        learned = dict.fromkeys(node for node, *_ in self._slots)
+        unpacked = [self.unpack(theta) for theta in thetas.unbind(0)]
+        names = {node: [name for slot, name, _ in self._slots if slot == node] for node in learned}
+        return {node: {name: torch.stack([each[node][name] for each in unpacked]) for name in own} for node, own in names.items()}
+
     def unpack(self, theta: Tensor) -> dict[str, dict[str, Tensor]]:
         """Node -> parameter -> value with the entries of ``theta``, shape (count,), put in place; differentiable."""
         unpacked: dict[str, dict[str, Tensor]] = {node: dict(known) for node, known in self._known.items()}
