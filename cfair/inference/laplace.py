@@ -1,10 +1,11 @@
-"""Draws of parameters from a normal around the most probable ones, weighted by what it gets wrong."""
+"""Draws of parameters from (nearly) a normal around the most probable ones, weighted by what it gets wrong."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from scipy.special import gammaincinv
 from torch import Tensor
 
 from cfair.errors import FitError
@@ -15,7 +16,7 @@ __all__ = ["Draws", "draw_normal", "root"]
 
 ROWS = 10_000  # from which the curvature is estimated: at most 5 % of the draws are lost to it with 30 parameters, and no bias comes of it
 FLAT = 1e-9  # share of their own curvatures that several parameters together must have, or the top is none
-EVEN = 0.5  # nats between the largest weight and the smallest, within which no draw counts for much more than another
+DEGREES = 30.0  # of freedom: nearly normal, with tails that lie over those of a posterior from a few hundred rows
 PATIENCE = 50  # draws per accepted one, before the region is taken for empty
 HALF = 2**-54  # half of the smallest step of a uniform number: 0 has no finite quantile
 
@@ -27,7 +28,7 @@ class Draws:
     Args:
         thetas: shape (S, p).
         log_weights: shape (S,), their weights summing to 1.
-        k_hat: the Pareto shape of the largest weights; 0 where all are within EVEN of one another: they have no tail.
+        k_hat: the Pareto shape of the largest weights.
     """
 
     thetas: Tensor
@@ -43,7 +44,8 @@ class Draws:
 def draw_normal(density: LogPosterior, *, count: int, accept: Callable[[Tensor], bool], seed: int) -> Draws:
     """``count`` draws θ_s = θ̂ + L·z_s with L·Lᵀ = (−H)⁻¹ at the top θ̂, and their weights p(θ_s)/q(θ_s), Pareto-smoothed.
 
-    The z_s are scrambled Sobol points turned normal, in random order; those outside of the region that a convention keeps are left
+    q is the Laplace approximation with the tails of a Student t of DEGREES: log q = −(ν + p)/2·log(1 + |z|²/ν) up to a constant. The
+    z_s are scrambled Sobol points in random order; those outside of the region that a convention keeps are left
     out, so that target and proposal are both the densities inside of it.
 
     Args:
@@ -60,9 +62,7 @@ def draw_normal(density: LogPosterior, *, count: int, accept: Callable[[Tensor],
     top, stretch = density.start, root(density, seed=seed)
     thetas, z = _accepted(density.part, top, stretch, count=count, accept=accept, seed=seed)
     log_p = torch.tensor([density.value(theta) for theta in thetas.unbind(0)], dtype=torch.float64)
-    log_ratio = (log_p - density.value(top) + z.square().sum(1) / 2).nan_to_num(nan=-math.inf)
-    if log_ratio.max() - log_ratio.min() <= EVEN:
-        return Draws(thetas, log_ratio.log_softmax(0), 0.0)
+    log_ratio = (log_p - density.value(top) + (DEGREES + len(top)) / 2 * (z.square().sum(1) / DEGREES).log1p()).nan_to_num(nan=-math.inf)
     k_hat, smooth = tail_shape(log_ratio.unsqueeze(1))
     return Draws(thetas, smooth.squeeze(1).log_softmax(0), float(k_hat))
 
@@ -90,10 +90,11 @@ def root(density: LogPosterior, *, seed: int) -> Tensor:
 
 def _accepted(part: str, top: Tensor, stretch: Tensor, *, count: int, accept: Callable[[Tensor], bool], seed: int) -> tuple[Tensor, Tensor]:
     """Points (count, p) in the region, and what they are before they are stretched, (count, p)."""
-    engine = torch.quasirandom.SobolEngine(len(top), scramble=True, seed=seed)
+    engine = torch.quasirandom.SobolEngine(len(top) + 1, scramble=True, seed=seed)
     found: list[Tensor] = []
     for _ in range(PATIENCE):
-        z = torch.special.ndtri(engine.draw(count, dtype=torch.float64).clamp(HALF, 1 - HALF))
+        uniform = engine.draw(count, dtype=torch.float64).clamp(HALF, 1 - HALF)
+        z = torch.special.ndtri(uniform[:, 1:]) / _chi(uniform[:, :1])
         found += [each for each in z.unbind(0) if accept(top + stretch @ each)]
         if len(found) >= count:
             order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
@@ -103,3 +104,8 @@ def _accepted(part: str, top: Tensor, stretch: Tensor, *, count: int, accept: Ca
         f"of {PATIENCE * count} draws {len(found)} keep the latents' convention: the data hardly tell their directions or levels apart"
     )
     raise FitError(f"uncertainty of {part}", problem, "use uncertainty='nuts', give priors, or fix a loading")
+
+
+def _chi(uniform: Tensor) -> Tensor:
+    """√(χ²/ν) of DEGREES = ν at these probabilities: a normal draw over it is a Student t."""
+    return torch.from_numpy(gammaincinv(DEGREES / 2, uniform.numpy()) / (DEGREES / 2)).sqrt()

@@ -127,7 +127,7 @@ def _run(density: LogPosterior, chains: Chains, seed: int) -> _Sample:
 
 def _potential(density: LogPosterior, top: Tensor, stretch: Tensor, phi: dict[str, Tensor]) -> Tensor:
     """−log p(top + stretch·φ), shape ()."""
-    height: Tensor = _Height.apply(phi["phi"], density, top, stretch)
+    height: Tensor = _Height.apply(phi["phi"], density, top, stretch)  # type: ignore[no-untyped-call]
     return -height
 
 
