@@ -8,13 +8,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.distributions import Distribution
 
 from cfair.families import Kind
 from cfair.weights import check_weights, evened
 
-__all__ = ["Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "SelfTaught", "Values", "World", "Worlds"]
+__all__ = [
+    "Chosen",
+    "Columns",
+    "ExactPosterior",
+    "Facts",
+    "Measured",
+    "Mechanism",
+    "Metric",
+    "Moments",
+    "Predictor",
+    "SelfTaught",
+    "Values",
+    "World",
+    "Worlds",
+]
 
 Values = Mapping[str, Tensor]  # node -> its values, any shape that broadcasts to (draws, n)
 
@@ -94,6 +108,21 @@ class Columns(Mapping[str, Tensor]):
         positions = self.weights.nonzero().squeeze(-1)
         part = self.take(positions) if len(positions) < self.n else self
         return replace(part, weights=evened(self.weights[positions]))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The engine of an inference.
+
+    Args:
+        engine: its name.
+        why: it was chosen.
+        approximate: whether it fails calibration on this kind of model, or was never calibrated on it.
+    """
+
+    engine: str
+    why: str
+    approximate: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,6 +223,19 @@ class SelfTaught(Protocol):
             seed: of whatever is drawn at random, from a generator of its own.
             weights: of the rows, shape (n,), 0 or above; all alike where not given.
         """
+        ...
+
+
+@runtime_checkable
+class ExactPosterior(Protocol):
+    """A closed-form mechanism whose posterior, given the rows that it learned from, can be drawn from exactly."""
+
+    known: bool  # whether dag.yaml fixes all of it
+
+    def posterior_draws(
+        self, value: Tensor, parents: Values, *, count: int, source: Generator, weights: Tensor | None = None
+    ) -> Mapping[str, Tensor]:
+        """Parameter or buffer -> independent draws (count, *its shape), of the arguments of ``learn``."""
         ...
 
 

@@ -12,7 +12,7 @@ from cfair.data import blocks, check_variation, split
 from cfair.errors import QueryError, nearest
 from cfair.heads import HEADS, head_for
 from cfair.inference import abduct, learn
-from cfair.inference.learning import ENGINES
+from cfair.inference.engines import check_engine
 from cfair.inference.neighbourhood import check_latents
 from cfair.interfaces import Columns, Predictor
 from cfair.predictors import PREDICTORS
@@ -50,7 +50,7 @@ class Options:
 
     predictors: tuple[str, ...] = ("constant", "full", "unaware", "nondescendants", "latent", "residual")
     head: str = "auto"
-    engine: Literal["auto", "quadrature"] = "auto"
+    engine: Literal["auto", "quadrature", "nuts"] = "auto"
     draws: int = 200
     splits: int = 1
     test_share: float = 0.2
@@ -70,8 +70,7 @@ class Options:
                 raise QueryError("predictors", f"'{name}' is not a predictor", nearest(name, PREDICTORS))
         if self.head not in ("auto", *HEADS):
             raise QueryError("head", f"'{self.head}' is not a head", nearest(self.head, ("auto", *HEADS)))
-        if self.engine not in ENGINES:
-            raise QueryError("engine", f"'{self.engine}' is not an engine", nearest(self.engine, ENGINES))
+        check_engine(self.engine)
 
 
 @with_threads

@@ -1,6 +1,7 @@
 """A structural causal model: a mechanism for every node, and the ordinary Pyro model that it is."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping
+from copy import copy
 from functools import cache
 from typing import Literal, Self, cast
 
@@ -12,12 +13,15 @@ from torch.distributions import Distribution
 from torch.func import functional_call
 
 from cfair.errors import QueryError
-from cfair.interfaces import Columns, Mechanism, Values
-from cfair.mechanisms import Unit, build
+from cfair.interfaces import Chosen, Columns, Mechanism, Values
+from cfair.mechanisms import Unit, bound, build
 from cfair.pyro_models import site_mechanisms
 from cfair.spec import ModelSpec
+from cfair.uncertainty import Uncertainty
 
 __all__ = ["SCM"]
+
+UNCERTAINTY = "uncertainty."  # what the names of its tensors begin with in a state_dict
 
 
 class SCM(nn.Module):
@@ -29,6 +33,9 @@ class SCM(nn.Module):
         spec: the declared model.
         units: node -> unit in which a real or count column is standardised; (0, 1) where it is left out.
         mechanisms: node -> mechanism, in the place of the declared ones.
+
+    ``uncertainty`` holds draws of its parameters where ``learn`` was asked for them, and travels with the ``state_dict``;
+    ``engine`` says what learned it, and why.
     """
 
     def __init__(
@@ -36,6 +43,8 @@ class SCM(nn.Module):
     ) -> None:
         super().__init__()
         self.spec, self.is_declared = spec, mechanisms is None
+        self.uncertainty: Uncertainty | None = None
+        self.engine: Chosen | None = None
         made = mechanisms or {node: build(spec, node, units or {}) for node in spec.order}
         self._modules_in_order = nn.ModuleList(cast("nn.Module", made[node]) for node in spec.order)
 
@@ -73,6 +82,42 @@ class SCM(nn.Module):
     def parameters_in_units(self) -> dict[str, Mapping[str, object]]:
         """Node -> its parameters in the columns' own units, as under ``parameters:`` in dag.yaml."""
         return {node: mechanism.raw() for node, mechanism in self.mechanisms.items()}
+
+    def drawn(self, s: int) -> "SCM":
+        """The SCM with its parameters as in draw ``s`` of its uncertainty; it shares all else.
+
+        Raises:
+            QueryError: there are no draws, or fewer.
+        """
+        if self.uncertainty is None:
+            raise QueryError("uncertainty", "the SCM has no draws of its parameters", "learn it with uncertainty='laplace' or 'nuts'")
+        if not 0 <= s < self.uncertainty.count:
+            problem = f"there is no draw {s} of the parameters among {self.uncertainty.count}"
+            raise QueryError("uncertainty", problem, f"give a whole number from 0 to {self.uncertainty.count - 1}")
+        return self.at(self.uncertainty.draw(s))
+
+    def at(self, parameters: Mapping[str, Mapping[str, Tensor]]) -> "SCM":
+        """The SCM with other tensors in place of some parameters or buffers, node -> name -> value; it shares all else."""
+        twin = copy(self)
+        modules = {
+            place: bound(module, {name: _as_own(module, name, value) for name, value in parameters.get(node, {}).items()})
+            for node, (place, module) in zip(self.spec.order, self._modules_in_order.named_children(), strict=True)
+        }
+        twin.__dict__["_modules"] = {**self._modules, "_modules_in_order": nn.ModuleList(modules.values())}
+        twin.uncertainty = None
+        return twin
+
+    def _save_to_state_dict(self, destination: dict[str, Tensor], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        kept = {} if self.uncertainty is None else self.uncertainty.to_tensors()
+        destination.update({f"{prefix}{UNCERTAINTY}{name}": value for name, value in kept.items()})
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *rest: object) -> None:
+        own = f"{prefix}{UNCERTAINTY}"
+        kept = {name.removeprefix(own): value for name, value in state_dict.items() if name.startswith(own)}
+        self.uncertainty = Uncertainty.from_tensors(kept) if kept else None
+        others = {name: value for name, value in state_dict.items() if not name.startswith(own)}
+        super()._load_from_state_dict(others, prefix, *rest)
 
     def model(self, columns: Columns, *, parameters: Literal["fixed", "sampled"] = "fixed") -> dict[str, Tensor]:
         """Run the SCM as a Pyro model: one site per node, named as the node, in one plate of rows named ``rows``.
@@ -115,6 +160,13 @@ def _sample_parameters(node: str, mechanism: Mechanism) -> dict[str, Tensor]:
             site = pyro.sample(f"{node}.{name}", _as_pyro(prior).to_event(known[name].dim()))
             drawn[name] = torch.where(learned, site, known[name])
     return drawn
+
+
+def _as_own(module: nn.Module, name: str, value: Tensor) -> Tensor:
+    """``value`` as the module holds what goes by that name: a parameter or a buffer."""
+    *path, last = name.split(".")
+    part = module.get_submodule(".".join(path))
+    return nn.Parameter(value, requires_grad=False) if last in part._parameters else value
 
 
 @cache

@@ -1,66 +1,96 @@
 """What the data cannot say of a latent: the sign of a number, the order of levels. Conventions say it."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from cfair.inference.loadings import predictors
-from cfair.inference.neighbourhood import Neighbourhood
 from cfair.mechanisms import LinearPredictor
 from cfair.scm import SCM
 
-__all__ = ["orient"]
+__all__ = ["is_oriented", "orient"]
 
 
-def orient(scm: SCM, area: Neighbourhood) -> bool:
-    """Put the latents into their conventional form, where another is as probable; whether levels changed places.
+def orient(scm: SCM, nodes: Sequence[str]) -> bool:
+    """Put the latents among ``nodes`` into their conventional form, where another is as probable; whether levels changed places.
 
     A real latent is turned so that the outcome's loading, or else the largest, is positive, unless a loading is fixed, a prior of one
     has a mean, or the latent's own intercept is not 0. The levels of a discrete latent are sorted by their weights on the
     outcome, or else on the child that they move most, unless one of the parameters that would move with them is fixed.
+
+    Args:
+        scm: the model.
+        nodes: latents that hang together, and their children.
     """
-    for latent in area.real:
-        _turn(scm, area, latent)
-    moved = [latent for latent in area.discrete if _sort(scm, area, latent)]
-    return bool(moved)
+    real, discrete = _latents(scm, nodes)
+    for latent in real:
+        if _is_reversed(scm, nodes, latent):
+            _turn(scm, nodes, latent)
+    unsorted = [latent for latent in discrete if not _is_sorted(_order(scm, nodes, latent))]
+    for latent in unsorted:
+        _sort(scm, nodes, latent, _order(scm, nodes, latent))
+    return bool(unsorted)
 
 
-def _turn(scm: SCM, area: Neighbourhood, latent: str) -> None:
-    """Turn a real latent round, if it is to be."""
-    touched = _touched(scm, area, latent)
-    own = list(predictors(scm, latent))
-    mirrored = [predictor.is_mirrored(latent) for predictor in touched.values()] + [predictor.is_odd() for predictor in own]
-    if not touched or not all(mirrored) or touched[_leading(scm, touched, latent)].loading(latent).sum() >= 0:
-        return
-    for predictor in touched.values():
+def is_oriented(scm: SCM, nodes: Sequence[str]) -> bool:
+    """Whether ``orient`` would change nothing."""
+    real, discrete = _latents(scm, nodes)
+    if any(_is_reversed(scm, nodes, latent) for latent in real):
+        return False
+    return all(_is_sorted(_order(scm, nodes, latent)) for latent in discrete)
+
+
+def _latents(scm: SCM, nodes: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The latents among ``nodes`` that are numbers, and those that are levels, parents before children."""
+    latents = [node for node in scm.spec.latents if node in nodes]
+    discrete = [latent for latent in latents if scm.spec.nodes[latent].discrete]
+    return [latent for latent in latents if latent not in discrete], discrete
+
+
+def _is_reversed(scm: SCM, nodes: Sequence[str], latent: str) -> bool:
+    """Whether a real latent is to be turned round."""
+    touched = _touched(scm, nodes, latent)
+    mirrored = [predictor.is_mirrored(latent) for predictor in touched.values()] + [each.is_odd() for each in predictors(scm, latent)]
+    return bool(touched) and all(mirrored) and bool(touched[_leading(scm, touched, latent)].loading(latent).sum() < 0)
+
+
+def _turn(scm: SCM, nodes: Sequence[str], latent: str) -> None:
+    """Turn a real latent round."""
+    for predictor in _touched(scm, nodes, latent).values():
         predictor.mirror(latent)
-    for predictor in own:
+    for predictor in predictors(scm, latent):
         predictor.weights.data = -predictor.weights.data
 
 
-def _sort(scm: SCM, area: Neighbourhood, latent: str) -> bool:
-    """Sort the levels of a discrete latent, if they are to be; whether they changed places."""
-    touched = _touched(scm, area, latent)
-    own = list(predictors(scm, latent))
+def _order(scm: SCM, nodes: Sequence[str], latent: str) -> Tensor:
+    """The levels of a discrete latent in their conventional order, shape (levels,); as they are where nothing is to be sorted."""
+    touched = _touched(scm, nodes, latent)
     free = [p.is_free(latent) and not p.interacts(latent) and bool(p.intercept_free.all()) for p in touched.values()]
-    free += [bool(predictor.weights_free.all() and predictor.intercept_free.all()) for predictor in own]
+    free += [bool(each.weights_free.all() and each.intercept_free.all()) for each in predictors(scm, latent)]
     if not touched or not all(free) or scm.spec.nodes[latent].kind == "ordinal":
-        return False
-    order = _with_reference(touched[_leading(scm, touched, latent)].loading(latent)[0], 0).argsort(stable=True)
-    if bool((order.diff() > 0).all()):
-        return False
-    for predictor in touched.values():
+        return torch.arange(len(scm.spec.nodes[latent].levels))
+    return _with_reference(touched[_leading(scm, touched, latent)].loading(latent)[0], 0).argsort(stable=True)
+
+
+def _is_sorted(order: Tensor) -> bool:
+    return bool((order.diff() > 0).all())
+
+
+def _sort(scm: SCM, nodes: Sequence[str], latent: str, order: Tensor) -> None:
+    """Put the levels of a discrete latent into ``order``."""
+    for predictor in _touched(scm, nodes, latent).values():
         levels = _with_reference(predictor.loading(latent), 1)[:, order]
         predictor.set_intercept(predictor.intercept + levels[:, 0])
         predictor.set_loading(latent, (levels - levels[:, :1])[:, 1:])
-    for predictor in own:
+    for predictor in predictors(scm, latent):
         predictor.intercept.data = _reordered(predictor.intercept, order)
         predictor.weights.data = _reordered(predictor.weights, order)
-    return True
 
 
-def _touched(scm: SCM, area: Neighbourhood, latent: str) -> dict[str, LinearPredictor]:
+def _touched(scm: SCM, among: Sequence[str], latent: str) -> dict[str, LinearPredictor]:
     """The nodes that the latent is a parent of, with the predictors that read it."""
-    nodes = [node for node in area.factors if latent in scm.spec.nodes[node].parents]
+    nodes = [node for node in among if latent in scm.spec.nodes[node].parents]
     return {node: predictor for node in nodes for predictor in predictors(scm, node)}
 
 

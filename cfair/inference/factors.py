@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from cfair.inference.free import Overrides, bound, detached
+from cfair.inference.free import Overrides, detached
 from cfair.inference.neighbourhood import Neighbourhood
 from cfair.interfaces import Mechanism, Values
-from cfair.mechanisms import Indexed, LinearPredictor
+from cfair.mechanisms import Indexed, LinearPredictor, bound
 from cfair.scm import SCM
 
 __all__ = ["Factor", "Linear", "factor", "log_prob"]

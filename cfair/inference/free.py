@@ -1,42 +1,21 @@
 """The parameters to be learned of some nodes, as one vector."""
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
-from cfair.mechanisms import log_prior
+from cfair.mechanisms import bound, log_prior
 from cfair.scm import SCM
 
-__all__ = ["FreeParameters", "Overrides", "bound", "detached"]
+__all__ = ["FreeParameters", "Overrides", "detached"]
 
 Overrides = Mapping[str, Mapping[str, Tensor]]  # node -> parameter -> value that stands in for the mechanism's own
 
 
 _Module = TypeVar("_Module")
-
-
-def bound(mechanism: _Module, parameters: Mapping[str, Tensor]) -> _Module:
-    """The mechanism with other tensors in place of some of its parameters, given by name; it shares all else.
-
-    As ``torch.func.functional_call``, for all of its methods, and many times cheaper.
-    """
-    if not parameters:
-        return mechanism
-    module = cast("nn.Module", mechanism)
-    twin = copy(module)
-    own = {name: parameters.get(name, value) for name, value in module._parameters.items()}
-    nested = {name: _under(name, parameters) for name in module._modules}
-    twin.__dict__["_parameters"] = own
-    twin.__dict__["_modules"] = {name: part and bound(part, nested[name]) for name, part in module._modules.items()}
-    return cast("_Module", twin)
-
-
-def _under(name: str, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The parameters of a part of a module, by their names there."""
-    return {path.removeprefix(f"{name}."): value for path, value in parameters.items() if path.startswith(f"{name}.")}
 
 
 def detached(mechanism: _Module) -> _Module:
@@ -52,6 +31,7 @@ class FreeParameters:
         self._known = {node: dict(cast("nn.Module", module).named_parameters()) for node, module in self._mechanisms.items()}
         buffers = {node: dict(cast("nn.Module", module).named_buffers()) for node, module in self._mechanisms.items()}
         self._free = {node: {name: buffers[node][f"{name}_free"] for name in known} for node, known in self._known.items()}
+        self._priors = {node: _unchecked(mechanism.priors(), self._free[node]) for node, mechanism in self._mechanisms.items()}
         self._slots = [(node, name, int(mask.sum())) for node, masks in self._free.items() for name, mask in masks.items() if mask.any()]
 
     @property
@@ -64,6 +44,19 @@ class FreeParameters:
         """The learned entries as they stand, shape (count,)."""
         parts = [self._known[node][name].detach()[self._free[node][name]] for node, name, _ in self._slots]
         return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of each learned entry, as ``node.parameter[entry]``, the entry counted as in the flattened parameter."""
+        places = {(node, name): self._free[node][name].flatten().nonzero().squeeze(-1).tolist() for node, name, _ in self._slots}
+        return tuple(f"{node}.{name}[{place}]" for (node, name), own in places.items() for place in own)
+
+    def spread(self, thetas: Tensor) -> dict[str, dict[str, Tensor]]:
+        """Node -> parameter with a learned entry -> its values (S, *shape), with the entries of S vectors, (S, count), put in place."""
+        learned = dict.fromkeys(node for node, *_ in self._slots)
+        unpacked = [self.unpack(theta) for theta in thetas.unbind(0)]
+        names = {node: [name for slot, name, _ in self._slots if slot == node] for node in learned}
+        return {node: {name: torch.stack([each[node][name] for each in unpacked]) for name in own} for node, own in names.items()}
 
     def unpack(self, theta: Tensor) -> dict[str, dict[str, Tensor]]:
         """Node -> parameter -> value with the entries of ``theta``, shape (count,), put in place; differentiable."""
@@ -82,6 +75,14 @@ class FreeParameters:
     def log_prior(self, unpacked: Overrides) -> Tensor:
         """Log density of the learned entries, shape ()."""
         total = torch.zeros((), dtype=torch.float64)
-        for node, mechanism in self._mechanisms.items():
-            total = total + log_prior(mechanism.priors(), unpacked[node], self._free[node])
+        for node, priors in self._priors.items():
+            total = total + log_prior(priors, unpacked[node], self._free[node])
         return total
+
+
+def _unchecked(priors: Mapping[str, Distribution], free: Mapping[str, Tensor]) -> dict[str, Distribution]:
+    """The priors of parameters with a learned entry, made once; they no more check what they are asked, which is half of their time."""
+    asked = {name: prior for name, prior in priors.items() if free[name].any()}
+    for prior in asked.values():
+        prior._validate_args = False
+    return asked

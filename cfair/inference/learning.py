@@ -9,20 +9,21 @@ from torch import Tensor
 
 from cfair.errors import FitError, QueryError, nearest
 from cfair.inference.conventions import orient
+from cfair.inference.engines import ENGINES, UNCERTAINTIES, choose
 from cfair.inference.free import FreeParameters
 from cfair.inference.loadings import perturb_loadings, start_loadings
 from cfair.inference.log_posterior import LogPosterior, alone, fine_enough, marginal
 from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
 from cfair.inference.optimise import GRADIENT, Peak, maximise
+from cfair.inference.parameter_draws import check_count
 from cfair.interfaces import Columns, SelfTaught, Values
 from cfair.mechanisms import Unit
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.threads import with_threads
 
-__all__ = ["ENGINES", "learn", "units_of"]
+__all__ = ["climb_to_the_top", "learn", "units_of"]
 
-ENGINES = ("auto", "quadrature")
 SUBSAMPLE = 1_000  # rows from which the curvature is estimated
 FIRST = 4_000  # rows that lead to where all of them are used
 ROUGH = 0.1  # slope per posterior sd that is small enough where only a place to start from is sought
@@ -34,7 +35,9 @@ def learn(
     spec: ModelSpec,
     columns: Columns | None = None,
     *,
-    engine: Literal["auto", "quadrature"] = "auto",
+    engine: Literal["auto", "quadrature", "nuts"] = "auto",
+    uncertainty: Literal["none", "laplace", "nuts"] = "none",
+    parameter_draws: int = 64,
     units: Mapping[str, Unit] | None = None,
     seed: int = 0,
 ) -> SCM:
@@ -48,37 +51,68 @@ def learn(
     Args:
         spec: the declared model.
         columns: training rows with every observed node; None when ``parameters:`` fix every node.
-        engine: "quadrature", which "auto" chooses.
+        engine: "quadrature", which "auto" chooses where it is calibrated; or "nuts", the same with uncertainty="nuts".
+        uncertainty: "laplace" and "nuts" add draws of the parameters, as ``SCM.uncertainty``: around the most probable ones with
+            weights, in a second or so; or by Hamiltonian Monte Carlo with the latents integrated out, in minutes.
+        parameter_draws: how many of them.
         units: node -> unit in which a real or count column is standardised; its mean and sd in the table if None.
-        seed: of the rows from which the curvature is estimated, and of where a mixture is started; otherwise it does not change the
-            answer beyond the last digits.
+        seed: of the rows from which the curvature is estimated, of where a mixture is started, and of the draws of parameters;
+            otherwise it does not change the answer beyond the last digits.
 
     Raises:
-        QueryError: more latents hang together than can be integrated out, an unknown engine, no table where something is to be
-            learned, or one without a node's column.
-        FitError: no most probable point was found, or a table without prior has a combination without rows.
+        QueryError: more latents hang together than can be integrated out, an unknown engine or uncertainty, too few draws, no table
+            where something is to be learned, or one without a node's column.
+        FitError: no most probable point was found, a table without prior has a combination without rows, the log posterior does not
+            fall in every direction from its top, or chains do not agree.
     """
-    if engine not in ENGINES:
-        raise QueryError("engine", f"'{engine}' is not an engine", nearest(engine, ENGINES))
+    chosen = choose(spec, engine)
+    method = _method(engine, uncertainty)
+    check_count(parameter_draws)
     columns = columns and columns.counted()
     scm = SCM(spec, units_of(spec, columns.coded if columns else {}) if units is None else units)
-    closed = {node: mechanism for node, mechanism in scm.mechanisms.items() if isinstance(mechanism, SelfTaught) and not mechanism.known}
-    unlearned = [node for node in spec.order if node in closed or FreeParameters(scm, [node]).count]
-    if not unlearned:
-        return scm
-    columns = _whole(spec, columns, unlearned)
-    areas = neighbourhoods(scm, columns.coded, spec.observed, columns.n)
+    scm.engine = chosen
+    unlearned = [node for node in spec.order if _is_closed(scm, node) or FreeParameters(scm, [node]).count]
+    if unlearned:
+        columns = _whole(spec, columns, unlearned)
+        ENGINES[chosen.engine](scm, columns, seed=seed)
+    if method != "none":
+        scm.uncertainty = UNCERTAINTIES[method](scm, columns, count=parameter_draws, seed=seed)
+    return scm
+
+
+def _method(engine: str, uncertainty: str) -> str:
+    """How parameters are drawn, if they are.
+
+    Raises:
+        QueryError: there is no such way, or it is not the engine's.
+    """
+    if uncertainty not in ("none", *UNCERTAINTIES):
+        raise QueryError("uncertainty", f"'{uncertainty}' is no way to draw parameters", nearest(uncertainty, ("none", *UNCERTAINTIES)))
+    if engine == "nuts" and uncertainty == "laplace":
+        raise QueryError("uncertainty", "engine 'nuts' draws the parameters itself", "leave uncertainty out, or use engine='auto'")
+    return "nuts" if engine == "nuts" else uncertainty
+
+
+def climb_to_the_top(scm: SCM, columns: Columns, *, seed: int) -> None:
+    """Engine ``quadrature``: set what is free in ``scm`` to its most probable value."""
+    areas = neighbourhoods(scm, columns.coded, scm.spec.observed, columns.n)
     touched = {node for area in areas for node in area.factors}
-    values = {**columns.coded} | {latent: torch.zeros(columns.n, dtype=torch.float64) for latent in spec.latents}
-    for node in unlearned:
-        if node in closed:
-            closed[node].learn(values[node], scm.parents(node, values), node=node, seed=seed, weights=columns.weights)
-        elif not spec.nodes[node].latent:
+    values = {**columns.coded} | {latent: torch.zeros(columns.n, dtype=torch.float64) for latent in scm.spec.latents}
+    for node, mechanism in scm.mechanisms.items():
+        if isinstance(mechanism, SelfTaught):
+            if not mechanism.known:
+                mechanism.learn(values[node], scm.parents(node, values), node=node, seed=seed, weights=columns.weights)
+        elif not scm.spec.nodes[node].latent and FreeParameters(scm, [node]).count:
             _learn_alone(scm, node, values, columns, gradient=ROUGH if node in touched else GRADIENT, seed=seed)
     for area in areas:
         if FreeParameters(scm, area.factors).count:
             _learn_together(scm, area, columns.weights, seed=seed)
-    return scm
+
+
+def _is_closed(scm: SCM, node: str) -> bool:
+    """Whether the node learns itself, in closed form."""
+    mechanism = scm.mechanisms[node]
+    return isinstance(mechanism, SelfTaught) and not mechanism.known
 
 
 def _whole(spec: ModelSpec, columns: Columns | None, unlearned: Sequence[str]) -> Columns:
@@ -115,7 +149,7 @@ def _learn_together(scm: SCM, area: Neighbourhood, weights: Tensor | None, *, se
     rung = _climb(scm, area, weights, seed=seed)
     if area.discrete:
         rung = _best_of_starts(scm, area, weights, rung, seed=seed)
-    if orient(scm, area):  # levels that changed places have priors of their own: the top is near, and not the same
+    if orient(scm, area.factors):  # levels that changed places have priors of their own: the top is near, and not the same
         _climb(scm, area, weights, rung, seed=seed)
 
 

@@ -58,6 +58,23 @@ class LogPosterior:
         """The parameters as the mechanisms have them, shape (p,)."""
         return self.free.start
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the parameters, as ``node.parameter[entry]``."""
+        return self.free.names
+
+    @property
+    def part(self) -> str:
+        """What this part of the model is called: its nodes."""
+        return ", ".join(self.nodes)
+
+    @torch.no_grad()
+    def value(self, theta: Tensor) -> float:
+        """The log density at ``theta``, shape (p,)."""
+        rows, _ = self._some(None)
+        prior = self.free.log_prior(self.free.unpack(theta))
+        return float(prior) + sum(float(self._likelihood(theta, block)) for block in self._blocks(rows))
+
     def value_and_slope(self, theta: Tensor, people: Tensor | None = None) -> tuple[float, Tensor]:
         """The log density at ``theta``, shape (p,), and its gradient (p,); estimated from some rows, given by position, if any are."""
         rows, share = self._some(people)
@@ -79,7 +96,7 @@ class LogPosterior:
             return self.free.log_prior(self.free.unpack(theta))
 
         total = _hessian(prior, theta)
-        for some in self._blocks(rows):
+        for some in self._blocks(rows, POINTS // 4):  # second derivatives fill the cache sooner
             total = total + share * _hessian(lambda theta, some=some: self._likelihood(theta, some), theta)
         return total
 
@@ -92,8 +109,8 @@ class LogPosterior:
     def _likelihood(self, theta: Tensor, people: Tensor) -> Tensor:
         return self.weights[people] @ self.log_likelihood(self.free.unpack(theta), people)
 
-    def _blocks(self, people: Tensor) -> Sequence[Tensor]:
-        blocks: tuple[Tensor, ...] = people.split(max(POINTS // self.log_likelihood.points, 1))
+    def _blocks(self, people: Tensor, points: int = POINTS) -> Sequence[Tensor]:
+        blocks: tuple[Tensor, ...] = people.split(max(points // self.log_likelihood.points, 1))
         return blocks
 
 

@@ -15,7 +15,7 @@ from cfair.interfaces import Values
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
-__all__ = ["Neighbourhood", "check_latents", "evidence_of", "joint", "neighbourhoods"]
+__all__ = ["Neighbourhood", "check_latents", "evidence_of", "groups", "joint", "neighbourhoods"]
 
 MOST_REAL = 3  # real latents that a product rule integrates out together
 MOST_COMBINATIONS = 256  # of discrete latents' levels that are summed over
@@ -91,7 +91,7 @@ def neighbourhoods(scm: SCM, values: Values, given: Collection[str], n: int) -> 
     """
     _check_evidence(scm.spec, values, given)
     check_latents(scm.spec, given)
-    return tuple(_neighbourhood(scm, group, values, given, n) for group in _groups(scm.spec, given))
+    return tuple(_neighbourhood(scm, group, values, given, n) for group in groups(scm.spec, given))
 
 
 def joint(scm: SCM, values: Values, given: Collection[str], n: int) -> Neighbourhood:
@@ -121,7 +121,7 @@ def _neighbourhood(scm: SCM, latents: Sequence[str], values: Values, given: Coll
     return Neighbourhood(scm, real, discrete, factors, {node: values[node] for node in spec.order if node in family}, n)
 
 
-def _groups(spec: ModelSpec, given: Collection[str]) -> list[tuple[str, ...]]:
+def groups(spec: ModelSpec, given: Collection[str]) -> list[tuple[str, ...]]:
     """The latents in groups that hang together: one is a parent of another, or they share a child in the evidence."""
     graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(spec.latents)
@@ -137,7 +137,7 @@ def check_latents(spec: ModelSpec, given: Collection[str] | None = None) -> None
     Raises:
         QueryError: with what to do instead.
     """
-    for group in _groups(spec, spec.observed if given is None else given):
+    for group in groups(spec, spec.observed if given is None else given):
         _check_size(spec, group)
 
 

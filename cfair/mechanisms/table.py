@@ -5,7 +5,7 @@ from itertools import product
 from math import prod
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.distributions import Categorical as CategoricalDistribution
 from torch.distributions import Distribution
 
@@ -77,15 +77,31 @@ class Table(nn.Module):
         Raises:
             FitError: a combination that no row of weight above 0 has, where the prior is 0.
         """
-        levels = len(self.levels)
-        cells = combination(self.parents, parents) * levels + value.long()
-        counts = torch.bincount(cells, weights, minlength=self.probabilities.numel()).reshape(-1, levels).to(torch.float64)
+        counts = self._counts(value, parents, weights)
         rows = counts.sum(-1, keepdim=True)
         if self.cell == 0 and (empty := (rows == 0).nonzero()).numel():
             combined = ", ".join(f"{name}={level}" for name, level in self._combinations()[int(empty[0, 0])].items())
             problem = f"no row has {combined}, and the prior is 0"
             raise FitError(f"learning {node}", problem, "leave 'prior: 0' out, or give it a number above 0")
-        self.probabilities = (counts + self.cell) / (rows + self.cell * levels)
+        self.probabilities = (counts + self.cell) / (rows + self.cell * len(self.levels))
+
+    def posterior_draws(
+        self, value: Tensor, parents: Values, *, count: int, source: Generator, weights: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Draws of the probabilities from Dirichlet(n_c + α) for each combination c, (count, combinations, levels); of ``learn``'s rows.
+
+        Gamma(α) = Gamma(α + 1)·U^(1/α), whose log does not underflow.
+        """
+        concentration = (self._counts(value, parents, weights) + self.cell).expand(count, -1, -1)
+        uniform = torch.rand(concentration.shape, generator=source, dtype=torch.float64)
+        log_gamma = torch._standard_gamma(concentration + 1, generator=source).log() + uniform.log() / concentration
+        return {"probabilities": log_gamma.softmax(-1)}
+
+    def _counts(self, value: Tensor, parents: Values, weights: Tensor | None) -> Tensor:
+        """n_cj, shape (combinations, levels)."""
+        levels = len(self.levels)
+        cells = combination(self.parents, parents) * levels + value.long()
+        return torch.bincount(cells, weights, minlength=self.probabilities.numel()).reshape(-1, levels).to(torch.float64)
 
     def priors(self) -> dict[str, Distribution]:
         """None: there are no parameters beside the probabilities, which ``learn`` sets."""

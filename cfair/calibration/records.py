@@ -1,0 +1,90 @@
+"""What a calibration says: how the true values rank among the draws, statistic by statistic."""
+
+from dataclasses import asdict, dataclass, field
+from typing import TypeAlias
+
+import torch
+from scipy.stats import chisquare
+from torch import Tensor
+
+__all__ = ["BINS", "LEVEL", "Calibration", "Json", "Ranked", "ranked"]
+
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
+
+BINS = 20  # of the ranks' histogram
+LEVEL = 0.01  # smallest p, times the number of statistics, that is no sign of miscalibration
+LOST = 0.01  # share of the simulations that may have no answer: they are not like the others
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Where the true values of one quantity lie among its draws: uniform on (0, 1) where inference is right.
+
+    Args:
+        name: a parameter, as ``node.parameter[entry]``, or a latent of the first row, as ``node (row 0)``.
+        p: of a chi-square test that all bins are as full.
+        shift: mean rank − 1/2: above 0 where the draws lie too low, by this share of their distribution.
+        spread: the ranks' sd over that of a uniform number: above 1 where the draws are too narrow, below where too wide.
+        counts: simulations in each of BINS bins.
+    """
+
+    name: str
+    p: float
+    shift: float
+    spread: float
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The ranks of all quantities over many simulated tables.
+
+    Args:
+        name: of the model.
+        engine: that learned.
+        uncertainty: how parameters were drawn.
+        simulations: tables that were simulated.
+        rows: of each table.
+        statistics: worst first.
+        failures: what stopped inference, message -> in how many simulations; these have no ranks.
+        k_hat: part -> its median k-hat over the simulations.
+    """
+
+    name: str
+    engine: str
+    uncertainty: str
+    simulations: int
+    rows: int
+    statistics: tuple[Ranked, ...]
+    failures: dict[str, int] = field(default_factory=dict)
+    k_hat: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def smallest(self) -> float:
+        """The smallest p times the number of statistics, at most 1 (Bonferroni)."""
+        return min(1.0, min(each.p for each in self.statistics) * len(self.statistics))
+
+    @property
+    def lost(self) -> int:
+        """How many simulations have no answer."""
+        return sum(self.failures.values())
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether no statistic speaks against it, and hardly a simulation was lost."""
+        return self.smallest > LEVEL and self.lost <= LOST * self.simulations
+
+    def to_json(self) -> dict[str, Json]:
+        """All of it, with the verdict: what ``cfair calibrate --json`` prints."""
+        return {**asdict(self), "bins": BINS, "smallest_p_times_statistics": self.smallest, "level": LEVEL, "calibrated": self.calibrated}
+
+
+def ranked(name: str, places: Tensor) -> Ranked:
+    """The record of the ranks of one quantity, in (0, 1), shape (simulations,).
+
+    Source: Talts, Betancourt, Simpson, Vehtari & Gelman (2018), Validating Bayesian inference algorithms with simulation-based
+    calibration.
+    """
+    counts = torch.histc(places, BINS, 0.0, 1.0).long().tolist()
+    spread = float(places.std(correction=0)) * 12**0.5
+    return Ranked(name, float(chisquare(counts).pvalue), float(places.mean()) - 0.5, spread, tuple(counts))

@@ -1,0 +1,88 @@
+"""The uncertainty of an SCM's parameters: each independent part drawn by itself, then all of them side by side."""
+
+import math
+from collections.abc import Mapping
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from cfair.errors import QueryError
+from cfair.inference.conventions import is_oriented
+from cfair.inference.laplace import draw_normal
+from cfair.inference.log_posterior import LogPosterior, log_posteriors
+from cfair.interfaces import Columns, ExactPosterior, SelfTaught
+from cfair.scm import SCM
+from cfair.uncertainty import Method, Uncertainty
+
+__all__ = ["FEWEST", "check_count", "exact_draws", "inside", "laplace", "none_learned", "part_seed"]
+
+FEWEST = 50  # draws: of fewer, the largest weights are too few to tell whether the others may be trusted
+
+
+def check_count(count: int) -> None:
+    """Refuse a number of draws that is too small.
+
+    Raises:
+        QueryError: it is.
+    """
+    if count < FEWEST:
+        raise QueryError("parameter_draws", f"{count} draws are too few to tell how far they can be trusted", f"use {FEWEST} or more")
+
+
+def laplace(scm: SCM, columns: Columns | None, *, count: int = 64, seed: int = 0) -> Uncertainty:
+    """Weighted draws of the parameters around those of a learned ``scm``, the most probable ones given ``columns``;
+    of none where all are fixed.
+
+    Closed-form families are drawn exactly. See ``draw_normal`` for the others.
+
+    Raises:
+        FitError: the log posterior does not fall in every direction from the SCM's parameters.
+    """
+    if columns is None:  # nothing was learned
+        return none_learned("laplace", count)
+    columns = columns.counted()
+    draws, uncovered = exact_draws(scm, columns, count=count, seed=seed)
+    log_weights = none_learned("laplace", count).log_weights
+    k_hat, ess = dict[str, float](), dict[str, float]()
+    for place, density in enumerate(log_posteriors(scm, columns)):
+        own = draw_normal(density, count=count, accept=inside(scm, density), seed=part_seed(seed, place))
+        draws |= density.free.spread(own.thetas)
+        log_weights = log_weights + own.log_weights
+        k_hat[density.part] = own.k_hat
+        ess |= dict.fromkeys(density.names, own.ess)
+    return Uncertainty("laplace", draws, log_weights.log_softmax(0), k_hat=k_hat, ess=ess, uncovered=uncovered)
+
+
+def none_learned(method: Method, count: int) -> Uncertainty:
+    """Draws of the parameters of an SCM that has none to be learned: all alike."""
+    return Uncertainty(method, {}, torch.full((count,), -math.log(count), dtype=torch.float64))
+
+
+def inside(scm: SCM, density: LogPosterior) -> partial[bool]:
+    """Whether parameters of one part, (p,), keep the conventions of its latents."""
+    return partial(_is_inside, scm, density)
+
+
+def _is_inside(scm: SCM, density: LogPosterior, theta: Tensor) -> bool:
+    latents = [node for node in density.nodes if scm.spec.nodes[node].latent]
+    return not latents or is_oriented(scm.at(density.free.unpack(theta)), density.nodes)
+
+
+def part_seed(seed: int, place: int) -> int:
+    """The seed of one part of a model: parts are independent."""
+    return seed + 7_368_787 * (place + 1)
+
+
+def exact_draws(scm: SCM, columns: Columns, *, count: int, seed: int) -> tuple[dict[str, Mapping[str, Tensor]], tuple[str, ...]]:
+    """Node -> parameter -> draws (count, ...) of the closed-form families that know their posterior; and the learned nodes that do not."""
+    draws: dict[str, Mapping[str, Tensor]] = {}
+    uncovered = []
+    for place, (node, mechanism) in enumerate(scm.mechanisms.items()):
+        if isinstance(mechanism, ExactPosterior) and not mechanism.known:
+            source = torch.Generator().manual_seed(part_seed(seed, -2 - place))
+            parents = scm.parents(node, columns.coded)
+            draws[node] = mechanism.posterior_draws(columns[node], parents, count=count, source=source, weights=columns.weights)
+        elif isinstance(mechanism, SelfTaught) and not mechanism.known:
+            uncovered.append(node)
+    return draws, tuple(uncovered)
