@@ -34,9 +34,11 @@ class SCM(nn.Module):
         units: node -> unit in which a real or count column is standardised; (0, 1) where it is left out.
         mechanisms: node -> mechanism, in the place of the declared ones.
 
-    ``uncertainty`` holds draws of its parameters where ``learn`` was asked for them, and travels with the ``state_dict``;
-    ``engine`` says what learned it, and why.
+    ``units`` are these, (c, s) per node in ``spec.order``, shape (nodes, 2). ``uncertainty`` holds draws of its parameters where
+    ``learn`` was asked for them, and travels with the ``state_dict``; ``engine`` says what learned it, and why.
     """
+
+    units: Tensor
 
     def __init__(
         self, spec: ModelSpec, units: Mapping[str, Unit] | None = None, *, mechanisms: Mapping[str, Mechanism] | None = None
@@ -45,8 +47,18 @@ class SCM(nn.Module):
         self.spec, self.is_declared = spec, mechanisms is None
         self.uncertainty: Uncertainty | None = None
         self.engine: Chosen | None = None
+        known = [units[node] if units and node in units else Unit() for node in spec.order]
+        self.register_buffer("units", torch.tensor(known, dtype=torch.float64).reshape(-1, 2))
         made = mechanisms or {node: build(spec, node, units or {}) for node in spec.order}
         self._modules_in_order = nn.ModuleList(cast("nn.Module", made[node]) for node in spec.order)
+
+    @classmethod
+    def restored(cls, spec: ModelSpec, state: Mapping[str, Tensor]) -> Self:
+        """The SCM of ``spec`` whose ``state_dict`` was ``state``: its priors, too, are stated in the units that it was learned in."""
+        units = {node: Unit(*row) for node, row in zip(spec.order, state["units"].tolist(), strict=True)}
+        scm = cls(spec, units)
+        scm.load_state_dict(state)
+        return scm
 
     @classmethod
     def from_pyro(cls, model: Callable[..., object], spec: ModelSpec) -> Self:

@@ -179,7 +179,7 @@ MISTAKES = {
     "a coupling": ("[a, r]}", "[a, r], coupling: gumbel}", "no coupling to choose", "leave 'coupling' out"),
     "levels": ("[a, r]}", "[a, r], levels: [x, y]}", "has no levels", "leave them out"),
     "a latent parent": ("[a, r]}", "[a, k]}", "the latent 'k' cannot be a parent", "choose gaussian"),
-    "a latent itself": ("[a, r]}", "[a, r], latent: true}", "learned from its own values", "leave 'latent' out"),
+    "a latent itself": ("[a, r]}", "[a, r], latent: true}", "cannot be latent", "make it one of: gaussian"),
     "two names": ("power: 1", "family: gaussian", "both a family and code", "keep one"),
     "a field of ours": ("[a, r]}", "[a, r], own: {reference: m, kind: real}}", "'own' is not a known key", "python"),
 }

@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
-from cfair.data import to_frame
+from cfair.data import split, to_frame
 from cfair.errors import DataError, QueryError, StoreError
+from cfair.inference.log_posterior import log_posteriors
 from cfair.pipeline import Options, fit
+from cfair.spec import ModelSpec
 from cfair.store import Run, check_target, load, save
 
 from school import OUTCOMES, people, school
@@ -53,6 +55,21 @@ def amend(folder: Path, name: str, content: bytes) -> None:
     manifest["files"][name] = sha256(content).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / name).write_bytes(content)
+
+
+def test_a_loaded_model_stands_where_its_log_posterior_is_highest(tmp_path: Path) -> None:
+    """Its priors are stated in the units of the rows that it learned from, and these come back with it."""
+    graph = school().to_graph()
+    for node in graph:
+        graph.nodes[node].pop("parameters", None)
+    graph.nodes["grade"]["prior"] = {"weights": {"normal": 0.1}, "variance": {"inverse_gamma": [1, 1]}}
+    spec, columns = ModelSpec.from_graph(graph), people(school(), 400)[1]
+    run = fit(spec, columns, Options(draws=2, min_group_size=5, predictors=("constant",)))
+    again, (train, _) = load(save(run, tmp_path / "run")).scm, split(columns, spec, test_share=0.2, seed=0)
+    for mine, its in zip(log_posteriors(run.scm, train), log_posteriors(again, train), strict=True):
+        (value, slope), (its_value, its_slope) = mine.value_and_slope(mine.start), its.value_and_slope(its.start)
+        assert its_value == value
+        assert torch.equal(its_slope, slope)
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)

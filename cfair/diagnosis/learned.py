@@ -10,12 +10,11 @@ from cfair.diagnosis.movement import Density, flat_directions, movements, parame
 from cfair.diagnosis.records import EngineCheck, Flat, Movement
 from cfair.diagnosis.streams import stream
 from cfair.errors import FitError
-from cfair.inference.learning import units_of
 from cfair.inference.log_posterior import log_posteriors
-from cfair.interfaces import Columns, SelfTaught
+from cfair.interfaces import Columns
 from cfair.scm import SCM
 
-__all__ = ["Learned", "learned", "of_densities", "with_priors"]
+__all__ = ["Learned", "learned", "of_densities"]
 
 ROWS = 20_000  # from which the curvature is estimated
 OFF = 0.1  # posterior sds that an estimate may lie from the peak of the normal approximation to its posterior
@@ -36,27 +35,11 @@ def learned(scm: SCM, training: Columns | None, *, seed: int) -> Learned:
     """
     if training is None:
         return Learned(engine=_absent("the rows that the parameters were learned from are not given"))
-    scm = with_priors(scm, training)
     try:
         densities = log_posteriors(scm, _some(training, seed))
     except FitError as error:
         return Learned(engine=tuple(replace(check, verdict="fails") for check in _absent(str(error))))
     return of_densities(scm, densities) if densities else Learned(engine=_absent("no parameter is learned by its density"))
-
-
-def with_priors(scm: SCM, training: Columns) -> SCM:
-    """The same SCM, with its priors in the units of the rows that it was learned from.
-
-    Priors are stated per unit of the training columns; an SCM that was read from a folder has its parameters, and not these units.
-    Where its other constants are not those of these rows, it was learned in other units, and is returned as it is.
-    """
-    fresh = SCM(scm.spec, units_of(scm.spec, training.coded))
-    known, kept = dict(scm.named_buffers()), fresh.named_buffers()
-    closed = tuple(f"_modules_in_order.{i}." for i, mechanism in enumerate(scm.mechanisms.values()) if isinstance(mechanism, SelfTaught))
-    if all(torch.allclose(known[name], buffer) for name, buffer in kept if not name.startswith(closed)):
-        fresh.load_state_dict(scm.state_dict())
-        return fresh
-    return scm
 
 
 def of_densities(scm: SCM, densities: tuple[Density, ...]) -> Learned:

@@ -72,9 +72,9 @@ def load(folder: str | Path, *, allow_python: bool = False) -> Run:
         if name not in contents.files:
             raise StoreError(str(folder / MANIFEST), f"the manifest lists no '{name}'", "fit again: the folder is incomplete")
     with _reading(folder / DAG):
-        scm = SCM(read_spec(contents.files[DAG].decode(), name=str(folder / DAG), allow_python=allow_python, folder=folder))
+        spec = read_spec(contents.files[DAG].decode(), name=str(folder / DAG), allow_python=allow_python, folder=folder)
     with _reading(folder / MODEL):
-        _restore(scm, contents.files[MODEL])
+        scm = SCM.restored(spec, tensors_of(contents.files[MODEL]))
     predictors = {}
     for name in contents.predictors:
         with _reading(folder / _file(name)):
