@@ -32,8 +32,10 @@ class Peak(NamedTuple):
         """Say that this is no top.
 
         Raises:
-            FitError: the slope is more than rounding in a sum over many rows leaves.
+            FitError: the slope is more than rounding in a sum over many rows leaves, or no number.
         """
+        if not math.isfinite(self.slope):
+            raise FitError(where, "the log posterior or its curvature is no finite number", "look for an extreme value, or a wide prior")
         if not self.slope <= ROUNDING:
             problem = f"the log posterior still rises by {self.slope:.2g} per posterior sd"
             raise FitError(where, problem, "give priors, or fix a parameter: the data do not determine them")
@@ -54,10 +56,12 @@ def maximise(
         curvature: parameters (p,) -> Hessian of the log density (p, p), which may be an estimate from some of the rows.
         gradient: largest slope that may be left, per posterior sd of a parameter.
     """
-    theta, reached = start, -math.inf
+    theta, reached, steepest = start, -math.inf, math.inf
     for _ in range(ROUNDS):
-        stretch = whitening(curvature(theta))
-        begin = theta
+        hessian, begin = curvature(theta), theta
+        if not hessian.isfinite().all():
+            return Peak(theta, math.inf)
+        stretch = whitening(hessian)
         theta, value, slope = _ascend(value_and_slope, theta, stretch, gradient)
         steepest = float((stretch.T @ slope).abs().max())
         near = float(torch.linalg.solve(stretch, theta - begin).abs().max()) <= NEAR

@@ -50,3 +50,9 @@ def test_what_has_no_top_is_refused() -> None:
     peak = climb(lambda theta: theta.sum(), [0.0])
     with pytest.raises(FitError, match=r"here: the log posterior still rises by .* per posterior sd\. Give priors"):
         peak.check("here")
+
+
+def test_a_curvature_that_is_no_number_is_told() -> None:
+    peak = climb(lambda theta: (theta - 2).sqrt().sum(), [1.0])
+    with pytest.raises(FitError, match=r"learning x: the log posterior or its curvature is no finite number"):
+        peak.check("learning x")
