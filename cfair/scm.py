@@ -67,7 +67,7 @@ class SCM(nn.Module):
         with pyro.plate(_unlike(self.spec.nodes, "rows"), columns.n):
             for node, mechanism in self.mechanisms.items():
                 conditional = functional_call(cast("nn.Module", mechanism), drawn[node], (self.parents(node, values),))
-                values[node] = pyro.sample(node, _as_pyro(conditional), obs=columns.coded.get(node))
+                values[node] = pyro.sample(node, _as_pyro(conditional), obs=columns.get(node))
         return values
 
 
