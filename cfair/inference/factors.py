@@ -153,13 +153,18 @@ def factor(area: Neighbourhood, node: str) -> Factor:
     names = area.scm.spec.nodes[node].parents
     seen = {parent: area.values[parent] for parent in names if parent not in area.real}
     places = {parent: area.real.index(parent) for parent in names if parent in area.real}
-    if not isinstance(mechanism, Indexed):
+    if not isinstance(mechanism, Indexed) or _multiplied(area, node):
         return Curved(mechanism, x, seen, places)
     origin = {latent: torch.zeros((), dtype=torch.float64) for latent in places}
     base = mechanism.index({**seen, **origin})
     one = torch.ones((), dtype=torch.float64)
     slopes = {j: mechanism.index({**seen, **origin, latent: one}) - base for latent, j in places.items()}
     return Linear(mechanism, x, base, slopes)
+
+
+def _multiplied(area: Neighbourhood, node: str) -> bool:
+    """Whether the node's predictor has a product of two hidden numbers, and so is linear in neither."""
+    return any(sum(parent in area.real for parent in parents) > 1 for parents in area.scm.spec.nodes[node].interactions)
 
 
 def _rows(predictor: Tensor, people: Tensor) -> Tensor:
