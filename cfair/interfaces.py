@@ -79,6 +79,9 @@ class Columns(Mapping[str, Tensor]):
             raise DataError(f"{self.facts.name}, column '{node}'", problem, "fill them in, or leave these rows out (missing='drop')")
         return self.coded[node]
 
+    def __contains__(self, node: object) -> bool:
+        return node in self.coded
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.coded)
 

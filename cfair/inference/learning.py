@@ -5,15 +5,15 @@ from functools import partial
 from typing import Literal
 
 import torch
-from torch import Tensor
 
-from cfair.errors import FitError, QueryError, nearest
-from cfair.inference.conventions import orient
+from cfair.errors import QueryError, nearest
+from cfair.inference.climbing import ROUGH, Together, learn_alone, learn_together
 from cfair.inference.free import FreeParameters
-from cfair.inference.loadings import perturb_loadings, start_loadings
-from cfair.inference.log_posterior import LogPosterior, alone, fine_enough, marginal
-from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
-from cfair.inference.optimise import GRADIENT, Peak, maximise
+from cfair.inference.incomplete import learn_incomplete
+from cfair.inference.loadings import start_loadings
+from cfair.inference.log_posterior import fine_enough, marginals
+from cfair.inference.neighbourhood import neighbourhoods
+from cfair.inference.optimise import GRADIENT
 from cfair.interfaces import ClosedForm, Columns, Values
 from cfair.mechanisms import Unit
 from cfair.scm import SCM
@@ -23,10 +23,6 @@ from cfair.threads import with_threads
 __all__ = ["ENGINES", "learn", "units_of"]
 
 ENGINES = ("auto", "quadrature")
-SUBSAMPLE = 1_000  # rows from which the curvature is estimated
-FIRST = 4_000  # rows that lead to where all of them are used
-ROUGH = 0.1  # slope per posterior sd that is small enough where only a place to start from is sought
-STARTS = 6  # of a mixture over levels, whose likelihood has several tops
 
 
 @with_threads
@@ -45,6 +41,8 @@ def learn(
     and checked by doubling its nodes; its gradient by Fisher's identity. The sign of a real latent and the order of a discrete one's
     levels are conventions (see ``orient``).
 
+    Missing values are integrated out of their rows, as latents are (see ``learn_incomplete``): as if missing at random.
+
     Args:
         spec: the declared model.
         columns: training rows with every observed node; None when ``parameters:`` fix every node.
@@ -55,18 +53,22 @@ def learn(
 
     Raises:
         QueryError: more latents hang together than can be integrated out, an unknown engine, no table where something is to be
-            learned, or one without a node's column.
+            learned, or one without a node's column, or without an entry in it; or
+            more is missing at once than can be integrated out.
         FitError: no most probable point was found, or a table without prior has a combination without rows.
     """
     if engine not in ENGINES:
         raise QueryError("engine", f"'{engine}' is not an engine", nearest(engine, ENGINES))
     columns = columns and columns.counted()
-    scm = SCM(spec, units_of(spec, columns.coded if columns else {}) if units is None else units)
+    scm = SCM(spec, units_of(spec, {node: columns.known(node) for node in columns} if columns else {}) if units is None else units)
     closed = {node: mechanism for node, mechanism in scm.mechanisms.items() if isinstance(mechanism, ClosedForm) and not mechanism.known}
     unlearned = [node for node in spec.order if node in closed or FreeParameters(scm, [node]).count]
     if not unlearned:
         return scm
     columns = _whole(spec, columns, unlearned)
+    if columns.missing:
+        learn_incomplete(scm, columns, unlearned, seed=seed)
+        return scm
     areas = neighbourhoods(scm, columns.coded, spec.observed, columns.n)
     touched = {node for area in areas for node in area.factors}
     values = {**columns.coded} | {latent: torch.zeros(columns.n, dtype=torch.float64) for latent in spec.latents}
@@ -74,10 +76,11 @@ def learn(
         if node in closed:
             closed[node].learn(values[node], scm.parents(node, values), node=node, weights=columns.weights)
         elif not spec.nodes[node].latent:
-            _learn_alone(scm, node, values, columns, gradient=ROUGH if node in touched else GRADIENT, seed=seed)
+            learn_alone(scm, node, values, columns.weights, gradient=ROUGH if node in touched else GRADIENT, seed=seed)
     for area in areas:
         if FreeParameters(scm, area.factors).count:
-            _learn_together(scm, area, columns.weights, seed=seed)
+            start_loadings(area)
+            learn_together(Together(scm, (area,), marginals(area, columns.weights), partial(fine_enough, area)), seed=seed)
     return scm
 
 
@@ -87,6 +90,8 @@ def _whole(spec: ModelSpec, columns: Columns | None, unlearned: Sequence[str]) -
         raise QueryError("columns", f"'{unlearned[0]}' has parameters to learn", "give a table, or fix them all under 'parameters:'")
     if missing := [node for node in spec.observed if node not in columns]:
         raise QueryError("columns", f"the table has no column '{missing[0]}'", "learn from a table with every observed node")
+    if empty := [node for node in spec.observed if not len(columns.known(node))]:
+        raise QueryError("columns", f"nobody has an entry in the column '{empty[0]}'", "give a table that has some, or drop the node")
     return columns
 
 
@@ -94,68 +99,8 @@ def units_of(spec: ModelSpec, values: Values) -> dict[str, Unit]:
     """Mean and sd of each real or count column; (mean, 1) where it is constant."""
     units = {}
     for node in spec.observed:
-        if node in values and spec.nodes[node].kind in ("real", "count"):
+        if node in values and len(values[node]) and spec.nodes[node].kind in ("real", "count"):
             column = values[node]
             constant = bool((column == column[0]).all())
             units[node] = Unit(float(column.mean()), 1.0 if constant else float(column.std(correction=0)))
     return units
-
-
-def _learn_alone(scm: SCM, node: str, values: Values, columns: Columns, *, gradient: float, seed: int) -> None:
-    """Set the free parameters of one node given its parents; of a latent's child, with the latent at 0, as a place to start from."""
-    scm.mechanisms[node].start(values[node])
-    peak = _fit(alone(scm, node, values, columns.weights), gradient=gradient, seed=seed)
-    if gradient == GRADIENT:
-        peak.check(f"learning {node}")
-
-
-def _learn_together(scm: SCM, area: Neighbourhood, weights: Tensor | None, *, seed: int) -> None:
-    """Set the free parameters of latents and their children: from one start, or the best of several, then in the declared convention."""
-    start_loadings(area)
-    rung = _climb(scm, area, weights, seed=seed)
-    if area.discrete:
-        rung = _best_of_starts(scm, area, weights, rung, seed=seed)
-    if orient(scm, area):  # levels that changed places have priors of their own: the top is near, and not the same
-        _climb(scm, area, weights, rung, seed=seed)
-
-
-def _climb(scm: SCM, area: Neighbourhood, weights: Tensor | None, rung: int = 0, *, seed: int) -> int:
-    """Maximise the marginal likelihood, with finer rules until the next one would not change it; the rung that did."""
-    while True:
-        density = marginal(area, area.factors, rung, weights)
-        peak = _fit(density, gradient=GRADIENT, seed=seed)
-        fine = fine_enough(area, rung)
-        if fine == rung:
-            peak.check(f"learning {', '.join(density.nodes)}")  # not before: where the rule is too coarse, value and slope disagree
-            return rung
-        rung = fine
-
-
-def _best_of_starts(scm: SCM, area: Neighbourhood, weights: Tensor | None, rung: int, *, seed: int) -> int:
-    """The highest of several tops; the first is where the SCM stands."""
-    density = marginal(area, area.factors, rung, weights)
-    best, begin = density.start, density.start
-    height, _ = density.value_and_slope(best)
-    for k in range(1, STARTS):
-        density.free.write(begin)
-        perturb_loadings(area, seed=seed + k)
-        try:
-            found = _climb(scm, area, weights, rung, seed=seed)
-        except FitError:
-            continue  # this start led nowhere; the first one did lead to a top
-        reached, _ = density.value_and_slope(density.start)
-        if reached > height:
-            best, height, rung = density.start, reached, found
-    density.free.write(best)
-    return rung
-
-
-def _fit(density: LogPosterior, *, gradient: float, seed: int) -> Peak:
-    """Set the free parameters to their most probable values."""
-    people, start = torch.randperm(density.log_likelihood.n, generator=torch.Generator().manual_seed(seed)), density.start
-    curvature = partial(density.hessian, people=people[:SUBSAMPLE])
-    if len(people) > 2 * FIRST:  # most of the way, some rows lead as well as all
-        start = maximise(partial(density.value_and_slope, people=people[:FIRST]), start, curvature=curvature, gradient=ROUGH).theta
-    peak = maximise(density.value_and_slope, start, curvature=curvature, gradient=gradient)
-    density.free.write(peak.theta)
-    return peak

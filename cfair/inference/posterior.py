@@ -15,7 +15,7 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.threads import with_threads
 
-__all__ = ["distinct", "expectation", "posterior", "posterior_of_rows"]
+__all__ = ["distinct", "each_distinct_row", "expectation", "posterior", "posterior_of_rows"]
 
 BLOCK = 65_536  # points integrated at a time: bounds the memory
 
@@ -85,7 +85,7 @@ def _moments(areas: Iterable[Neighbourhood], nodes: int | None) -> Moments:
     sd: dict[str, Tensor] = {}
     probabilities: dict[str, Tensor] = {}
     for area in areas:
-        found = _each_distinct_row(area, area.values, None, nodes)
+        found = each_distinct_row(area, area.values, None, nodes)
         mean |= dict(zip(area.real, found.mean, strict=True))
         sd |= dict(zip(area.real, found.sd, strict=True))
         for latent, column in area.levels().items():
@@ -112,10 +112,10 @@ def expectation(scm: SCM, values: Values, function: Callable[[Values], Tensor], 
     if not scm.spec.latents:
         return function(values).expand(n)
     area = joint(scm, values, scm.spec.evidence, n)
-    return _each_distinct_row(area, values, function, None).expected
+    return each_distinct_row(area, values, function, None).expected
 
 
-def _each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[Values], Tensor] | None, nodes: int | None) -> Integral:
+def each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[Values], Tensor] | None, nodes: int | None) -> Integral:
     """The integral, computed once for each distinct row of ``values``."""
     first, place = distinct(values, area.n)
     d = len(area.real)

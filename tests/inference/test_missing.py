@@ -1,12 +1,12 @@
 """Missing values integrated out: against the normal distribution's closed forms, and enumeration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from holes import CHAIN, CHAIN_HOLES, DISCRETE, DISCRETE_HOLES, Nodes, normal, with_holes
 from numpy.typing import NDArray
 
 from cfair.errors import DataError, QueryError
@@ -17,46 +17,6 @@ from cfair.scm import SCM
 from oracles import assert_mean, columns_of, declare, log_density, people
 
 Floats = NDArray[np.float64]
-Nodes = dict[str, dict[str, Any]]
-
-A: Nodes = {"a": {"mechanism": "bernoulli", "levels": ["no", "yes"], "parameters": {"intercept": 0.2, "weights": {}}}}
-
-
-def linear(parents: Mapping[str, float], intercept: float, scale: float) -> dict[str, Any]:
-    names = [name.split("=")[0] for name in parents]
-    return {"mechanism": "gaussian", "parents": names, "parameters": {"intercept": intercept, "weights": dict(parents), "scale": scale}}
-
-
-CHAIN: Nodes = {  # k -> x -> z -> w, and a, k -> z; v descends from nothing and is a parent of w; y is the outcome
-    **A,
-    "v": linear({}, 4e7, 1.2e7),
-    "k": {"mechanism": "gaussian", "latent": True},
-    "x": linear({"a=yes": 1.0, "k": 0.9}, 0.3, 0.6),
-    "z": linear({"a=yes": -0.5, "x": 1.4, "k": 0.5}, -1.0, 0.8),
-    "w": linear({"z": 0.7, "v": 1e-7}, 2.0, 0.5),
-    "y": linear({"a=yes": 0.4, "w": 0.6, "k": 1.1, "v": 2e-8}, 0.0, 0.7),
-}
-
-
-def with_holes(columns: Columns, holes: Mapping[str, Sequence[int]]) -> Columns:
-    """The table without these entries: node -> rows."""
-    coded, missing = dict(columns.coded), {}
-    for node, rows in holes.items():
-        mask = torch.zeros(columns.n, dtype=torch.bool)
-        mask[list(rows)] = True
-        coded[node], missing[node] = torch.where(mask, torch.nan, coded[node]), mask
-    return Columns(coded, columns.rows, columns.facts, columns.weights, missing)
-
-
-def normal(scm: SCM, a: float) -> tuple[list[str], Floats, Floats]:
-    """Names, mean and covariance of the real nodes given a, by x = b + Wx + Σu."""
-    names = [node for node in scm.spec.order if node != "a"]
-    raw = scm.parameters_in_units()
-    b = np.array([raw[n]["intercept"] + raw[n]["weights"].get("a=yes", 0.0) * a for n in names])
-    w = np.array([[raw[n]["weights"].get(m, 0.0) for m in names] for n in names])
-    s = np.diag([raw[n]["scale"] ** 2 for n in names])
-    inverse = np.linalg.inv(np.eye(len(names)) - w)
-    return names, inverse @ b, inverse @ s @ inverse.T
 
 
 def conditional(scm: SCM, columns: Columns, i: int, given: Sequence[str]) -> tuple[list[str], Floats, Floats]:
@@ -70,12 +30,9 @@ def conditional(scm: SCM, columns: Columns, i: int, given: Sequence[str]) -> tup
     return open_, mean[o] + gain @ (seen - mean[k]), covariance[np.ix_(o, o)] - gain @ covariance[np.ix_(k, o)]
 
 
-HOLES = {"x": [1, 4, 6, 7], "z": [2, 4, 7], "w": [3, 5, 6, 7], "v": [5, 6, 7], "y": [0, 1, 7]}
-
-
 def test_latents_and_missing_non_descendants_have_the_moments_of_the_normal_distribution() -> None:
     scm = SCM(declare(CHAIN))
-    columns = with_holes(people(scm, 8, seed=1), HOLES)
+    columns = with_holes(people(scm, 8, seed=1), CHAIN_HOLES)
     for given in (None, scm.spec.observed):
         moments = posterior(scm, columns, given=given)
         for i in range(columns.n):
@@ -92,7 +49,7 @@ def test_latents_and_missing_non_descendants_have_the_moments_of_the_normal_dist
 
 def test_draws_of_missing_values_are_joint_draws_with_the_latents() -> None:
     scm = SCM(declare(CHAIN))
-    columns = with_holes(people(scm, 8, seed=1), HOLES)
+    columns = with_holes(people(scm, 8, seed=1), CHAIN_HOLES)
     world = abduct(scm, columns, draws=4_000, seed=3)
     for i in range(columns.n):
         names, mean, covariance = conditional(scm, columns, i, scm.spec.evidence)
@@ -104,7 +61,7 @@ def test_draws_of_missing_values_are_joint_draws_with_the_latents() -> None:
 
 def test_the_world_of_incomplete_people_is_consistent_and_keeps_what_they_have() -> None:
     scm = SCM(declare(CHAIN))
-    columns = with_holes(people(scm, 8, seed=1), HOLES)
+    columns = with_holes(people(scm, 8, seed=1), CHAIN_HOLES)
     world = abduct(scm, columns, draws=7)
     for node, mechanism in scm.mechanisms.items():
         again = mechanism.value(world.noise[node], scm.parents(node, world.values))
@@ -116,51 +73,12 @@ def test_the_world_of_incomplete_people_is_consistent_and_keeps_what_they_have()
 
 def test_a_persons_draws_depend_on_what_that_person_has_only() -> None:
     scm = SCM(declare(CHAIN))
-    columns = with_holes(people(scm, 8, seed=1), HOLES)
+    columns = with_holes(people(scm, 8, seed=1), CHAIN_HOLES)
     together = abduct(scm, columns, draws=5, seed=2)
     for i in range(columns.n):
         alone = abduct(scm, columns.take(torch.tensor([i])), draws=5, seed=2)
         for node in scm.spec.nodes:
             torch.testing.assert_close(alone.values[node][:, 0], together.values[node][:, i], rtol=1e-12, atol=1e-12)
-
-
-DISCRETE: Nodes = {
-    **A,
-    "k": {"mechanism": "bernoulli", "latent": True, "levels": ["n", "y"], "parameters": {"intercept": -0.3, "weights": {}}},
-    "t": {
-        "mechanism": "table",
-        "parents": ["a"],
-        "levels": ["1", "2", "3"],
-        "parameters": {"probabilities": [{"a": "no", "p": [0.5, 0.3, 0.2]}, {"a": "yes", "p": [0.1, 0.3, 0.6]}]},
-    },
-    "x": {
-        "mechanism": "categorical",
-        "parents": ["t", "k"],
-        "levels": ["l", "m", "h"],
-        "parameters": {
-            "m": {"intercept": 0.1, "weights": {"t=2": 1.0, "t=3": -0.5, "k=y": 0.7}},
-            "h": {"intercept": -0.4, "weights": {"t=2": 0.3, "t=3": 1.5, "k=y": -1.0}},
-        },
-    },
-    "z": {
-        "mechanism": "bernoulli",
-        "parents": ["x", "k"],
-        "levels": ["n", "y"],
-        "parameters": {"intercept": 0.2, "weights": {"x=m": 1.0, "x=h": -1.0, "k=y": 1.3}},
-    },
-    "w": {
-        "mechanism": "poisson",
-        "parents": ["z", "t"],
-        "parameters": {"intercept": 0.5, "weights": {"z=y": 0.8, "t=2": -0.2, "t=3": 0.4}},
-    },
-    "y": {
-        "mechanism": "bernoulli",
-        "parents": ["w", "x"],
-        "levels": ["n", "y"],
-        "parameters": {"intercept": -0.5, "weights": {"w": 0.3, "x=m": 0.2, "x=h": 0.9}},
-    },
-}
-DISCRETE_HOLES = {"t": [1, 4, 5, 7], "x": [2, 4, 6, 7], "z": [3, 5, 6, 7], "w": [6, 7]}
 
 
 def enumerated(scm: SCM, columns: Columns, i: int, given: Sequence[str]) -> tuple[list[str], Floats, Floats]:
