@@ -1,6 +1,6 @@
 """From evidence to worlds: joint posterior draws of each person's latents and noise."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
 
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch import Tensor
 from cfair.errors import QueryError
 from cfair.inference.drawing import draw
 from cfair.inference.neighbourhood import Neighbourhood, evidence_of, neighbourhoods
-from cfair.inference.patterns import Pattern, hidden_in, patterns, together
+from cfair.inference.patterns import Pattern, causes_of, hidden_in, patterns, together
 from cfair.inference.posterior import posterior
 from cfair.inference.uniforms import PersonalUniforms
 from cfair.interfaces import Columns, Values, World
@@ -17,7 +17,7 @@ from cfair.scm import SCM
 from cfair.threads import with_threads
 from cfair.worlds import collapse
 
-__all__ = ["abduct"]
+__all__ = ["abduct", "completed"]
 
 
 @with_threads
@@ -60,13 +60,37 @@ def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, 
 def _some(scm: SCM, columns: Columns, kind: Pattern, asked: Collection[str], *, draws: int, seed: int) -> tuple[Values, Values]:
     """Values and noise of people who lack the same part of the evidence ``asked``."""
     people = columns if len(kind.people) == columns.n else columns.take(kind.people)
-    rows = {node: column for node, column in people.coded.items() if node not in kind.missing}
     known = kind.known(asked)
+    rows = {node: column for node, column in people.coded.items() if node not in kind.missing}
     hidden = hidden_in(scm.spec, known, kind.missing) if kind.missing else None
-    shape = (draws, len(kind.people))
-    areas = neighbourhoods(scm, rows, known, shape[1], hidden=hidden)
-    seen = {node: rows[node] for node in scm.spec.order if node in known}
-    uniform = PersonalUniforms(scm, seen, n=shape[1], draws=draws, seed=seed)
+    areas = neighbourhoods(scm, rows, known, people.n, hidden=hidden)
+    return _made(scm, areas, {node: rows[node] for node in known}, (draws, people.n), seed)
+
+
+def completed(scm: SCM, rows: Values, n: int, *, draws: int, seed: int) -> Values:
+    """Draws of all nodes given what is known of some, which need not hold its own causes: node -> (draws, n).
+
+    All that causes what is known is integrated out, a protected attribute, too; the rest follows from it.
+
+    Args:
+        scm: with its parameters learned.
+        rows: all that is known, node -> (n,).
+        n: how many rows.
+        draws: per row.
+        seed: of the draws; a row's depend on it and on what is known of that row only.
+
+    Raises:
+        QueryError: too much that hangs together is unknown, or a count with known effects.
+    """
+    areas = neighbourhoods(scm, rows, frozenset(rows), n, hidden=causes_of(scm.spec, rows))
+    values, _ = _made(scm, areas, rows, (draws, n), seed)
+    return values
+
+
+def _made(scm: SCM, areas: Iterable[Neighbourhood], known: Values, shape: tuple[int, int], seed: int) -> tuple[Values, Values]:
+    """Values and noise given what is known: drawn in ``areas``, else what follows from noise of its own."""
+    seen = {node: known[node] for node in scm.spec.order if node in known}
+    uniform = PersonalUniforms(scm, seen, n=shape[1], draws=shape[0], seed=seed)
     values_made: dict[str, Callable[[], Tensor]] = {}
     noise_made: dict[str, Callable[[], Tensor]] = {}
     values, noise = Lazy(values_made), Lazy(noise_made)

@@ -110,8 +110,18 @@ def neighbourhoods(
     return tuple(_neighbourhood(scm, group, values, given, n) for group in _groups(scm.spec, given, hidden))
 
 
-def joint(scm: SCM, values: Values, given: Collection[str], n: int, *, hidden: Sequence[str] | None = None) -> Neighbourhood:
+def joint(
+    scm: SCM,
+    values: Values,
+    given: Collection[str],
+    n: int,
+    *,
+    hidden: Sequence[str] | None = None,
+    reads: Collection[str] | None = None,
+) -> Neighbourhood:
     """All hidden nodes, the latents if None, as one neighbourhood, whether they hang together or not.
+
+    Of these, where ``reads`` is given, those only that hang together with a node that it names.
 
     Raises:
         QueryError: as ``neighbourhoods``.
@@ -119,6 +129,8 @@ def joint(scm: SCM, values: Values, given: Collection[str], n: int, *, hidden: S
     hidden = scm.spec.latents if hidden is None else hidden
     _check_evidence(scm.spec, values, given, hidden)
     _check_kinds(scm.spec, hidden)
+    if reads is not None:
+        hidden = [node for group in _groups(scm.spec, given, hidden) if not set(group).isdisjoint(reads) for node in group]
     _check_size(scm.spec, hidden, given=given)
     return _neighbourhood(scm, hidden, values, given, n)
 

@@ -1,16 +1,17 @@
 """Rows that lack the same values: what is known of them, and what is hidden."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from cfair.graph import ancestors
+from cfair.inference.neighbourhood import check_latents
 from cfair.interfaces import Columns
 from cfair.spec import ModelSpec
 
-__all__ = ["Pattern", "hidden_in", "patterns", "together"]
+__all__ = ["Pattern", "causes_of", "check_patterns", "hidden_in", "patterns", "together"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +39,36 @@ def patterns(columns: Columns, given: Collection[str]) -> tuple[Pattern, ...]:
     kinds, place = torch.unique(torch.stack([columns.missing[node] for node in nodes], -1), dim=0, return_inverse=True)
     names = [tuple(node for node, gone in zip(nodes, kind, strict=True) if gone) for kind in kinds.tolist()]
     return tuple(Pattern(missing, (place == j).nonzero().squeeze(-1)) for j, missing in enumerate(names))
+
+
+def check_patterns(spec: ModelSpec, columns: Columns, *, needs: Iterable[Collection[str]] = ()) -> None:
+    """Refuse, before any work, rows in which more is missing at once than can be integrated out.
+
+    Args:
+        spec: the declared model.
+        columns: people, some of whom lack values.
+        needs: sets of nodes from what is known of which alone rows are completed, too.
+
+    Raises:
+        QueryError: with the nodes that are missing together.
+    """
+    for given in (spec.observed, spec.evidence):
+        for kind in patterns(columns, given):
+            if kind.missing:
+                known = kind.known(given)
+                wanted = [node for node in spec.level_1 if node in kind.missing]
+                check_latents(spec, known, hidden_in(spec, known, kind.missing, wanted=wanted))
+    for given in needs:
+        for kind in patterns(columns, given):
+            if kind.missing:
+                known = kind.known(given)
+                check_latents(spec, known, causes_of(spec, known))
+
+
+def causes_of(spec: ModelSpec, known: Collection[str]) -> tuple[str, ...]:
+    """All that causes what is known and is not known itself, in topological order."""
+    causes = ancestors(spec.graph, tuple(known))
+    return tuple(node for node in spec.order if node in causes and node not in known)
 
 
 def hidden_in(spec: ModelSpec, known: Collection[str], missing: Collection[str], *, wanted: Collection[str] = ()) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.threads import with_threads
 
-__all__ = ["distinct", "each_distinct_row", "expectation", "posterior", "posterior_of_rows"]
+__all__ = ["distinct", "each_distinct_row", "expectation", "expectation_of_incomplete", "posterior", "posterior_of_rows"]
 
 BLOCK = 65_536  # points integrated at a time: bounds the memory
 
@@ -113,6 +113,31 @@ def expectation(scm: SCM, values: Values, function: Callable[[Values], Tensor], 
         return function(values).expand(n)
     area = joint(scm, values, scm.spec.evidence, n)
     return each_distinct_row(area, values, function, None).expected
+
+
+def expectation_of_incomplete(scm: SCM, columns: Columns, function: Callable[[Values], Tensor], *, reads: Collection[str]) -> Tensor:
+    """As ``expectation``, of people who may lack some of the evidence, which is integrated out with the latents.
+
+    Args:
+        scm: with its parameters learned.
+        columns: n people.
+        function: as in ``expectation``.
+        reads: the latents and non-descendants of protected attributes that ``function`` reads.
+
+    Raises:
+        QueryError: more is missing at once than can be integrated out.
+    """
+    parts = []
+    for kind in patterns(columns, scm.spec.evidence):
+        known, m = kind.known(scm.spec.evidence), len(kind.people)
+        rows = {node: columns.coded[node][kind.people] for node in scm.spec.evidence if node in known}
+        hidden = hidden_in(scm.spec, known, kind.missing, wanted=[node for node in kind.missing if node in reads])
+        if set(hidden).isdisjoint(reads):
+            parts.append((kind.people, function(rows).expand(m)))
+        else:
+            area = joint(scm, rows, known, m, hidden=hidden, reads=reads)
+            parts.append((kind.people, each_distinct_row(area, rows, function, None).expected))
+    return together(parts, columns.n)
 
 
 def each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[Values], Tensor] | None, nodes: int | None) -> Integral:

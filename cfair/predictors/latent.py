@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from cfair.access import guard, needs, sees
 from cfair.errors import LeakageError, QueryError
 from cfair.heads import head_for
-from cfair.inference import expectation, fingerprint, posterior_of_rows
-from cfair.interfaces import Moments, Values, World, Worlds
+from cfair.inference import expectation, expectation_of_incomplete, fingerprint, posterior, posterior_of_rows
+from cfair.interfaces import Columns, Moments, Values, World, Worlds
 from cfair.predictors.features import Batches, count_features, each_block, features, observed_features
 from cfair.scm import SCM
 from cfair.weights import check_weights
@@ -60,6 +60,10 @@ class _OnLatents(ABC):
     def deploy(self, columns: Values, n: int) -> Tensor:
         """Predictions (n,) of rows, each row's latents inferred from it."""
 
+    @abstractmethod
+    def deploy_incomplete(self, columns: Columns) -> Tensor:
+        """Predictions (n,) of rows of which some lack values, these integrated out."""
+
 
 class LatentPosteriorMean(_OnLatents):
     """The plug-in: the head is fitted on, and reads, each person's posterior mean of the latents, their levels' probabilities."""
@@ -76,6 +80,10 @@ class LatentPosteriorMean(_OnLatents):
     def deploy(self, columns: Values, n: int) -> Tensor:
         """g(E[U | row]), shape (n,)."""
         return self.fitted.predict(self._plugged(columns, posterior_of_rows(self.scm, columns, n), (n,)))
+
+    def deploy_incomplete(self, columns: Columns) -> Tensor:
+        """g(E[U | what the row has]), shape (n,), and so with a level 1 column that it lacks."""
+        return self.fitted.predict(self._plugged(columns.coded, posterior(self.scm, columns), (columns.n,)))
 
     def _plugged(self, observed: Values, moments: Moments, shape: tuple[int, ...]) -> Tensor:
         """Features with each latent's expectation in its place, shape (*shape, k)."""
@@ -97,12 +105,16 @@ class LatentDraws(_OnLatents):
 
     def deploy(self, columns: Values, n: int) -> Tensor:
         """E[g(U) | row], shape (n,), by quadrature: no draw enters."""
+        return expectation(self.scm, {node: columns[node] for node in self.needs}, self._prediction, n=n)
 
-        def prediction(values: Values) -> Tensor:
-            shape = max((value.shape for value in values.values()), key=len)  # (Q, m) where a latent has its quadrature points
-            return self.fitted.predict(features(self.scm.spec, self.sees, values, shape))
+    def deploy_incomplete(self, columns: Columns) -> Tensor:
+        """E[g(U) | what the row has], shape (n,), by quadrature, and so with a level 1 column that it lacks."""
+        return expectation_of_incomplete(self.scm, columns, self._prediction, reads=self.sees)
 
-        return expectation(self.scm, {node: columns[node] for node in self.needs}, prediction, n=n)
+    def _prediction(self, values: Values) -> Tensor:
+        """Predictions at points of the latents, shape (Q, m)."""
+        shape = max((value.shape for value in values.values()), key=len)  # (Q, m) where a latent has its quadrature points
+        return self.fitted.predict(features(self.scm.spec, self.sees, values, shape))
 
 
 class Latent:
@@ -149,6 +161,10 @@ class Latent:
     def deploy(self, columns: Values, n: int) -> Tensor:
         """Predictions (n,) of the chosen variant."""
         return self.chosen.deploy(columns, n)
+
+    def deploy_incomplete(self, columns: Columns) -> Tensor:
+        """Predictions (n,) of the chosen variant."""
+        return self.chosen.deploy_incomplete(columns)
 
 
 def _folds(nodes: Sequence[str], worlds: Worlds, outcome: Tensor, weights: Tensor) -> Tensor:
