@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cfair.interfaces import Columns
 from cfair.scm import SCM
 
-__all__ = ["CHAIN", "CHAIN_HOLES", "DISCRETE", "DISCRETE_HOLES", "A", "Nodes", "normal", "with_holes"]
+__all__ = ["CHAIN", "CHAIN_HOLES", "DISCRETE", "DISCRETE_HOLES", "A", "Nodes", "linear", "normal", "with_holes"]
 
 Floats = NDArray[np.float64]
 Nodes = dict[str, dict[str, Any]]
@@ -19,7 +19,7 @@ A: Nodes = {"a": {"mechanism": "bernoulli", "levels": ["no", "yes"], "parameters
 
 
 def linear(parents: Mapping[str, float], intercept: float, scale: float) -> dict[str, Any]:
-    names = [name.split("=")[0] for name in parents]
+    names = list(dict.fromkeys(name.split("=")[0] for name in parents))
     return {"mechanism": "gaussian", "parents": names, "parameters": {"intercept": intercept, "weights": dict(parents), "scale": scale}}
 
 

@@ -111,7 +111,8 @@ def _refuse_ungrouped(table: Table, protected: Mapping[str, Floats]) -> None:
     for node, values in protected.items():
         gap = np.isnan(values)
         if gap.any():
-            problem = f"{gap.sum()} values are missing, and a protected attribute is not integrated out"
+            count = "1 value is" if gap.sum() == 1 else f"{gap.sum()} values are"
+            problem = f"{count} missing, and a protected attribute is not integrated out"
             raise table.misfit(node, gap, problem, "fill them in, or leave these rows out (missing='drop')")
 
 

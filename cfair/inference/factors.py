@@ -20,6 +20,11 @@ __all__ = ["Factor", "Linear", "factor", "log_prob"]
 class Factor(Protocol):
     """One node's log density as a function of the real latents."""
 
+    @property
+    def moves(self) -> bool:
+        """Whether it depends on any of them."""
+        ...
+
     def log_prob(self, u: Sequence[Tensor]) -> Tensor:
         """The log density at ``u``, one tensor (..., n) per latent; of shape (..., n), or one that broadcasts to it."""
         ...
@@ -52,6 +57,11 @@ class Linear:
     x: Tensor | int
     base: Tensor
     slopes: Mapping[int, Tensor]
+
+    @property
+    def moves(self) -> bool:
+        """Whether it depends on any latent."""
+        return isinstance(self.x, int) or bool(self.slopes)
 
     def at(self, u: Sequence[Tensor]) -> Distribution:
         """The node's distribution."""
@@ -115,6 +125,11 @@ class Curved:
     x: Tensor | int
     parents: Values
     places: Mapping[str, int]
+
+    @property
+    def moves(self) -> bool:
+        """Whether it depends on any latent."""
+        return isinstance(self.x, int) or bool(self.places)
 
     def log_prob(self, u: Sequence[Tensor]) -> Tensor:
         """Log p(x | parents)."""

@@ -51,7 +51,7 @@ def learn_incomplete(scm: SCM, columns: Columns, unlearned: Sequence[str], *, se
     areas = neighbourhoods(scm, filled, scm.spec.observed, columns.n)
     tied = {node for group in groups for node in group if len(group) > 1}
     for node in unlearned:
-        if not scm.spec.nodes[node].latent:
+        if not scm.spec.nodes[node].latent and (node not in tied or not isinstance(scm.mechanisms[node], ClosedForm)):
             _start(scm, node, columns, filled, gradient=ROUGH if node in tied else GRADIENT, seed=seed)
     for area in areas:
         start_loadings(area)

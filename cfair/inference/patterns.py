@@ -58,10 +58,10 @@ def check_patterns(spec: ModelSpec, columns: Columns, *, needs: Iterable[Collect
                 known = kind.known(given)
                 wanted = [node for node in spec.level_1 if node in kind.missing]
                 check_latents(spec, known, hidden_in(spec, known, kind.missing, wanted=wanted))
-    for given in needs:
-        for kind in patterns(columns, given):
+    for own in needs:
+        for kind in patterns(columns, own):
             if kind.missing:
-                known = kind.known(given)
+                known = kind.known(own)
                 check_latents(spec, known, causes_of(spec, known))
 
 

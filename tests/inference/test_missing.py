@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from holes import CHAIN, CHAIN_HOLES, DISCRETE, DISCRETE_HOLES, Nodes, normal, with_holes
+from holes import CHAIN, CHAIN_HOLES, DISCRETE, DISCRETE_HOLES, Nodes, linear, normal, with_holes
 from numpy.typing import NDArray
 
 from cfair.errors import DataError, QueryError
@@ -150,3 +150,40 @@ def test_what_cannot_be_integrated_out_is_refused_by_its_pattern(nodes: Nodes, h
     columns = columns_of({node: torch.ones(3) for node in scm.spec.observed})
     with pytest.raises(QueryError, match=message):
         abduct(scm, with_holes(columns, {node: [1] for node in holes}))
+
+
+MIXED: Nodes = {  # levels of which some are impossible, and four numbers that hang together
+    **{node: CHAIN[node] for node in ("a", "v", "k")},
+    "t": {
+        "mechanism": "table",
+        "parents": ["a"],
+        "levels": ["1", "2", "3"],
+        "parameters": {"probabilities": [{"a": "no", "p": [0.4, 0.6, 0.0]}, {"a": "yes", "p": [0.0, 0.3, 0.7]}]},
+    },
+    "x": linear({"t=2": 1.0, "t=3": -2.0, "k": 0.9}, 0.3, 0.6),
+    "z": linear({"x": 1.4, "k": 0.5}, -1.0, 0.8),
+    "w": linear({"z": 0.7, "v": 1e-7}, 2.0, 0.5),
+    "y": linear({"w": 0.6, "k": 1.1}, 0.0, 0.7),
+}
+
+
+def test_levels_and_many_numbers_are_integrated_out_together() -> None:
+    """p(k | y, a) = Σ_t p(t | a)·p(y | t)·p(k | y, t) / p(y | a), each normal, with what cannot be left out."""
+    scm = SCM(declare(MIXED))
+    columns = with_holes(people(scm, 6, seed=1), {node: range(6) for node in "tvxzw"})
+    moments = posterior(scm, columns, given=scm.spec.observed)
+    world = abduct(scm, columns, given=scm.spec.observed, draws=2_000)
+    slope, variance = 1.4 * 0.7 * 0.6, (0.9 * 1.4 + 0.5) * 0.7 * 0.6 + 1.1  # of x's noise, and of k, in y
+    noise = (slope * 0.6) ** 2 + (0.7 * 0.6 * 0.8) ** 2 + (0.6 * 0.5) ** 2 + (0.6 * 1e-7 * 1.2e7) ** 2 + 0.7**2
+    for i in range(columns.n):
+        p = np.array([[0.4, 0.6, 0.0], [0.0, 0.3, 0.7]][int(columns["a"][i])])
+        x = 0.3 + np.array([0.0, 1.0, -2.0])
+        center = 0.6 * (2.0 + 1e-7 * 4e7 + 0.7 * (-1.0 + 1.4 * x))
+        total = variance**2 + noise
+        weights = p * np.exp(-0.5 * (float(columns["y"][i]) - center) ** 2 / total)
+        weights /= weights.sum()
+        mean = variance * (float(columns["y"][i]) - center) / total
+        assert float(moments.mean["k"][i]) == pytest.approx(float(weights @ mean), abs=1e-8)
+        for level, weight in enumerate(weights):
+            assert_mean((world.values["t"][:, i] == level).double(), float(weight))
+    assert all(value.isfinite().all() for value in world.values.values())
