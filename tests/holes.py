@@ -1,6 +1,7 @@
 """Models and tables with missing values, and the normal distribution that linear ones have."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ def with_holes(columns: Columns, holes: Mapping[str, Sequence[int]]) -> Columns:
         mask = torch.zeros(columns.n, dtype=torch.bool)
         mask[list(rows)] = True
         coded[node], missing[node] = torch.where(mask, torch.nan, coded[node]), mask
-    return Columns(coded, columns.rows, columns.facts, columns.weights, missing)
+    facts = replace(columns.facts, missing={node: int(mask.sum()) for node, mask in missing.items()})
+    return Columns(coded, columns.rows, facts, columns.weights, missing)
 
 
 def normal(scm: SCM, a: float) -> tuple[list[str], Floats, Floats]:

@@ -76,8 +76,7 @@ def test_what_is_invariant_in_a_model_stays_so() -> None:
 
 def test_the_report_says_how_many_values_are_missing_and_where() -> None:
     scm, predictors, test, _ = audited()
-    facts = type(test.facts)("t", N, "0" * 64, missing={node: len(rows) for node, rows in HOLES.items()})
-    report = audit(scm, {"full": predictors["full"]}, type(test)(test.coded, test.rows, facts, None, test.missing), draws=2)
+    report = audit(scm, {"full": predictors["full"]}, test, draws=2)
     assert report.data["missing"] == {"grade": 30, "age": 30, "visits": 15, "y": 20, "salary": 5}
     assert report.data["audited_rows"] == 100
     assert report.data["audited_rows_without_outcome"] == 20
