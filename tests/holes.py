@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cfair.interfaces import Columns
 from cfair.scm import SCM
 
-__all__ = ["CHAIN", "CHAIN_HOLES", "DISCRETE", "DISCRETE_HOLES", "A", "Nodes", "linear", "normal", "with_holes"]
+__all__ = ["CHAIN", "CHAIN_HOLES", "CURVED", "DISCRETE", "DISCRETE_HOLES", "A", "Nodes", "linear", "normal", "with_holes"]
 
 Floats = NDArray[np.float64]
 Nodes = dict[str, dict[str, Any]]
@@ -97,3 +97,17 @@ DISCRETE: Nodes = {
     },
 }
 DISCRETE_HOLES = {"t": [1, 4, 5, 7], "x": [2, 4, 6, 7], "z": [3, 5, 6, 7], "w": [6, 7]}
+
+
+CURVED: Nodes = {
+    **A,
+    "x": linear({}, 40.0, 9.0),
+    "z": {
+        "mechanism": "bernoulli",
+        "levels": ["n", "y"],
+        "parents": ["a", "x"],
+        "parameters": {"intercept": -8.0, "weights": {"a=yes": 0.5, "x": 0.2}},
+    },
+    "w": {"mechanism": "poisson", "parents": ["x"], "parameters": {"intercept": -1.0, "weights": {"x": 0.04}}},
+    "y": linear({"x": 0.1}, 0.0, 1.0),
+}

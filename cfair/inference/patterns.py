@@ -11,7 +11,7 @@ from cfair.inference.neighbourhood import check_latents
 from cfair.interfaces import Columns
 from cfair.spec import ModelSpec
 
-__all__ = ["Pattern", "causes_of", "check_patterns", "hidden_in", "patterns", "together"]
+__all__ = ["Pattern", "causes_of", "check_patterns", "hidden_in", "inferred_in", "patterns", "together"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +56,7 @@ def check_patterns(spec: ModelSpec, columns: Columns, *, needs: Iterable[Collect
         for kind in patterns(columns, given):
             if kind.missing:
                 known = kind.known(given)
-                wanted = [node for node in spec.level_1 if node in kind.missing]
-                check_latents(spec, known, hidden_in(spec, known, kind.missing, wanted=wanted))
+                check_latents(spec, known, inferred_in(spec, known, kind.missing)[0])
     for own in needs:
         for kind in patterns(columns, own):
             if kind.missing:
@@ -85,6 +84,18 @@ def hidden_in(spec: ModelSpec, known: Collection[str], missing: Collection[str],
     asked = (*known, *spec.latents, *wanted)
     causes = ancestors(spec.graph, asked).union(wanted)
     return tuple(node for node in spec.order if node in spec.latents or (node in missing and node in causes))
+
+
+def inferred_in(spec: ModelSpec, known: Collection[str], missing: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is integrated out where the missing non-descendants of protected attributes are asked for, too; and counts among these.
+
+    A count without known effects follows from its parents, which are then asked for in its stead.
+    """
+    own = [node for node in spec.level_1 if node in missing]
+    needed = hidden_in(spec, known, missing)
+    counts = tuple(node for node in own if spec.nodes[node].kind == "count" and node not in needed)
+    parents = ancestors(spec.graph, counts).intersection(missing)
+    return hidden_in(spec, known, missing, wanted={*parents, *own}.difference(counts)), counts
 
 
 def together(parts: Sequence[tuple[Tensor, Tensor]], n: int, *, dim: int = 0) -> Tensor:

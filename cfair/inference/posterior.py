@@ -1,13 +1,15 @@
 """Exact moments of the latents' posterior, and expectations under it, without draws."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from cfair.inference.neighbourhood import Neighbourhood, evidence_of, joint, neighbourhoods
-from cfair.inference.patterns import hidden_in, patterns, together
+from cfair.inference.patterns import hidden_in, inferred_in, patterns, together
 from cfair.inference.quadrature import EXACT, NODES, Integral, PointFunction, integrate
 from cfair.inference.uniforms import fingerprint
 from cfair.interfaces import Columns, Moments, Values
@@ -16,6 +18,8 @@ from cfair.spec import ModelSpec
 from cfair.threads import with_threads
 
 __all__ = ["distinct", "each_distinct_row", "expectation", "expectation_of_incomplete", "posterior", "posterior_of_rows"]
+
+PointMap: TypeAlias = Callable[[Values], Tensor]  # of node -> values at points of what is hidden, to (Q, m)
 
 BLOCK = 65_536  # points integrated at a time: bounds the memory
 
@@ -50,10 +54,32 @@ def posterior(scm: SCM, columns: Columns, *, given: Collection[str] | None = Non
     for kind in kinds:
         known = kind.known(asked)
         rows = {node: columns.coded[node][kind.people] for node in columns if node not in kind.missing}
-        hidden = hidden_in(scm.spec, known, kind.missing, wanted=[node for node in wanted if node in kind.missing])
+        hidden, counts = inferred_in(scm.spec, known, kind.missing)
         own = _moments(neighbourhoods(scm, rows, known, len(kind.people), hidden=hidden), nodes)
+        own = _with_counts(scm, own, counts, partial(_expected, scm, rows, known, len(kind.people), hidden))
         found.append((kind.people, _with_known(scm.spec, own, {node: rows[node] for node in wanted if node in rows})))
     return _together(found, (*scm.spec.latents, *wanted), columns.n)
+
+
+def _with_counts(scm: SCM, found: Moments, counts: Sequence[str], expected: Callable[[PointMap, Collection[str]], Tensor]) -> Moments:
+    """Moments, and those of counts without known effects: E[x] = E[E[x | parents]], and E[x²] likewise."""
+    mean, sd = dict(found.mean), dict(found.sd)
+    for node in counts:
+        parents = scm.spec.nodes[node].parents
+        mean[node] = expected(partial(_first_moment, scm, node), parents)
+        sd[node] = (expected(partial(_second_moment, scm, node), parents) - mean[node].square()).clamp(min=0).sqrt()
+    return Moments(mean, sd, found.probabilities)
+
+
+def _first_moment(scm: SCM, node: str, values: Values) -> Tensor:
+    mean: Tensor = scm.mechanisms[node].distribution(scm.parents(node, values)).mean
+    return mean
+
+
+def _second_moment(scm: SCM, node: str, values: Values) -> Tensor:
+    own = scm.mechanisms[node].distribution(scm.parents(node, values))
+    second: Tensor = own.variance + own.mean.square()
+    return second
 
 
 def _with_known(spec: ModelSpec, hidden: Moments, known: Values) -> Moments:
@@ -115,7 +141,7 @@ def expectation(scm: SCM, values: Values, function: Callable[[Values], Tensor], 
     return each_distinct_row(area, values, function, None).expected
 
 
-def expectation_of_incomplete(scm: SCM, columns: Columns, function: Callable[[Values], Tensor], *, reads: Collection[str]) -> Tensor:
+def expectation_of_incomplete(scm: SCM, columns: Columns, function: PointMap, *, reads: Collection[str]) -> Tensor:
     """As ``expectation``, of people who may lack some of the evidence, which is integrated out with the latents.
 
     Args:
@@ -132,12 +158,18 @@ def expectation_of_incomplete(scm: SCM, columns: Columns, function: Callable[[Va
         known, m = kind.known(scm.spec.evidence), len(kind.people)
         rows = {node: columns.coded[node][kind.people] for node in scm.spec.evidence if node in known}
         hidden = hidden_in(scm.spec, known, kind.missing, wanted=[node for node in kind.missing if node in reads])
-        if set(hidden).isdisjoint(reads):
-            parts.append((kind.people, function(rows).expand(m)))
-        else:
-            area = joint(scm, rows, known, m, hidden=hidden, reads=reads)
-            parts.append((kind.people, each_distinct_row(area, rows, function, None).expected))
+        parts.append((kind.people, _expected(scm, rows, known, m, hidden, function, reads)))
     return together(parts, columns.n)
+
+
+def _expected(
+    scm: SCM, rows: Values, known: Collection[str], n: int, hidden: Sequence[str], function: PointMap, reads: Collection[str]
+) -> Tensor:
+    """E[function(what is known, and what of ``hidden`` it reads) | what is known], shape (n,)."""
+    seen = {node: rows[node] for node in rows if node in known}
+    if set(hidden).isdisjoint(reads):
+        return function(seen).expand(n)
+    return each_distinct_row(joint(scm, seen, known, n, hidden=hidden, reads=reads), seen, function, None).expected
 
 
 def each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[Values], Tensor] | None, nodes: int | None) -> Integral:

@@ -10,7 +10,7 @@ from cfair.inference.patterns import Pattern, together
 from cfair.interfaces import Columns, Predictor
 from cfair.scm import SCM
 
-__all__ = ["deploy"]
+__all__ = ["DRAWS", "SEED", "deploy"]
 
 DRAWS = 200  # of what a row lacks; stratified, so that their mean is off by a hundredth of what is not known
 BLOCK = 2_000  # rows completed at a time

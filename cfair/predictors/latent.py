@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from cfair.access import guard, needs, sees
 from cfair.errors import LeakageError, QueryError
 from cfair.heads import head_for
-from cfair.inference import expectation, expectation_of_incomplete, fingerprint, posterior, posterior_of_rows
+from cfair.inference import completed, expectation, expectation_of_incomplete, fingerprint, patterns, posterior, posterior_of_rows
+from cfair.inference.patterns import Pattern, together
 from cfair.interfaces import Columns, Moments, Values, World, Worlds
 from cfair.predictors.features import Batches, count_features, each_block, features, observed_features
+from cfair.predictors.incomplete import DRAWS, SEED
 from cfair.scm import SCM
 from cfair.weights import check_weights
 
@@ -108,8 +110,17 @@ class LatentDraws(_OnLatents):
         return expectation(self.scm, {node: columns[node] for node in self.needs}, self._prediction, n=n)
 
     def deploy_incomplete(self, columns: Columns) -> Tensor:
-        """E[g(U) | what the row has], shape (n,), by quadrature, and so with a level 1 column that it lacks."""
+        """E[g(U) | what the row has], shape (n,), and so with a level 1 column that it lacks: a count by draws, all else by quadrature."""
+        if any(node in columns.missing and self.scm.spec.nodes[node].kind == "count" for node in self.sees):
+            return together([(kind.people, self._by_draws(columns, kind)) for kind in patterns(columns, self.needs)], columns.n)
         return expectation_of_incomplete(self.scm, columns, self._prediction, reads=self.sees)
+
+    def _by_draws(self, columns: Columns, kind: Pattern) -> Tensor:
+        """The mean over draws of rows that lack the same, shape (m,)."""
+        rows = {node: columns.coded[node][kind.people] for node in self.needs if node not in kind.missing}
+        shape = (DRAWS, len(kind.people))
+        values = completed(self.scm, rows, shape[1], draws=DRAWS, seed=SEED)
+        return self.fitted.predict(features(self.scm.spec, self.sees, {node: values[node] for node in self.sees}, shape)).mean(0)
 
     def _prediction(self, values: Values) -> Tensor:
         """Predictions at points of the latents, shape (Q, m)."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from holes import CHAIN, CHAIN_HOLES, DISCRETE, DISCRETE_HOLES, A, Nodes, normal, with_holes
+from holes import CHAIN, CHAIN_HOLES, CURVED, DISCRETE, DISCRETE_HOLES, A, Nodes, normal, with_holes
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
@@ -238,3 +238,19 @@ def test_a_column_without_any_entry_is_refused() -> None:
     whole = people(SCM(declare(TRUE)), 5, seed=1)
     with pytest.raises(QueryError, match="nobody has an entry in the column 'x'"):
         learn(declare(MODEL), with_holes(whole, {"x": range(5)}))
+
+
+def test_levels_and_counts_are_learned_from_rows_that_lack_their_parent() -> None:
+    """Who lacks x is told by z and w, so that whole rows mislead."""
+    scm = SCM(declare(CURVED))
+    whole = people(scm, 3_000, seed=6)
+    uniform = torch.rand(whole.n, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    gone = uniform < 0.1 + 0.5 * whole["z"] + 0.1 * (whole["w"] > 2)
+    free = {node: {key: value for key, value in said.items() if key != "parameters"} for node, said in CURVED.items()}
+    truth = scm.parameters_in_units()
+    found = learn(declare({**free, "a": CURVED["a"]}), with_holes(whole, {"x": gone.nonzero().squeeze(-1).tolist()})).parameters_in_units()
+    dropped = learn(declare({**free, "a": CURVED["a"]}), whole.take((~gone).nonzero().squeeze(-1))).parameters_in_units()
+    for node, name, error in (("x", "intercept", 0.25), ("x", "scale", 0.2), ("w", "intercept", 0.08), ("z", "intercept", 0.5)):
+        assert found[node][name] == pytest.approx(truth[node][name], abs=5 * error)
+    assert found["z"]["weights"]["x"] == pytest.approx(0.2, abs=5 * 0.012)  # type: ignore[index]
+    assert abs(float(str(dropped["x"]["intercept"])) - 40.0) > 5 * 0.25

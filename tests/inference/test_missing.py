@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from holes import CHAIN, CHAIN_HOLES, DISCRETE, DISCRETE_HOLES, Nodes, linear, normal, with_holes
+from holes import CHAIN, CHAIN_HOLES, CURVED, DISCRETE, DISCRETE_HOLES, Nodes, linear, normal, with_holes
 from numpy.typing import NDArray
 
 from cfair.errors import DataError, QueryError
@@ -187,3 +187,27 @@ def test_levels_and_many_numbers_are_integrated_out_together() -> None:
         for level, weight in enumerate(weights):
             assert_mean((world.values["t"][:, i] == level).double(), float(weight))
     assert all(value.isfinite().all() for value in world.values.values())
+
+
+def test_a_number_with_levels_and_counts_for_children_is_integrated_out_as_by_a_fine_grid() -> None:
+    scm = SCM(declare(CURVED))
+    columns = with_holes(people(scm, 6, seed=2), {"x": range(6), "w": [4, 5]})
+    moments = posterior(scm, columns)
+    world = abduct(scm, columns, draws=4_000)
+    x = np.linspace(40 - 90, 40 + 90, 40_001)
+    for i in range(columns.n):
+        values = {node: np.full_like(x, float(columns.coded[node][i])) for node in ("a", "z", "w")} | {"x": x}
+        seen = ["x", "z", *(["w"] if i < 4 else [])]
+        weights = np.exp(sum((log_density(scm, node, values) for node in seen), np.zeros_like(x)))
+        weights /= weights.sum()
+        mean = float(weights @ x)
+        sd = float(weights @ (x - mean) ** 2) ** 0.5
+        assert float(moments.mean["x"][i]) == pytest.approx(mean, abs=1e-6 * sd)
+        assert float(moments.sd["x"][i]) == pytest.approx(sd, rel=1e-6)
+        assert_mean(world.values["x"][:, i], mean)
+        rate = np.exp(-1 + 0.04 * x)
+        expected = float(weights @ rate) if i >= 4 else float(columns.coded["w"][i])
+        spread = float(weights @ (rate + rate**2)) - expected**2 if i >= 4 else 0.0
+        assert float(moments.mean["w"][i]) == pytest.approx(expected, rel=1e-6)
+        assert float(moments.sd["w"][i]) == pytest.approx(spread**0.5, rel=1e-6)
+        assert_mean(world.values["w"][:, i], expected)

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from holes import CHAIN, CHAIN_HOLES, normal, with_holes
+from holes import CHAIN, CHAIN_HOLES, CURVED, linear, normal, with_holes
 from torch import Tensor
 
 from cfair.inference import abduct, posterior
@@ -107,3 +107,19 @@ def test_what_a_predictor_must_not_read_does_not_help_to_guess_what_it_lacks(nam
     masks = {node: (columns if node in predictor.needs else other).missing[node] for node in columns.missing}
     changed = type(columns)(mixed, columns.rows, columns.facts, None, masks)
     assert torch.equal(deploy(scm, predictor, columns), deploy(scm, predictor, changed))
+
+
+def test_a_count_of_level_1_that_a_row_lacks_is_expected_from_its_parents() -> None:
+    """The heads are linear: both variants predict what they predict at the count's mean, one of them by draws."""
+    scm = SCM(declare({**CURVED, "y": linear({"x": 0.1, "w": 0.5}, 0.0, 1.0)}))
+    train = people(scm, 500, seed=1)
+    world = abduct(scm, train, draws=5)
+    columns = with_holes(people(scm, 30, seed=2), {"w": range(20), "x": range(10)})
+    moments = posterior(scm, columns)
+    seen = torch.stack([moments.mean["x"], moments.mean["w"]], -1)
+    for name in ("latent_posterior_mean", "latent_draws"):
+        predictor = PREDICTORS[name](scm).fit(world, train["y"])
+        assert predictor.sees == ("x", "w")
+        head: Tensor = predictor.fitted.predict(seen)  # type: ignore[operator]
+        tolerance = 1e-9 if name == "latent_posterior_mean" else 0.05
+        torch.testing.assert_close(deploy(scm, predictor, columns), head, rtol=0, atol=tolerance)
