@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_check
 from torch import Generator, Tensor, nn
 from torch.distributions import Distribution
 
+from cfair.errors import DataError
 from cfair.families import Kind
 from cfair.weights import check_weights, evened
 
@@ -46,6 +47,7 @@ class Facts:
         unused: columns that the spec does not name, and that do not hold the weights.
         weights: the column that holds the people's weights, if one was named.
         weightless: rows of weight 0, which count for nothing.
+        missing: node -> rows kept though they have no entry there, to be integrated out.
     """
 
     name: str
@@ -56,26 +58,43 @@ class Facts:
     unused: tuple[str, ...] = ()
     weights: str | None = None
     weightless: int = 0
+    missing: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns(Mapping[str, Tensor]):
     """A table of n people coded as the spec declares: node -> (n,).
 
+    A column in which somebody has no entry is read through ``coded`` and ``missing`` together; asked for by its name it is refused, so
+    that no reader takes it for a whole one.
+
     Args:
-        coded: node -> (n,), float64.
+        coded: node -> (n,), float64; NaN where there is no entry.
         rows: position of each person in the table as given, 0-based, shape (n,), int64.
         facts: what reading the table found.
         weights: how many people like them each person stands for, finite and not negative, shape (n,), float64; None: one each.
+        missing: node in which somebody has no entry -> who has none, shape (n,), bool.
     """
 
     coded: Values
     rows: Tensor
     facts: Facts
     weights: Tensor | None = None
+    missing: Values = field(default_factory=dict)
 
     def __getitem__(self, node: str) -> Tensor:
+        """The column of a node, without holes.
+
+        Raises:
+            DataError: somebody has no entry in it.
+        """
+        if node in self.missing:
+            problem = f"{int(self.missing[node].sum())} of {self.n} values are missing, and they are needed here"
+            raise DataError(f"{self.facts.name}, column '{node}'", problem, "fill them in, or leave these rows out (missing='drop')")
         return self.coded[node]
+
+    def __contains__(self, node: object) -> bool:
+        return node in self.coded
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.coded)
@@ -89,10 +108,16 @@ class Columns(Mapping[str, Tensor]):
         """How many people."""
         return len(self.rows)
 
+    def known(self, node: str) -> Tensor:
+        """The entries that a column has, shape (m,) with m at most n."""
+        return self.coded[node][~self.missing[node]] if node in self.missing else self.coded[node]
+
     def take(self, people: Tensor | slice) -> "Columns":
         """The columns of some people only, given by position, shape (m,), int64; a slice copies nothing."""
         weights = None if self.weights is None else self.weights[people]
-        return Columns({node: column[people] for node, column in self.coded.items()}, self.rows[people], self.facts, weights)
+        holes = {node: mask[people] for node, mask in self.missing.items()}
+        holes = {node: mask for node, mask in holes.items() if mask.any()}
+        return Columns({node: column[people] for node, column in self.coded.items()}, self.rows[people], self.facts, weights, holes)
 
     def counted(self) -> "Columns":
         """The people of weight above 0, their weights in the unit in which these have mean 1; everyone where there are no weights.

@@ -1,9 +1,10 @@
 """The straight line from a declared model and a table to a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeAlias
 
+from cfair.access import needs
 from cfair.auditing import audit
 from cfair.auditing.audit import MIN_GROUP_SIZE
 from cfair.auditing.crossing import crossing_of
@@ -11,10 +12,10 @@ from cfair.auditing.splits import over_splits
 from cfair.data import blocks, check_variation, split
 from cfair.errors import QueryError, nearest
 from cfair.heads import HEADS, head_for
-from cfair.inference import abduct, learn
+from cfair.inference import abduct, check_patterns, learn
 from cfair.inference.engines import check_engine
 from cfair.inference.neighbourhood import check_latents
-from cfair.interfaces import Columns, Predictor
+from cfair.interfaces import Columns, Predictor, World
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
@@ -94,6 +95,7 @@ def fit(spec: ModelSpec, columns: Columns, options: Options | None = None, *, pr
     options = options or Options()
     check(spec, options)
     check_variation(columns, spec)
+    check_patterns(spec, columns, needs=[needs(spec, name) for name in options.predictors])
     tell = progress or (lambda what, share: None)
     runs = []
     for k in range(options.splits):
@@ -142,11 +144,27 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, tell: Progres
 
 
 def _fitted(scm: SCM, train: Columns, options: Options) -> dict[str, Predictor]:
-    """The predictors that the options name, fitted on abducted training rows."""
-    draws = min(options.draws, FIT_DRAWS)
-    worlds = [abduct(scm, block, draws=draws, seed=options.seed) for block in blocks(train, max(BLOCK_DRAWS // draws, 1))]
+    """The predictors that the options name, fitted on abducted training rows, those that have an outcome.
+
+    What a row lacks is drawn given all that it has, its outcome, too, for a predictor that reads columns: a guess without the outcome
+    would hide that the two hang together. Predictors on latents read them as they will be inferred, without the outcome.
+    """
+    if scm.spec.outcome in train.missing:
+        train = train.take((~train.missing[scm.spec.outcome]).nonzero().squeeze(-1))
+    worlds = _worlds(scm, train, options, given=None)
+    filled = _worlds(scm, train, options, given=scm.spec.observed) if train.missing else worlds
     outcome = train[scm.spec.outcome]
-    return {name: PREDICTORS[name](scm, head=options.head).fit(worlds, outcome, weights=train.weights) for name in options.predictors}
+    made = {name: PREDICTORS[name](scm, head=options.head) for name in options.predictors}
+    return {
+        name: predictor.fit(filled if predictor.function_of_row else worlds, outcome, weights=train.weights)
+        for name, predictor in made.items()
+    }
+
+
+def _worlds(scm: SCM, train: Columns, options: Options, *, given: Sequence[str] | None) -> list[World]:
+    """The factual worlds of training rows, a block at a time."""
+    draws = min(options.draws, FIT_DRAWS)
+    return [abduct(scm, block, given=given, draws=draws, seed=options.seed) for block in blocks(train, max(BLOCK_DRAWS // draws, 1))]
 
 
 def _part(tell: Progress, k: int, splits: int) -> Progress:

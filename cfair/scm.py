@@ -152,7 +152,7 @@ class SCM(nn.Module):
         for node, mechanism in self.mechanisms.items():  # a mechanism may run a Pyro model, which has plates of its own
             conditional = functional_call(cast("nn.Module", mechanism), drawn[node], (self.parents(node, values),))
             with rows:
-                values[node] = pyro.sample(node, _as_pyro(conditional), obs=columns.coded.get(node))
+                values[node] = pyro.sample(node, _as_pyro(conditional), obs=columns.get(node))
         return values
 
 

@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+from holes import with_holes
 
 from cfair.auditing import Report
 from cfair.data import split
 from cfair.errors import CfairError, DataError, QueryError
 from cfair.interfaces import Columns
 from cfair.pipeline import Options, fit
+from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
+from oracles import LINEAR, declare
+from oracles import people as simulated
 from school import OUTCOMES, columns_of, people, school
 
 QUICK = Options(draws=4, min_group_size=5)
@@ -141,3 +145,38 @@ def test_neither_the_unit_of_weights_nor_people_of_weight_0_change_a_run() -> No
     same_rows(fit(spec, replace(counted, weights=weights[weights > 0] * 4_000), QUICK).report, report)
     assert fit(spec, counted, QUICK).report.rows != report.rows
     assert report.data["training_rows"] + report.data["audited_rows"] == counted.n
+
+
+def test_heads_learn_from_rows_completed_with_their_outcome_and_are_not_weakened() -> None:
+    """Half of the rows lack m; guessed without the outcome, its coefficient would be halved towards that of what explains m."""
+    whole = simulated(SCM(LINEAR), 1_500, seed=3)
+    columns = with_holes(whole, {"m": range(0, whole.n, 2)})
+    run = fit(LINEAR, columns, replace(QUICK, predictors=("full", "unaware")))
+    a, m = run.predictors["full"].fitted.coefficients.tolist()
+    assert a == pytest.approx(2.0, abs=5 * 0.15)
+    assert m == pytest.approx(-1.0, abs=5 * 0.035)
+    alone = whole["m"] - whole["m"].mean()
+    expected = float(alone @ whole["y"] / alone.square().sum())  # of y on m alone, in the rows before they lost it
+    assert run.predictors["unaware"].fitted.coefficients.tolist() == [pytest.approx(expected, abs=5 * 0.03)]
+
+
+def test_rows_without_an_outcome_are_learned_from_and_not_audited() -> None:
+    spec, columns = learned()
+    run = fit(spec, with_holes(columns, {"y": range(0, 400, 4), "grade": range(0, 400, 10)}), QUICK)
+    audited, unscored, trained = (run.report.data[name] for name in ("audited_rows", "audited_rows_without_outcome", "training_rows"))
+    assert (trained, audited) == (320, 80 - int(str(unscored)))
+    assert int(str(unscored)) > 0
+    assert all(row.n is None or row.n <= int(str(audited)) for row in run.report.rows)
+
+
+def test_what_cannot_be_integrated_out_is_refused_before_any_learning() -> None:
+    nodes: dict[str, dict[str, object]] = {
+        "a": {"mechanism": "bernoulli", "levels": ["n", "y"]},
+        "x": {"mechanism": "poisson"},
+        "y": {"mechanism": "gaussian", "parents": ["x", "a"]},
+    }
+    columns = columns_of({"a": torch.tensor([0.0, 1.0] * 50), "x": torch.arange(100.0), "y": torch.arange(100.0)})
+    told: list[str] = []
+    with pytest.raises(QueryError, match="missing values of 'x' have observed effects, and a count is not integrated out"):
+        fit(declare(nodes), with_holes(columns, {"x": [3]}), QUICK, progress=lambda what, share: told.append(what))
+    assert not told

@@ -118,6 +118,13 @@ def _of_table(facts: Facts) -> Iterator[Assumption]:
             "The weights are known without error, and only their ratios matter: beside a prior, n people count as n."
         )
         yield Assumption("weights", text)
+    if facts.missing:
+        counted = ", ".join(f"{count:,} of {node}" for node, count in facts.missing.items())
+        text = (
+            f"Missing values ({counted}) are missing at random: who lacks one may depend on what the table has of that person, not on the "
+            "value itself. They are integrated out, not filled in; what is missing stays so in every world that is asked about."
+        )
+        yield Assumption("missing", text)
     if facts.dropped:
         yield Assumption("missing", f"{facts.dropped:,} rows with missing values were left out, as if missing completely at random.")
 

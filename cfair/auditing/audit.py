@@ -16,10 +16,12 @@ from cfair.auditing.measures import Audited, constraint_rows, group_metrics, gro
 from cfair.auditing.records import Json, Report
 from cfair.constraints import CONSTRAINTS
 from cfair.data import blocks
-from cfair.errors import QueryError
+from cfair.errors import DataError, QueryError
 from cfair.families import Kind
+from cfair.inference import patterns
 from cfair.interfaces import Columns, Predictor
 from cfair.metrics import METRIC_KINDS, METRICS
+from cfair.predictors.incomplete import deploy
 from cfair.scm import SCM
 from cfair.threads import with_threads
 from cfair.weights import effective_size
@@ -50,7 +52,8 @@ def audit(
     Args:
         scm: the model in which people are moved.
         predictors: name -> fitted predictor.
-        columns: the people, with every observed node; weighted where they have weights, and those of weight 0 left out.
+        columns: the people, with every observed node; weighted where they have weights, and those of weight 0 left out, as is whoever
+            has no outcome. What else somebody lacks is integrated out of predictions, and drawn with the noise of worlds.
         metrics: names in METRICS; those of the outcome's kind if None.
         constraints: names in CONSTRAINTS, for a binary outcome; all if None.
         draws: posterior draws per person.
@@ -65,12 +68,13 @@ def audit(
     Raises:
         QueryError: a protected attribute without levels, a metric or constraint that does not exist or suit
             the outcome, or weights that are none.
-        DataError: ``columns`` lacks a node that is needed.
+        DataError: ``columns`` lacks a node that is needed, or nobody has an outcome.
     """
     kind = scm.spec.nodes[scm.spec.outcome].kind
     crossing = crossing_of(scm.spec)
     chosen, rates = _chosen_metrics(metrics, kind), _chosen_constraints(constraints, kind)
-    columns = columns.counted()
+    everyone = columns.counted()
+    columns = _scored(everyone, scm.spec.outcome)
     asked: dict[str, Json] = {"draws": draws, "seed": seed, "weights": columns.facts.weights, "min_group_size": min_group_size}
     parts = blocks(columns, block_rows or max(BLOCK_DRAWS // draws, 1))
     predictions, gaps = _fold(scm, predictors, crossing, parts, draws=draws, seed=seed, progress=progress)
@@ -87,7 +91,7 @@ def audit(
     return Report(
         rows=tuple(rows),
         model=describe(scm, predictors),
-        data=_data(columns),
+        data={**_data(columns), **_lacking(columns, everyone)},
         options={**asked, "metrics": list(chosen), "constraints": list(rates)},
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
         assumptions=(
@@ -113,7 +117,7 @@ def _fold(
     gaps, done = Gaps.none(predictors, crossing), 0
     deployed: dict[str, list[Tensor]] = {name: [] for name in predictors}
     for block in parts:
-        predicted = {name: predictor.deploy(block, block.n) for name, predictor in predictors.items()}
+        predicted = {name: deploy(scm, predictor, block) for name, predictor in predictors.items()}
         gaps = gaps + block_gaps(scm, predictors, crossing, block, predicted, draws=draws, seed=seed)
         for name, prediction in predicted.items():
             deployed[name].append(prediction)
@@ -140,6 +144,28 @@ def _chosen_constraints(constraints: Sequence[str] | None, kind: Kind) -> tuple[
     for name in constraints or ():
         CONSTRAINTS[name]  # an unknown name is refused with the nearest right one
     return () if kind != "binary" else tuple(CONSTRAINTS if constraints is None else constraints)
+
+
+def _scored(columns: Columns, outcome: str) -> Columns:
+    """The people who have an outcome."""
+    if outcome not in columns.missing:
+        return columns
+    scored = columns.take((~columns.missing[outcome]).nonzero().squeeze(-1))
+    if not scored.n:
+        raise DataError(f"{columns.facts.name}, column '{outcome}'", "no audited person has an outcome", "give a table that has some")
+    return scored
+
+
+def _lacking(columns: Columns, everyone: Columns) -> dict[str, Json]:
+    """How many values are missing and where: in the table, and among the audited people; nothing where none is."""
+    if not columns.facts.missing:
+        return {}
+    kinds = [kind for kind in patterns(columns, list(columns)) if kind.missing]
+    return {
+        "missing": dict(columns.facts.missing),
+        "missing_together": [{"nodes": list(kind.missing), "audited_rows": len(kind.people)} for kind in kinds],
+        "audited_rows_without_outcome": everyone.n - columns.n,
+    }
 
 
 def _data(columns: Columns) -> dict[str, Json]:

@@ -72,6 +72,9 @@ def block_gaps(
     *Re-abducted*: the deployed map on the counterfactual row, its own inference inside. *Own model*: the deployed map on the rows
     that the predictor's working SCM makes. Resolving nodes are held at their factual values in every world. People enter by their weights.
 
+    A value that somebody lacks is drawn with the noise, and is then theirs: deployed maps read the row that it completes, in the factual
+    world and in every other, draw by draw.
+
     Args:
         scm: the model in which people are moved.
         predictors: fitted.
@@ -85,9 +88,10 @@ def block_gaps(
     """
     factual = abduct(scm, block, draws=draws, seed=seed)
     before = {name: predictor.predict(factual) for name, predictor in predictors.items()}
+    inferred = {name: _inferred(predictor, factual, deployed[name], whole=not block.missing) for name, predictor in predictors.items()}
     group = crossing.group(block)
     weights = torch.ones(block.n, dtype=torch.float64) if block.weights is None else block.weights
-    held = {node: block[node] for node in scm.spec.resolving if node in block}
+    held = {node: factual.values[node] if node in block.missing else block[node] for node in scm.spec.resolving if node in block}
     sums = Gaps.none(predictors, crossing).sums
     for world, setting in enumerate(crossing.settings()):
         do: dict[str, Setting] = {**setting, **held}
@@ -98,11 +102,11 @@ def block_gaps(
         for name, predictor in predictors.items():
             same = (predictor.predict(after) - before[name])[:, moved]
             _add(sums[name]["gap_same_noise"][:, :, world], group[moved], same, weights[moved])
-            again = same if predictor.function_of_row else _reabducted(predictor, after, moved) - deployed[name][moved]
+            again = same if predictor.function_of_row else _reabducted(predictor, after, moved) - inferred[name][:, moved]
             _add(sums[name]["gap_reabducted"][:, :, world], group[moved], again, weights[moved])
             if predictor.invariant_in == "own":
-                own = cast("_OwnModel", predictor).deploy_under(block, _coded(scm.spec, setting, held), block.n)
-                _add(sums[name]["gap_own_model"][:, :, world], group[moved], (own - deployed[name])[moved].unsqueeze(0), weights[moved])
+                own = _own_moves(predictor, factual if block.missing else block, _coded(scm.spec, setting, held), deployed[name])
+                _add(sums[name]["gap_own_model"][:, :, world], group[moved], own[:, moved], weights[moved])
     counted = [torch.bincount(group, each, minlength=crossing.size) for each in (torch.ones_like(weights), weights, weights.square())]
     return Gaps(torch.stack(counted), sums)
 
@@ -117,6 +121,24 @@ def _reabducted(predictor: Predictor, world: World, people: Tensor) -> Tensor:
     draws = world.shape[0]
     rows = {node: _rounded(world.values[node][:, people]).reshape(-1) for node in predictor.needs}
     return predictor.deploy(rows, draws * len(people)).reshape(draws, len(people))
+
+
+def _inferred(predictor: Predictor, factual: World, deployed: Tensor, *, whole: bool) -> Tensor:
+    """The deployed map on factual rows, shape (draws or 1, n): where somebody lacks a value, on the rows that its draws complete."""
+    if whole or predictor.function_of_row:
+        return deployed.unsqueeze(0)
+    return _reabducted(predictor, factual, torch.arange(factual.shape[1]))
+
+
+def _own_moves(predictor: Predictor, rows: Columns | World, do: Values, deployed: Tensor) -> Tensor:
+    """How far a predictor's working SCM moves its predictions, (draws or 1, n): of whole rows, or of those that draws complete."""
+    own = cast("_OwnModel", predictor)
+    if isinstance(rows, Columns):
+        return (own.deploy_under(rows, do, rows.n) - deployed).unsqueeze(0)
+    size = rows.shape[0] * rows.shape[1]
+    before = {node: rows.values[node].reshape(-1) for node in predictor.needs}
+    after = own.deploy_under(before, {node: value.expand(rows.shape).reshape(-1) for node, value in do.items()}, size)
+    return (after - predictor.deploy(before, size)).reshape(rows.shape)
 
 
 def _rounded(values: Tensor) -> Tensor:

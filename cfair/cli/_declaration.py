@@ -95,11 +95,14 @@ def _why(spec: ModelSpec, path: Cells) -> str:
 
 def _table(table: Mapping[str, object]) -> Rows:
     """What reading the table found, without what is empty."""
-    rounded, unused = table["rounded"], table["unused"]
+    rounded, unused, missing = table["rounded"], table["unused"], table["missing"]
     assert isinstance(rounded, Mapping)
+    assert isinstance(missing, Mapping)
     assert isinstance(unused, Iterable)
     rows: Rows = [("name", str(table["name"])), ("rows", f"{table['rows']:,}")]
     rows += [("rounded", f"{name}: {count:,} rows") for name, count in rounded.items() if count]
+    rows += [("dropped", f"{table['dropped']:,} rows, for missing values")] if table["dropped"] else []
+    rows += [("missing", f"{name}: {count:,} rows, integrated out") for name, count in missing.items()]
     rows += [("weights", f"{table['weights']}; 0 in {table['weightless']:,} rows")] if table["weights"] is not None else []
     return [*rows, ("unused columns", _listed(unused))]
 

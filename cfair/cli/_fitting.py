@@ -27,14 +27,14 @@ def fit_and_save(
         table: a file, or a built-in table's name.
         folder: where the run is written.
         options: how much work to spend, and on what.
-        missing: what to do with rows that lack a value, error or drop.
+        missing: what to do with rows that lack a value: error, drop, or latent.
         weights: the column that says how many people each row stands for; None: one each.
         threads: of torch.
         quiet: show no progress.
     """
     pipeline.check(spec, options)
     check_target(folder)
-    columns = read_table(table, spec, missing=cast("Literal['error', 'drop']", missing), weights=weights)
+    columns = read_table(table, spec, missing=cast("Literal['error', 'drop', 'latent']", missing), weights=weights)
     with progress(quiet=quiet) as tell, torch_threads(threads):
         run = pipeline.fit(spec, columns, options, progress=tell)
     report = replace(run.report, options={**run.report.options, "data": str(table), "missing": missing, "threads": threads})

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias, cast
 
 import typer
 
@@ -25,6 +25,7 @@ def check(
         str | None,
         typer.Option(metavar="COLUMN", help="The column that says how many people each row stands for.", show_default=False),
     ] = None,
+    missing: Annotated[str, typer.Option(help="Rows with missing values: error, drop, or latent to integrate them out.")] = "error",
     explain: Annotated[bool, typer.Option("--explain", help="Say what each predictor may see, and why not the rest.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     allow_python: AllowPython = False,
@@ -33,7 +34,7 @@ def check(
     spec = read_dag(dag, allow_python=allow_python)
     if weights is not None and data is None:
         raise QueryError("weights", f"there is no table whose column '{weights}' could be", "pass --data too")
-    table = None if data is None else _read(data, spec, weights)
+    table = None if data is None else _read(data, spec, weights, missing)
     if as_json:
         typer.echo(json.dumps(_document(spec, explain=explain) | ({} if table is None else {"data": table})))
     else:
@@ -42,11 +43,14 @@ def check(
         show(spec, explain=explain, table=table)
 
 
-def _read(data: str, spec: ModelSpec, weights: str | None) -> dict[str, Json]:
+def _read(data: str, spec: ModelSpec, weights: str | None, missing: str) -> dict[str, Json]:
     """What reading the table found."""
     from cfair.data import read_table  # torch and pandas, only where a table is read
+    from cfair.inference import check_patterns
 
-    return asdict(read_table(data, spec, weights=weights).facts)
+    columns = read_table(data, spec, missing=cast("Literal['error', 'drop', 'latent']", missing), weights=weights)
+    check_patterns(spec, columns)
+    return asdict(columns.facts)
 
 
 def _document(spec: ModelSpec, *, explain: bool) -> dict[str, Json]:

@@ -23,7 +23,7 @@ def fit(
     draws: Annotated[int, typer.Option(help="Posterior draws per audited person.")] = 200,
     splits: Annotated[int, typer.Option(help="Random splits; with several, the report gives means and intervals over them.")] = 1,
     test_share: Annotated[float, typer.Option(help="Share of people held out for the audit.")] = 0.2,
-    missing: Annotated[str, typer.Option(help="Rows with missing values: error or drop.")] = "error",
+    missing: Annotated[str, typer.Option(help="Rows with missing values: error, drop, or latent to integrate them out.")] = "error",
     weights: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="The column that says how many people each row stands for.", show_default=False)
     ] = None,

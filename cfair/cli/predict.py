@@ -1,7 +1,7 @@
 """``cfair predict``: a run's predictions for the people of a table."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -17,11 +17,12 @@ def predict(
     data: Annotated[str, typer.Option(help="The table: a file, or a built-in one's name.", show_default=False)],
     predictor: Annotated[str, typer.Option(help="One of the run's.", show_default=False)],
     out: Annotated[Path, typer.Option(help="A .csv or .parquet file to write.", show_default=False)],
+    missing: Annotated[str, typer.Option(help="Rows that lack a value: error, or latent to integrate it out.")] = "error",
     allow_python: AllowPython = False,
 ) -> None:
     """Predict the outcome of the people in a table: one row each, in their order."""
     check_writable(out)
     loaded = load(run, allow_python=allow_python)
-    predictions = loaded.predict(data, predictor)
+    predictions = loaded.predict(data, predictor, missing=cast("Literal['error', 'latent']", missing))
     write_table(predictions.reset_index(), out)
     typer.echo(f"{len(predictions):,} predictions of {loaded.spec.outcome} written to {out}")

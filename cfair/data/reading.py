@@ -19,12 +19,14 @@ from cfair.spec import ModelSpec
 
 __all__ = ["read_table"]
 
+TREATMENTS = ("error", "drop", "latent")  # of missing values
+
 
 def read_table(
     source: Source,
     spec: ModelSpec,
     *,
-    missing: Literal["error", "drop"] = "error",
+    missing: Literal["error", "drop", "latent"] = "error",
     require: Collection[str] | None = None,
     weights: str | None = None,
 ) -> Columns:
@@ -36,7 +38,8 @@ def read_table(
     Args:
         source: where the table is.
         spec: what the columns are.
-        missing: ``error`` refuses rows without an entry; ``drop`` leaves them out and counts them.
+        missing: ``error`` refuses rows without an entry; ``drop`` leaves them out and counts them; ``latent`` keeps them, to be integrated
+            out, and refuses those without a protected attribute.
         require: the nodes to read, by default all observed ones. No other column is looked at, whatever it holds.
         weights: the column that says how many people like them each person stands for (survey weights); one each if None. Rows of weight
             0 stay in the table and count for nothing. A missing weight is an error whatever ``missing`` says.
@@ -44,11 +47,11 @@ def read_table(
     Raises:
         DataError: the table cannot be read, lacks a column, has no rows, an entry does not fit the spec, or a weight is not finite,
             negative or missing, or all are 0.
-        QueryError: ``require`` names something that is not an observed node, ``weights`` a node, or ``missing`` is neither word.
+        QueryError: ``require`` names something that is not an observed node, ``weights`` a node, or ``missing`` is none of the words.
     """
     required = _required(spec, require)
-    if missing not in {"error", "drop"}:
-        raise QueryError("missing", f"'{missing}' is not a way to treat missing values", "use 'error' or 'drop'")
+    if missing not in TREATMENTS:
+        raise QueryError("missing", f"'{missing}' is not a way to treat missing values", "use 'error', 'drop' or 'latent'")
     refuse_node(weights, spec)
     wanted = [*required, *([weights] if weights is not None else [])]
     table = open_table(source, wanted)
@@ -57,7 +60,8 @@ def read_table(
         raise DataError(table.place, "has no rows", "give at least one below the header")
     coded = {node: code(table, node, spec.nodes[node]) for node in required}
     weighed = None if weights is None else weigh(table, weights)
-    kept = _kept(table, coded, drop=missing == "drop")
+    kept = np.arange(len(table.frame)) if missing == "latent" else _kept(table, coded, drop=missing == "drop")
+    _refuse_ungrouped(table, {node: coded[node][kept] for node in required if node in spec.protected})
     table = replace(table, sha256=table.sha256 or _fingerprint(coded if weighed is None else {**coded, "weights": weighed}))
     columns = _columns(table, {node: values[kept] for node, values in coded.items()}, kept, spec)
     return columns if weighed is None else _weighed(columns, str(weights), weighed[kept])
@@ -94,12 +98,22 @@ def _kept(table: Table, coded: Mapping[str, Floats], *, drop: bool) -> NDArray[n
         raise DataError(
             f"{table.place}, {where}",
             problem,
-            "fill them in, or leave these rows out (read_table: missing='drop'; cfair fit: --missing drop)",
+            "fill them in, leave these rows out (read_table: missing='drop'; cfair fit: --missing drop), or integrate them out ('latent')",
         )
     complete = ~np.logical_or.reduce([np.zeros(len(table.frame), bool), *gaps.values()])
     if not complete.any():
         raise DataError(table.place, f"each of the {len(table.frame)} rows has a missing value", "fill some of them in")
     return np.flatnonzero(complete)
+
+
+def _refuse_ungrouped(table: Table, protected: Mapping[str, Floats]) -> None:
+    """Refuse people without a protected attribute: whom they are to be compared with is not to be guessed."""
+    for node, values in protected.items():
+        gap = np.isnan(values)
+        if gap.any():
+            count = "1 value is" if gap.sum() == 1 else f"{gap.sum()} values are"
+            problem = f"{count} missing, and a protected attribute is not integrated out"
+            raise table.misfit(node, gap, problem, "fill them in, or leave these rows out (missing='drop')")
 
 
 def _fingerprint(coded: Mapping[str, Floats]) -> str:
@@ -111,9 +125,10 @@ def _fingerprint(coded: Mapping[str, Floats]) -> str:
 
 
 def _columns(table: Table, coded: Mapping[str, Floats], kept: NDArray[np.int64], spec: ModelSpec) -> Columns:
-    """The kept rows, in which each column has an entry, counts rounded, with what was found on the way."""
+    """The kept rows, counts rounded, with what was found on the way."""
     whole = {node: np.rint(values) if spec.nodes[node].kind == "count" else values for node, values in coded.items()}
-    rounded = {node: int((values != coded[node]).sum()) for node, values in whole.items()}
+    gaps = {node: gap for node, values in coded.items() if (gap := np.isnan(values)).any()}
+    rounded = {node: int((np.abs(values - coded[node]) > 0).sum()) for node, values in whole.items()}
     facts = Facts(
         name=table.name,
         rows=len(table.frame),
@@ -121,9 +136,10 @@ def _columns(table: Table, coded: Mapping[str, Floats], kept: NDArray[np.int64],
         dropped=len(table.frame) - len(kept),
         rounded={node: rows for node, rows in rounded.items() if rows},
         unused=tuple(name for name in table.columns if name not in spec.observed),
+        missing={node: int(gap.sum()) for node, gap in gaps.items()},
     )
     values = {node: torch.from_numpy(column + 0.0) for node, column in whole.items()}  # -0.0 is 0.0
-    return Columns(values, torch.from_numpy(kept), facts)
+    return Columns(values, torch.from_numpy(kept), facts, missing={node: torch.from_numpy(gap) for node, gap in gaps.items()})
 
 
 def _weighed(columns: Columns, name: str, weights: Floats) -> Columns:

@@ -21,8 +21,11 @@ def check_variation(columns: Columns, spec: ModelSpec) -> None:
     columns = columns.counted()
     for role, nodes in (("protected attribute", spec.protected), ("outcome", (spec.outcome,))):
         for node in nodes:
-            first = columns[node][:1]
-            if torch.equal(columns[node], first.expand(columns.n)):
+            known = columns.known(node)
+            first = known[:1]
+            if torch.equal(known, first.expand(len(known))):
                 where = f"{columns.facts.name}, column '{node}', rows 0 to {columns.facts.rows - 1}"
+                if not len(known):
+                    raise DataError(where, f"the {role} is missing in every row", "give a table that has some of it")
                 problem = f"the {role} is '{decode(spec, node, first)[0]}' in every row"
                 raise DataError(where, problem, "give a table in which it varies, or declare a model without it")

@@ -1,6 +1,6 @@
 """From evidence to worlds: joint posterior draws of each person's latents and noise."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
 
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from cfair.errors import QueryError
 from cfair.inference.drawing import draw
 from cfair.inference.neighbourhood import Neighbourhood, evidence_of, neighbourhoods
+from cfair.inference.patterns import Pattern, causes_of, hidden_in, patterns, together
 from cfair.inference.posterior import posterior
 from cfair.inference.uniforms import PersonalUniforms
 from cfair.interfaces import Columns, Values, World
@@ -16,7 +17,7 @@ from cfair.scm import SCM
 from cfair.threads import with_threads
 from cfair.worlds import collapse
 
-__all__ = ["abduct"]
+__all__ = ["abduct", "completed"]
 
 
 @with_threads
@@ -26,6 +27,9 @@ def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, 
     A latent is drawn from its posterior; every node's noise is then drawn from its conditional given that draw, so that
     the pair is a joint draw. A node outside the evidence gets noise from its prior, and the value that follows from it. A
     person's draws depend on the seed and on that person's evidence only. All is computed when first read.
+
+    What a person lacks of the evidence is drawn with the latents, from their joint posterior given what the person has; its values then
+    differ by draw, and so does the noise that follows.
 
     Args:
         scm: with its parameters learned.
@@ -38,7 +42,8 @@ def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, 
         A world of shape (draws, n), with the latents' exact moments.
 
     Raises:
-        QueryError: ``draws`` is not positive; the evidence holds a node without an observed parent of it, or that the table lacks.
+        QueryError: ``draws`` is not positive; the evidence holds a node without an observed parent of it, or that the table lacks;
+            or more is missing at once than can be integrated out.
         FitError: a row's posterior moments do not settle.
 
     Source: Pearl (2009), Causality, Theorem 7.1.7, step 1.
@@ -46,17 +51,52 @@ def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, 
     if draws < 1:
         raise QueryError("draws", f"{draws} draws cannot be made", "ask for at least 1")
     asked = evidence_of(scm.spec, given)
-    areas = neighbourhoods(scm, columns.coded, asked, columns.n)
     evidence = tuple(node for node in scm.spec.order if node in asked)
-    seen = {node: columns.coded[node] for node in evidence}
-    uniform = PersonalUniforms(scm, seen, n=columns.n, draws=draws, seed=seed)
-    shape = (draws, columns.n)
+    parts = [(kind.people, _some(scm, columns, kind, asked, draws=draws, seed=seed)) for kind in patterns(columns, asked)]
+    values, noise = parts[0][1] if len(parts) == 1 else _everyone([people for people, _ in parts], [made for _, made in parts], columns.n)
+    return World(values, noise, (draws, columns.n), evidence, posterior(scm, columns, given=evidence))
+
+
+def _some(scm: SCM, columns: Columns, kind: Pattern, asked: Collection[str], *, draws: int, seed: int) -> tuple[Values, Values]:
+    """Values and noise of people who lack the same part of the evidence ``asked``."""
+    people = columns if len(kind.people) == columns.n else columns.take(kind.people)
+    known = kind.known(asked)
+    rows = {node: column for node, column in people.coded.items() if node not in kind.missing}
+    hidden = hidden_in(scm.spec, known, kind.missing) if kind.missing else None
+    areas = neighbourhoods(scm, rows, known, people.n, hidden=hidden)
+    return _made(scm, areas, {node: rows[node] for node in known}, (draws, people.n), seed)
+
+
+def completed(scm: SCM, rows: Values, n: int, *, draws: int, seed: int) -> Values:
+    """Draws of all nodes given what is known of some, which need not hold its own causes: node -> (draws, n).
+
+    All that causes what is known is integrated out, a protected attribute, too; the rest follows from it.
+
+    Args:
+        scm: with its parameters learned.
+        rows: all that is known, node -> (n,).
+        n: how many rows.
+        draws: per row.
+        seed: of the draws; a row's depend on it and on what is known of that row only.
+
+    Raises:
+        QueryError: too much that hangs together is unknown, or a count with known effects.
+    """
+    areas = neighbourhoods(scm, rows, frozenset(rows), n, hidden=causes_of(scm.spec, rows))
+    values, _ = _made(scm, areas, rows, (draws, n), seed)
+    return values
+
+
+def _made(scm: SCM, areas: Iterable[Neighbourhood], known: Values, shape: tuple[int, int], seed: int) -> tuple[Values, Values]:
+    """Values and noise given what is known: drawn in ``areas``, else what follows from noise of its own."""
+    seen = {node: known[node] for node in scm.spec.order if node in known}
+    uniform = PersonalUniforms(scm, seen, n=shape[1], draws=shape[0], seed=seed)
     values_made: dict[str, Callable[[], Tensor]] = {}
     noise_made: dict[str, Callable[[], Tensor]] = {}
     values, noise = Lazy(values_made), Lazy(noise_made)
     drawn = {latent: area_drawn for area in areas for area_drawn in [cache(partial(_drawn, area, uniform))] for latent in area.latents}
     for node in scm.spec.order:
-        if node in evidence:
+        if node in seen:
             values_made[node] = partial(seen[node].expand, shape)
             noise_made[node] = partial(_abducted, scm, node, values, uniform, shape)
         elif node in drawn:
@@ -65,7 +105,22 @@ def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, 
         else:
             values_made[node] = partial(_followed, scm, node, values, noise, shape)
             noise_made[node] = partial(_fresh, scm, node, uniform)
-    return World(values, noise, shape, evidence, posterior(scm, columns, given=evidence))
+    return values, noise
+
+
+def _everyone(people: Sequence[Tensor], made: Sequence[tuple[Values, Values]], n: int) -> tuple[Values, Values]:
+    """Values and noise of all ``n`` people, from those of some of them each, given by position."""
+    values, noise = (Lazy({node: partial(_joined, node, people, parts, n) for node in parts[0]}) for parts in zip(*made, strict=True))
+    return values, noise
+
+
+def _joined(node: str, people: Sequence[Tensor], parts: Sequence[Values], n: int) -> Tensor:
+    """One node's values or noise of everyone, (draws, n, ...); an expanded view where all draws agree."""
+    own = [part[node] for part in parts]
+    if all(part.stride(0) == 0 for part in own):
+        first = together(list(zip(people, [part[:1] for part in own], strict=True)), n, dim=1)
+        return first.expand(len(own[0]), *first.shape[1:])
+    return together(list(zip(people, own, strict=True)), n, dim=1)
 
 
 def _abducted(scm: SCM, node: str, values: Values, uniform: PersonalUniforms, shape: tuple[int, int]) -> Tensor:

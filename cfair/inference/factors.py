@@ -21,8 +21,8 @@ class Factor(Protocol):
     """One node's log density as a function of the real latents."""
 
     @property
-    def constant(self) -> bool:
-        """Whether it depends on none of them."""
+    def moves(self) -> bool:
+        """Whether it depends on any of them."""
         ...
 
     def log_prob(self, u: Sequence[Tensor]) -> Tensor:
@@ -59,9 +59,9 @@ class Linear:
     slopes: Mapping[int, Tensor]
 
     @property
-    def constant(self) -> bool:
-        """Whether it depends on no real latent."""
-        return not self.slopes and not isinstance(self.x, int)
+    def moves(self) -> bool:
+        """Whether it depends on any latent."""
+        return isinstance(self.x, int) or bool(self.slopes)
 
     def at(self, u: Sequence[Tensor]) -> Distribution:
         """The node's distribution."""
@@ -127,9 +127,9 @@ class Curved:
     places: Mapping[str, int]
 
     @property
-    def constant(self) -> bool:
-        """Whether it depends on no real latent."""
-        return not self.places and not isinstance(self.x, int)
+    def moves(self) -> bool:
+        """Whether it depends on any latent."""
+        return isinstance(self.x, int) or bool(self.places)
 
     def log_prob(self, u: Sequence[Tensor]) -> Tensor:
         """Log p(x | parents)."""
@@ -168,7 +168,7 @@ def factor(area: Neighbourhood, node: str) -> Factor:
     names = area.scm.spec.nodes[node].parents
     seen = {parent: area.values[parent] for parent in names if parent not in area.real}
     places = {parent: area.real.index(parent) for parent in names if parent in area.real}
-    if not isinstance(mechanism, Indexed):
+    if not isinstance(mechanism, Indexed) or _multiplied(area, node):
         return Curved(mechanism, x, seen, places)
     origin = {latent: torch.zeros((), dtype=torch.float64) for latent in places}
     slopes = {j: _slope(mechanism, latent, seen, origin) for latent, j in places.items()}
@@ -181,6 +181,11 @@ def _slope(mechanism: Indexed, latent: str, seen: Values, origin: Values) -> Ten
     rows = seen if interacts else {name: column[:1] for name, column in seen.items()}
     slope = mechanism.index({**rows, **origin, latent: torch.ones((), dtype=torch.float64)}) - mechanism.index({**rows, **origin})
     return slope if interacts or slope.dim() == 1 else slope[0]
+
+
+def _multiplied(area: Neighbourhood, node: str) -> bool:
+    """Whether the node's predictor has a product of two hidden numbers, and so is linear in neither."""
+    return any(sum(parent in area.real for parent in parents) > 1 for parents in area.scm.spec.nodes[node].interactions)
 
 
 def _rows(predictor: Tensor, people: Tensor) -> Tensor:

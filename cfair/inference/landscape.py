@@ -38,7 +38,7 @@ class Landscape:
 
     Args:
         factors: whose sum it is, the latents' own first, in their order.
-        bowl: the sum of those that are quadratic in u.
+        bowl: the sum of those that are quadratic in u, or constant.
         others: the others.
         d: how many latents.
         n: how many people.
@@ -113,17 +113,14 @@ def landscape(area: Neighbourhood) -> Landscape:
 
 
 def _landscape(factors: tuple[Factor, ...], d: int, n: int) -> Landscape:
-    constant = [each for each in factors if each.constant]
-    quadratic = [each for each in factors if isinstance(each, Linear) and each.mechanism.quadratic and not each.constant]
-    others = tuple(each for each in factors if each not in constant and each not in quadratic)
-    bowl = _bowl(quadratic, d, n)
-    for each in constant:
-        bowl = bowl._replace(height=bowl.height + each.log_prob(()))
-    return Landscape(factors, bowl, others, d, n)
+    moving = [each for each in factors if each.moves or not d]
+    quadratic = [each for each in moving if d and isinstance(each, Linear) and each.mechanism.quadratic]
+    others = tuple(each for each in moving if each not in quadratic)
+    return Landscape(factors, _bowl(quadratic, [each for each in factors if each not in moving], d, n), others, d, n)
 
 
-def _bowl(factors: Sequence[Linear], d: int, n: int) -> _Bowl:
-    """The sum of normal log densities −½·(r₀ + Σ_j ρ_j·u_j)²/σ² − log σ − ½·log 2π: P = Σ ρρᵀ/σ², and P·m = −Σ ρ·r₀/σ²."""
+def _bowl(factors: Sequence[Linear], constants: Sequence[Factor], d: int, n: int) -> _Bowl:
+    """The sum of normal log densities −½·(r₀ + Σ_j ρ_j·u_j)²/σ² − log σ − ½·log 2π: P = Σ ρρᵀ/σ², and P·m = −Σ ρ·r₀/σ²; and constants."""
     precision, pull = (torch.zeros(*shape, n, dtype=torch.float64) for shape in ((d, d), (d,)))
     for each in factors:
         rest, slopes, variance = each.residual(d)
@@ -131,6 +128,6 @@ def _bowl(factors: Sequence[Linear], d: int, n: int) -> _Bowl:
         pull = pull - (slopes * rest / variance).expand(d, n)
     center = pull / precision[0] if d == 1 else torch.linalg.solve(precision.movedim(2, 0), pull.T).T
     height = torch.zeros(n, dtype=torch.float64)
-    for each in factors:
-        height = height + each.log_prob(center.unbind(0))
+    for part in (*factors, *constants):
+        height = height + part.log_prob(center.unbind(0))
     return _Bowl(height, center, precision)

@@ -1,6 +1,6 @@
 """The log posterior density of parameters, each person's latents integrated out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from cfair.inference.shape import CLOSE, summit
 from cfair.interfaces import Columns, Values
 from cfair.scm import SCM
 
-__all__ = ["LogLikelihood", "LogPosterior", "alone", "fine_enough", "log_posteriors", "marginal"]
+__all__ = ["LogLikelihood", "LogPosterior", "alone", "fine_enough", "log_posteriors", "marginal", "marginals"]
 
 POINTS = 262_144  # quadrature points evaluated at a time: bounds the memory, and fits the processor's cache
 SETTLED = 1e-4  # nats, summed over all rows, that a finer quadrature may change
@@ -174,6 +174,11 @@ def marginal(area: Neighbourhood, nodes: Sequence[str], rung: int = 0, weights: 
     return LogPosterior(tuple(nodes), FreeParameters(area.scm, nodes), _Marginal(kinds, rung), counts)
 
 
+def marginals(area: Neighbourhood, weights: Tensor | None) -> Callable[[int], LogPosterior]:
+    """The marginal log posterior of all factors of ``area``, by the rung of the ladder of rules."""
+    return lambda rung: marginal(area, area.factors, rung, weights)
+
+
 def _counted(values: Values, n: int, weights: Tensor | None) -> tuple[Values, Tensor]:
     """Each kind of row once, with the weights of its people added up."""
     first, place = distinct(values, n)
@@ -189,9 +194,9 @@ def log_posteriors(scm: SCM, columns: Columns) -> tuple[LogPosterior, ...]:
     Parameters that are learned in closed form have no part: their posterior is their mechanism's own.
     """
     columns = columns.counted()
-    areas = neighbourhoods(scm, columns.coded, scm.spec.observed, columns.n)
+    areas = neighbourhoods(scm, columns, scm.spec.observed, columns.n)
     touched = {node for area in areas for node in area.factors}
-    parts = [alone(scm, node, columns.coded, columns.weights) for node in scm.spec.order if node not in touched]
+    parts = [alone(scm, node, columns, columns.weights) for node in scm.spec.order if node not in touched]
     parts += [marginal(area, area.factors, fine_enough(area), columns.weights) for area in areas]
     return tuple(part for part in parts if part.free.count)
 

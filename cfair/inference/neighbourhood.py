@@ -1,4 +1,8 @@
-"""Latents that hang together, with everything in the evidence that depends on them."""
+"""Hidden nodes that hang together, with everything in the evidence that depends on them.
+
+Hidden are the latents and, in rows with missing values, whatever is missing and bears on the evidence: a missing value is a latent of
+its row.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,18 +16,20 @@ from torch import Tensor
 from cfair.errors import QueryError
 from cfair.inference.free import Overrides
 from cfair.interfaces import Values
+from cfair.mechanisms import Indexed
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
 __all__ = ["Neighbourhood", "check_latents", "evidence_of", "groups", "joint", "neighbourhoods"]
 
 MOST_REAL = 3  # real latents that a product rule integrates out together
+MOST_NORMAL = 6  # of them and missing values, where their posterior is normal: three nodes per dimension are exact
 MOST_COMBINATIONS = 256  # of discrete latents' levels that are summed over
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbourhood:
-    """p(U = u, evidence) of latents U, up to factors without u.
+    """p(U = u, evidence) of latents U, up to factors without u; missing values are latents of their rows.
 
     Args:
         scm: the model.
@@ -82,75 +88,126 @@ class Neighbourhood:
         return {latent: torch.tensor(column, dtype=torch.float64) for latent, column in zip(self.discrete, columns, strict=True)}
 
 
-def neighbourhoods(scm: SCM, values: Values, given: Collection[str], n: int) -> tuple[Neighbourhood, ...]:
-    """The latents' neighbourhoods in the evidence: given it, latents of different ones are independent.
+def neighbourhoods(
+    scm: SCM, values: Values, given: Collection[str], n: int, *, hidden: Sequence[str] | None = None
+) -> tuple[Neighbourhood, ...]:
+    """The hidden nodes' neighbourhoods in the evidence: given it, those of different ones are independent.
+
+    Args:
+        scm: the model.
+        values: node -> (n,), holding the evidence.
+        given: the evidence, without what is hidden.
+        n: how many people.
+        hidden: what is integrated out; the latents if None.
 
     Raises:
-        QueryError: the evidence holds a node but not an observed parent of it, ``values`` lacks evidence, or there are more latents
+        QueryError: the evidence holds a node but not an observed parent of it, ``values`` lacks evidence, or there are more hidden nodes
             that hang together than can be integrated out.
     """
-    _check_evidence(scm.spec, values, given)
-    check_latents(scm.spec, given)
-    return tuple(_neighbourhood(scm, group, values, given, n) for group in groups(scm.spec, given))
+    hidden = scm.spec.latents if hidden is None else hidden
+    _check_evidence(scm.spec, values, given, hidden)
+    check_latents(scm.spec, given, hidden)
+    return tuple(_neighbourhood(scm, group, values, given, n) for group in groups(scm.spec, given, hidden))
 
 
-def joint(scm: SCM, values: Values, given: Collection[str], n: int) -> Neighbourhood:
-    """All latents as one neighbourhood, whether they hang together or not.
+def joint(
+    scm: SCM,
+    values: Values,
+    given: Collection[str],
+    n: int,
+    *,
+    hidden: Sequence[str] | None = None,
+    reads: Collection[str] | None = None,
+) -> Neighbourhood:
+    """All hidden nodes, the latents if None, as one neighbourhood, whether they hang together or not.
+
+    Of these, where ``reads`` is given, those only that hang together with a node that it names.
 
     Raises:
         QueryError: as ``neighbourhoods``.
     """
-    _check_evidence(scm.spec, values, given)
-    _check_size(scm.spec, scm.spec.latents)
-    return _neighbourhood(scm, scm.spec.latents, values, given, n)
+    hidden = scm.spec.latents if hidden is None else hidden
+    _check_evidence(scm.spec, values, given, hidden)
+    _check_kinds(scm.spec, hidden)
+    if reads is not None:
+        hidden = [node for group in groups(scm.spec, given, hidden) if not set(group).isdisjoint(reads) for node in group]
+    _check_size(scm.spec, hidden, given=given)
+    return _neighbourhood(scm, hidden, values, given, n)
 
 
 def _neighbourhood(scm: SCM, latents: Sequence[str], values: Values, given: Collection[str], n: int) -> Neighbourhood:
     spec = scm.spec
-    for latent in latents:
-        missing = [parent for parent in spec.nodes[latent].parents if parent in spec.observed and parent not in given]
-        if missing:
-            problem = f"'{missing[0]}', a parent of the latent '{latent}', is not in the evidence"
-            raise QueryError("given", problem, f"add '{missing[0]}' to given")
     inside = tuple(node for node in spec.order if node in latents)
     touched = {node for node in given if not set(latents).isdisjoint(spec.nodes[node].parents)}
     factors = tuple(node for node in spec.order if node in latents or node in touched)
     family = {name for node in factors for name in (node, *spec.nodes[node].parents)} - set(latents)
     real = tuple(node for node in inside if not spec.nodes[node].discrete)
     discrete = tuple(node for node in inside if spec.nodes[node].discrete)
+    for node in real:
+        if not isinstance(scm.mechanisms[node], Indexed):
+            problem = f"missing values of '{node}' have observed effects, and a {spec.nodes[node].mechanism} node is not integrated out"
+            raise QueryError(f"nodes.{node}", problem, "leave these rows out (missing='drop'), or make it gaussian")
     return Neighbourhood(scm, real, discrete, factors, {node: values[node] for node in spec.order if node in family}, n)
 
 
-def groups(spec: ModelSpec, given: Collection[str]) -> list[tuple[str, ...]]:
-    """The latents in groups that hang together: one is a parent of another, or they share a child in the evidence."""
+def groups(spec: ModelSpec, given: Collection[str], hidden: Sequence[str] | None = None) -> list[tuple[str, ...]]:
+    """The hidden nodes in groups that hang together: one is a parent of another, or they share a child in the evidence."""
+    hidden = spec.latents if hidden is None else hidden
     graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from(spec.latents)
-    for node in (*spec.latents, *given):
-        together = [parent for parent in spec.nodes[node].parents if parent in spec.latents]
-        nx.add_path(graph, [*together, node] if node in spec.latents else together)
-    return [tuple(latent for latent in spec.latents if latent in group) for group in nx.connected_components(graph)]
+    graph.add_nodes_from(hidden)
+    for node in (*hidden, *given):
+        together = [parent for parent in spec.nodes[node].parents if parent in hidden]
+        nx.add_path(graph, [*together, node] if node in hidden else together)
+    return [tuple(node for node in hidden if node in group) for group in nx.connected_components(graph)]
 
 
-def check_latents(spec: ModelSpec, given: Collection[str] | None = None) -> None:
+def check_latents(spec: ModelSpec, given: Collection[str] | None = None, hidden: Sequence[str] | None = None) -> None:
     """Refuse latents that cannot be integrated out exactly given the evidence, that of all observed nodes if None.
 
     Raises:
         QueryError: with what to do instead.
     """
-    for group in groups(spec, spec.observed if given is None else given):
-        _check_size(spec, group)
+    hidden = spec.latents if hidden is None else hidden
+    _check_kinds(spec, hidden)
+    for group in groups(spec, spec.observed if given is None else given, hidden):
+        _check_size(spec, group, given=spec.observed if given is None else given)
 
 
-def _check_size(spec: ModelSpec, latents: Sequence[str]) -> None:
-    """Refuse latents that hang together and are too many."""
+def _check_kinds(spec: ModelSpec, hidden: Sequence[str]) -> None:
+    """Refuse hidden nodes of a kind that is neither a number to integrate over nor levels to sum over."""
+    for node in hidden:
+        kind = spec.nodes[node].kind
+        if kind not in ("real", "binary", "category", "ordinal") and spec.nodes[node].latent:
+            raise QueryError(f"nodes.{node}", f"a latent of kind {kind}", "make it gaussian, or give it levels")
+        if kind not in ("real", "binary", "category", "ordinal"):
+            problem = f"missing values of '{node}' have observed effects, and a {kind} is not integrated out"
+            raise QueryError(f"nodes.{node}", problem, "leave these rows out (missing='drop'), or make it gaussian")
+
+
+def _check_size(spec: ModelSpec, latents: Sequence[str], *, given: Collection[str]) -> None:
+    """Refuse hidden nodes that hang together and are too many."""
     real = [latent for latent in latents if not spec.nodes[latent].discrete]
     combinations = prod(len(spec.nodes[latent].levels) for latent in latents if latent not in real)
-    if len(real) > MOST_REAL:
-        problem = f"{len(real)} real latents hang together ({', '.join(real)}), and quadrature integrates out {MOST_REAL}"
-        raise QueryError("nodes", problem, "merge some, or give them children apart")
+    missing = [node for node in latents if not spec.nodes[node].latent]
+    rows = f" in rows where {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing" if missing else ""
+    leave = "leave such rows out (missing='drop')" if missing else ""
+    most = MOST_NORMAL if missing and _normal(spec, real, given) else MOST_REAL
+    if len(real) > most:
+        what = "values" if missing else "latents"
+        problem = f"{len(real)} real {what} hang together ({', '.join(real)}){rows}, and quadrature integrates out {most}"
+        raise QueryError("nodes", problem, leave or "merge some, or give them children apart")
     if combinations > MOST_COMBINATIONS:
-        problem = f"{', '.join(latents)} have {combinations} combinations of levels, and {MOST_COMBINATIONS} are summed over at most"
-        raise QueryError("nodes", problem, "merge some, or give them fewer levels")
+        problem = f"{', '.join(latents)} have {combinations} combinations of levels{rows}, and {MOST_COMBINATIONS} are summed over at most"
+        raise QueryError("nodes", problem, leave or "merge some, or give them fewer levels")
+
+
+def _normal(spec: ModelSpec, real: Collection[str], given: Collection[str]) -> bool:
+    """Whether the posterior of these hidden numbers is normal, whatever the levels of others."""
+    for node in (*real, *(node for node in given if not set(real).isdisjoint(spec.nodes[node].parents))):
+        multiplied = any(len(set(real).intersection(parents)) > 1 for parents in spec.nodes[node].interactions)
+        if spec.nodes[node].mechanism != "gaussian" or multiplied:
+            return False
+    return True
 
 
 def evidence_of(spec: ModelSpec, given: Collection[str] | None) -> frozenset[str]:
@@ -164,14 +221,19 @@ def evidence_of(spec: ModelSpec, given: Collection[str] | None) -> frozenset[str
     return frozenset(spec.evidence if given is None else given)
 
 
-def _check_evidence(spec: ModelSpec, values: Values, given: Collection[str]) -> None:
+def _check_evidence(spec: ModelSpec, values: Values, given: Collection[str], hidden: Collection[str]) -> None:
     for node in given:
         if node not in spec.observed:
             raise QueryError("given", f"'{node}' is not an observed node", f"use some of: {', '.join(spec.observed)}")
         if node not in values:
             raise QueryError("given", f"the table has no column '{node}'", f"read the table with '{node}', or leave it out of given")
         for parent in spec.nodes[node].parents:
-            if parent in spec.observed and parent not in given:
+            if parent in spec.observed and parent not in given and parent not in hidden:
                 raise QueryError(
                     "given", f"'{node}' is in the evidence, and its parent '{parent}' is not", f"add '{parent}', or drop '{node}'"
                 )
+    for node in hidden:
+        for parent in spec.nodes[node].parents:
+            if parent in spec.observed and parent not in given and parent not in hidden:
+                problem = f"'{parent}', a parent of the latent '{node}', is not in the evidence"
+                raise QueryError("given", problem, f"add '{parent}' to given")

@@ -1,18 +1,25 @@
 """Exact moments of the latents' posterior, and expectations under it, without draws."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from cfair.inference.neighbourhood import Neighbourhood, evidence_of, joint, neighbourhoods
-from cfair.inference.quadrature import NODES, Integral, PointFunction, integrate
+from cfair.inference.patterns import hidden_in, inferred_in, patterns, together
+from cfair.inference.quadrature import EXACT, NODES, Integral, PointFunction, integrate
 from cfair.inference.uniforms import fingerprint
 from cfair.interfaces import Columns, Moments, Values
 from cfair.scm import SCM
+from cfair.spec import ModelSpec
 from cfair.threads import with_threads
 
-__all__ = ["distinct", "expectation", "posterior", "posterior_of_rows"]
+__all__ = ["distinct", "each_distinct_row", "expectation", "expectation_of_incomplete", "posterior", "posterior_of_rows"]
+
+PointMap: TypeAlias = Callable[[Values], Tensor]  # of node -> values at points of what is hidden, to (Q, m)
 
 BLOCK = 65_536  # points integrated at a time: bounds the memory
 
@@ -20,6 +27,9 @@ BLOCK = 65_536  # points integrated at a time: bounds the memory
 @with_threads
 def posterior(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, nodes: int | None = None) -> Moments:
     """Each person's posterior moments of the latents given the evidence: sums over levels, and adaptive quadrature; no draws.
+
+    What a person lacks of the evidence is integrated out. A missing value that descends from no protected attribute has moments, too:
+    predictors read it.
 
     Args:
         scm: with its parameters learned.
@@ -31,19 +41,77 @@ def posterior(scm: SCM, columns: Columns, *, given: Collection[str] | None = Non
         Moments of shape (n,), exact to 1e-8 posterior sds of one latent, 1e-6 of three; empty when the model has no latent.
 
     Raises:
-        QueryError: the evidence holds a node without an observed parent of it, or that the table lacks.
+        QueryError: the evidence holds a node without an observed parent of it, or that the table lacks; or more is missing at once than
+            can be integrated out.
         FitError: a row's moments do not settle.
     """
-    return posterior_of_rows(scm, columns.coded, columns.n, given=given, nodes=nodes)
+    asked = evidence_of(scm.spec, given)
+    kinds = patterns(columns, asked)
+    if len(kinds) == 1 and not kinds[0].missing:
+        return posterior_of_rows(scm, columns.coded, columns.n, given=given, nodes=nodes)
+    wanted = [node for node in scm.spec.level_1 if any(node in kind.missing for kind in kinds)]
+    found = []
+    for kind in kinds:
+        known = kind.known(asked)
+        rows = {node: columns.coded[node][kind.people] for node in columns if node not in kind.missing}
+        hidden, counts = inferred_in(scm.spec, known, kind.missing)
+        own = _moments(neighbourhoods(scm, rows, known, len(kind.people), hidden=hidden), nodes)
+        own = _with_counts(scm, own, counts, partial(_expected, scm, rows, known, len(kind.people), hidden))
+        found.append((kind.people, _with_known(scm.spec, own, {node: rows[node] for node in wanted if node in rows})))
+    return _together(found, (*scm.spec.latents, *wanted), columns.n)
+
+
+def _with_counts(scm: SCM, found: Moments, counts: Sequence[str], expected: Callable[[PointMap, Collection[str]], Tensor]) -> Moments:
+    """Moments, and those of counts without known effects: E[x] = E[E[x | parents]], and E[x²] likewise."""
+    mean, sd = dict(found.mean), dict(found.sd)
+    for node in counts:
+        parents = scm.spec.nodes[node].parents
+        mean[node] = expected(partial(_first_moment, scm, node), parents)
+        sd[node] = (expected(partial(_second_moment, scm, node), parents) - mean[node].square()).clamp(min=0).sqrt()
+    return Moments(mean, sd, found.probabilities)
+
+
+def _first_moment(scm: SCM, node: str, values: Values) -> Tensor:
+    mean: Tensor = scm.mechanisms[node].distribution(scm.parents(node, values)).mean
+    return mean
+
+
+def _second_moment(scm: SCM, node: str, values: Values) -> Tensor:
+    own = scm.mechanisms[node].distribution(scm.parents(node, values))
+    second: Tensor = own.variance + own.mean.square()
+    return second
+
+
+def _with_known(spec: ModelSpec, hidden: Moments, known: Values) -> Moments:
+    """Moments, and those of values that are known: node -> (n,)."""
+    sure = {node: one_hot(column.long(), len(levels)).double() for node, column in known.items() if (levels := spec.nodes[node].levels)}
+    none = {node: torch.zeros_like(column) for node, column in known.items()}
+    return Moments({**hidden.mean, **known}, {**hidden.sd, **none}, {**hidden.probabilities, **sure})
+
+
+def _together(found: Sequence[tuple[Tensor, Moments]], nodes: Sequence[str], n: int) -> Moments:
+    """The moments of ``nodes`` of all ``n`` people, from those of some people each, given by position."""
+    mean = {node: together([(people, part.mean[node]) for people, part in found], n) for node in nodes}
+    sd = {node: together([(people, part.sd[node]) for people, part in found], n) for node in nodes}
+    discrete = [node for node in nodes if node in found[0][1].probabilities]
+    return Moments(mean, sd, {node: together([(people, part.probabilities[node]) for people, part in found], n) for node in discrete})
 
 
 def posterior_of_rows(scm: SCM, rows: Values, n: int, *, given: Collection[str] | None = None, nodes: int | None = None) -> Moments:
     """As ``posterior``, of ``n`` rows that need not come from a table: node -> (n,)."""
+    found = _moments(neighbourhoods(scm, rows, evidence_of(scm.spec, given), n), nodes)
+    return Moments(
+        {name: found.mean[name] for name in scm.spec.latents}, {name: found.sd[name] for name in scm.spec.latents}, found.probabilities
+    )
+
+
+def _moments(areas: Iterable[Neighbourhood], nodes: int | None) -> Moments:
+    """The moments of everything that is hidden in ``areas``."""
     mean: dict[str, Tensor] = {}
     sd: dict[str, Tensor] = {}
     probabilities: dict[str, Tensor] = {}
-    for area in neighbourhoods(scm, rows, evidence_of(scm.spec, given), n):
-        found = _each_distinct_row(area, area.values, None, nodes)
+    for area in areas:
+        found = each_distinct_row(area, area.values, None, nodes)
         mean |= dict(zip(area.real, found.mean, strict=True))
         sd |= dict(zip(area.real, found.sd, strict=True))
         for latent, column in area.levels().items():
@@ -52,7 +120,7 @@ def posterior_of_rows(scm: SCM, rows: Values, n: int, *, given: Collection[str] 
             mean[latent] = p @ index
             sd[latent] = (p * (index - mean[latent].unsqueeze(-1)).square()).sum(-1).sqrt()
             probabilities[latent] = p
-    return Moments({name: mean[name] for name in scm.spec.latents}, {name: sd[name] for name in scm.spec.latents}, probabilities)
+    return Moments(mean, sd, probabilities)
 
 
 def expectation(scm: SCM, values: Values, function: Callable[[Values], Tensor], *, n: int) -> Tensor:
@@ -70,14 +138,45 @@ def expectation(scm: SCM, values: Values, function: Callable[[Values], Tensor], 
     if not scm.spec.latents:
         return function(values).expand(n)
     area = joint(scm, values, scm.spec.evidence, n)
-    return _each_distinct_row(area, values, function, None).expected
+    return each_distinct_row(area, values, function, None).expected
 
 
-def _each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[Values], Tensor] | None, nodes: int | None) -> Integral:
+def expectation_of_incomplete(scm: SCM, columns: Columns, function: PointMap, *, reads: Collection[str]) -> Tensor:
+    """As ``expectation``, of people who may lack some of the evidence, which is integrated out with the latents.
+
+    Args:
+        scm: with its parameters learned.
+        columns: n people.
+        function: as in ``expectation``.
+        reads: the latents and non-descendants of protected attributes that ``function`` reads.
+
+    Raises:
+        QueryError: more is missing at once than can be integrated out.
+    """
+    parts = []
+    for kind in patterns(columns, scm.spec.evidence):
+        known, m = kind.known(scm.spec.evidence), len(kind.people)
+        rows = {node: columns.coded[node][kind.people] for node in scm.spec.evidence if node in known}
+        hidden = hidden_in(scm.spec, known, kind.missing, wanted=[node for node in kind.missing if node in reads])
+        parts.append((kind.people, _expected(scm, rows, known, m, hidden, function, reads)))
+    return together(parts, columns.n)
+
+
+def _expected(
+    scm: SCM, rows: Values, known: Collection[str], n: int, hidden: Sequence[str], function: PointMap, reads: Collection[str]
+) -> Tensor:
+    """E[function(what is known, and what of ``hidden`` it reads) | what is known], shape (n,)."""
+    seen = {node: rows[node] for node in rows if node in known}
+    if set(hidden).isdisjoint(reads):
+        return function(seen).expand(n)
+    return each_distinct_row(joint(scm, seen, known, n, hidden=hidden, reads=reads), seen, function, None).expected
+
+
+def each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[Values], Tensor] | None, nodes: int | None) -> Integral:
     """The integral, computed once for each distinct row of ``values``."""
     first, place = distinct(values, area.n)
     d = len(area.real)
-    size = max(BLOCK // (area.combinations * NODES.get(d, 1) ** d), 1)
+    size = max(BLOCK // (area.combinations * NODES.get(d, EXACT) ** d), 1)
     parts = []
     for people in first.split(size):
         part = area.take(people)

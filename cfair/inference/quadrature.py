@@ -170,6 +170,8 @@ def _mixed(area: Neighbourhood, moments: Tensor) -> Integral:
     by_combination = moments.reshape(len(moments), area.combinations, area.n)
     means, sds, expected, log_mass = by_combination[:d], by_combination[d : 2 * d], by_combination[2 * d], by_combination[-1]
     weights = log_mass.softmax(0)
+    possible = weights > 0  # of what cannot be, nothing is known
+    means, sds, expected = (torch.where(possible, part, 0.0) for part in (means, sds, expected))
     mean = (weights * means).sum(1)
     sd = (weights * (sds.square() + (means - mean.unsqueeze(1)).square())).sum(1).sqrt()
     return Integral(log_mass.logsumexp(0), mean, sd, weights.T, (weights * expected).sum(0))

@@ -17,6 +17,7 @@ SCAN = 61  # points of the prior at which a density that is not known to be conc
 FAR = 9.0  # prior sds up to which it is looked at
 SECANT = 100  # steps at most, of a method that converges in ten
 STEEP = 8.0  # times the level sought: at an end so far above it no line is to be trusted, and the bracket is halved
+LARGE = 1e3  # sd of a direction, and its inverse, from which on it is measured by that sd, lest rounding swallow it
 DROP = 36.0  # nats below the mode at which a density counts as 0: e⁻³⁶ is the rounding of a sum of 1
 
 
@@ -61,8 +62,12 @@ def _root(second: Tensor) -> Tensor:
     """S with S·Sᵀ = (−H)⁻¹, (d, d, n), from the curvature H; of a direction that bends upwards the size of the curvature counts."""
     if len(second) == 1:
         return second.abs().clamp(min=1e-300).rsqrt()
-    values, vectors = torch.linalg.eigh(-second.movedim(2, 0))
-    covariance = (vectors / values.abs().clamp(min=1e-12).unsqueeze(-2)) @ vectors.mT
+    precision = -second.movedim(2, 0)
+    size = precision.diagonal(dim1=1, dim2=2).abs().clamp(min=1e-300).rsqrt()
+    unit = torch.where((size > 1 / LARGE) & (size < LARGE), 1.0, size)  # of what is counted in millions; a latent keeps its own
+    units = unit.unsqueeze(-1) * unit.unsqueeze(-2)
+    values, vectors = torch.linalg.eigh(precision * units)
+    covariance = (vectors / values.abs().clamp(min=1e-12).unsqueeze(-2)) @ vectors.mT * units
     factor: Tensor = torch.linalg.cholesky(covariance)
     return factor.movedim(0, 2)
 

@@ -29,14 +29,15 @@ class PersonalUniforms:
 
     def __init__(self, scm: SCM, evidence: Values, *, n: int, draws: int, seed: int) -> None:
         self._sizes = {node: mechanism.noise_size for node, mechanism in scm.mechanisms.items()}
-        self._sizes |= {_level_of(node): 1 for node in scm.spec.latents if scm.spec.nodes[node].discrete}
+        hidden = (*scm.spec.latents, *scm.spec.observed)  # a missing value is drawn, too; what comes later changes no earlier permutation
+        self._sizes |= {_level_of(node): 1 for node in hidden if scm.spec.nodes[node].discrete}
         generator = torch.Generator().manual_seed(seed)
         strata = {node: [torch.randperm(draws, generator=generator) for _ in range(size)] for node, size in self._sizes.items()}
         self._lattice = {node: torch.stack(permutations, -1).to(torch.float64) / draws for node, permutations in strata.items()}
         self._key = _mix(fingerprint(evidence) + _name_hash(f"seed {seed}")).expand(n)
 
     def value(self, latent: str) -> Tensor:
-        """Uniform numbers in (0, 1) for the value of a latent, (draws, n); its noise, where the value leaves it open, has others."""
+        """Uniform numbers in (0, 1) for the value of a latent or a missing one, (draws, n); noise that it leaves open has others."""
         return self(_level_of(latent) if _level_of(latent) in self._sizes else latent)
 
     def __call__(self, node: str) -> Tensor:

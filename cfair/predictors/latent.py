@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from cfair.access import guard, needs, sees
 from cfair.errors import LeakageError, QueryError
 from cfair.heads import head_for
-from cfair.inference import expectation, fingerprint, posterior_of_rows
-from cfair.interfaces import Moments, Values, World, Worlds
+from cfair.inference import completed, expectation, expectation_of_incomplete, fingerprint, patterns, posterior, posterior_of_rows
+from cfair.inference.patterns import Pattern, together
+from cfair.interfaces import Columns, Moments, Values, World, Worlds
 from cfair.predictors.features import Batches, count_features, each_block, features, observed_features
+from cfair.predictors.incomplete import DRAWS, SEED
 from cfair.scm import SCM
 from cfair.weights import check_weights
 
@@ -60,6 +62,10 @@ class _OnLatents(ABC):
     def deploy(self, columns: Values, n: int) -> Tensor:
         """Predictions (n,) of rows, each row's latents inferred from it."""
 
+    @abstractmethod
+    def deploy_incomplete(self, columns: Columns) -> Tensor:
+        """Predictions (n,) of rows of which some lack values, these integrated out."""
+
 
 class LatentPosteriorMean(_OnLatents):
     """The plug-in: the head is fitted on, and reads, each person's posterior mean of the latents, their levels' probabilities."""
@@ -76,6 +82,10 @@ class LatentPosteriorMean(_OnLatents):
     def deploy(self, columns: Values, n: int) -> Tensor:
         """g(E[U | row]), shape (n,)."""
         return self.fitted.predict(self._plugged(columns, posterior_of_rows(self.scm, columns, n), (n,)))
+
+    def deploy_incomplete(self, columns: Columns) -> Tensor:
+        """g(E[U | what the row has]), shape (n,), and so with a level 1 column that it lacks."""
+        return self.fitted.predict(self._plugged(columns.coded, posterior(self.scm, columns), (columns.n,)))
 
     def _plugged(self, observed: Values, moments: Moments, shape: tuple[int, ...]) -> Tensor:
         """Features with each latent's expectation in its place, shape (*shape, k)."""
@@ -97,12 +107,25 @@ class LatentDraws(_OnLatents):
 
     def deploy(self, columns: Values, n: int) -> Tensor:
         """E[g(U) | row], shape (n,), by quadrature: no draw enters."""
+        return expectation(self.scm, {node: columns[node] for node in self.needs}, self._prediction, n=n)
 
-        def prediction(values: Values) -> Tensor:
-            shape = max((value.shape for value in values.values()), key=len)  # (Q, m) where a latent has its quadrature points
-            return self.fitted.predict(features(self.scm.spec, self.sees, values, shape))
+    def deploy_incomplete(self, columns: Columns) -> Tensor:
+        """E[g(U) | what the row has], shape (n,), and so with a level 1 column that it lacks: a count by draws, all else by quadrature."""
+        if any(node in columns.missing and self.scm.spec.nodes[node].kind == "count" for node in self.sees):
+            return together([(kind.people, self._by_draws(columns, kind)) for kind in patterns(columns, self.needs)], columns.n)
+        return expectation_of_incomplete(self.scm, columns, self._prediction, reads=self.sees)
 
-        return expectation(self.scm, {node: columns[node] for node in self.needs}, prediction, n=n)
+    def _by_draws(self, columns: Columns, kind: Pattern) -> Tensor:
+        """The mean over draws of rows that lack the same, shape (m,)."""
+        rows = {node: columns.coded[node][kind.people] for node in self.needs if node not in kind.missing}
+        shape = (DRAWS, len(kind.people))
+        values = completed(self.scm, rows, shape[1], draws=DRAWS, seed=SEED)
+        return self.fitted.predict(features(self.scm.spec, self.sees, {node: values[node] for node in self.sees}, shape)).mean(0)
+
+    def _prediction(self, values: Values) -> Tensor:
+        """Predictions at points of the latents, shape (Q, m)."""
+        shape = max((value.shape for value in values.values()), key=len)  # (Q, m) where a latent has its quadrature points
+        return self.fitted.predict(features(self.scm.spec, self.sees, values, shape))
 
 
 class Latent:
@@ -149,6 +172,10 @@ class Latent:
     def deploy(self, columns: Values, n: int) -> Tensor:
         """Predictions (n,) of the chosen variant."""
         return self.chosen.deploy(columns, n)
+
+    def deploy_incomplete(self, columns: Columns) -> Tensor:
+        """Predictions (n,) of the chosen variant."""
+        return self.chosen.deploy_incomplete(columns)
 
 
 def _folds(nodes: Sequence[str], worlds: Worlds, outcome: Tensor, weights: Tensor) -> Tensor:

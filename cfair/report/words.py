@@ -108,6 +108,11 @@ def _split(report: Report) -> str:
 def _table(report: Report, *, digits: int) -> str:
     data = report.data
     dropped = f", {data['dropped']:,} left out for missing values" if data.get("dropped") else ""
+    missing = ", ".join(f"{count:,} of {node}" for node, count in _mapping(data.get("missing", {})).items())
+    dropped += f", missing and integrated out: {missing}" if missing else ""
+    dropped += (
+        f", {data['audited_rows_without_outcome']:,} not audited for want of an outcome" if data.get("audited_rows_without_outcome") else ""
+    )
     sha = str(data["sha256"])
     return f"{data['name']}, {data['rows']:,} rows{dropped}, sha256 {sha[:digits]}{'...' if len(sha) > digits else ''}"
 

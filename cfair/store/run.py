@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -10,6 +11,7 @@ from cfair.auditing import Report
 from cfair.data import read_table
 from cfair.errors import QueryError, nearest
 from cfair.interfaces import Predictor
+from cfair.predictors.incomplete import deploy
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.threads import with_threads
@@ -39,23 +41,28 @@ class Run:
         return self.scm.spec
 
     @with_threads
-    def predict(self, table: pd.DataFrame | str | Path, predictor: str = "latent") -> pd.Series:
+    def predict(
+        self, table: pd.DataFrame | str | Path, predictor: str = "latent", *, missing: Literal["error", "latent"] = "error"
+    ) -> pd.Series:
         """Predictions for new people, in the order and with the index of ``table``.
 
         Args:
             table: a DataFrame, a file, or the name of a built-in table. Only the predictor's ``needs`` are read of it.
             predictor: one of the run's.
+            missing: ``error`` refuses a row without a value that is needed; ``latent`` integrates it out.
 
         Returns:
             A series named ``prediction``: the value of a real outcome, the probability of a binary one's second level.
 
         Raises:
-            QueryError: the run has no such predictor.
+            QueryError: the run has no such predictor, ``missing`` is neither word, or more is missing at once than can be integrated out.
             DataError: the table does not fit the model, or a value that is needed is missing.
         """
         if predictor not in self.predictors:
             raise QueryError("predictor", f"the run has no predictor '{predictor}'", nearest(predictor, self.predictors))
         chosen = self.predictors[predictor]
-        columns = read_table(table, self.spec, require=chosen.needs)
+        if missing not in ("error", "latent"):
+            raise QueryError("missing", f"'{missing}' is not a way to predict rows with missing values", "use 'error' or 'latent'")
+        columns = read_table(table, self.spec, missing=missing, require=chosen.needs)
         index = table.index if isinstance(table, pd.DataFrame) else pd.RangeIndex(columns.n, name="row")
-        return pd.Series(chosen.deploy(columns, columns.n).numpy(), index=index, name="prediction")
+        return pd.Series(deploy(self.scm, chosen, columns).numpy(), index=index, name="prediction")

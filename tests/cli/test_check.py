@@ -154,3 +154,20 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _broken() -> None:
     raise ZeroDivisionError
+
+
+def test_check_says_what_is_missing_where_and_refuses_what_cannot_be_integrated_out(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data, model = tmp_path / "people.csv", tmp_path / "dag.yaml"
+    data.write_text("race,sex,ugpa,lsat,zfya\nWhite,male,,30,0.1\nBlack,female,3.1,,0.2\nWhite,female,,,\n")
+    assert told(capsys, "check", DAG, "--data", str(data))[0] == 2
+    code, out, _ = told(capsys, "check", DAG, "--data", str(data), "--missing", "latent", "--json")
+    assert code == 0
+    assert json.loads(out)["data"]["missing"] == {"ugpa": 2, "lsat": 2, "zfya": 1}
+    assert "ugpa: 2 rows, integrated out" in told(capsys, "check", DAG, "--data", str(data), "--missing", "latent")[1]
+    nodes = "a: {mechanism: bernoulli, levels: [n, y]}\n  x: {mechanism: poisson}\n  y: {mechanism: gaussian, parents: [x]}"
+    model.write_text(f"protected: [a]\noutcome: y\nnodes:\n  {nodes}\n")
+    data.write_text("a,x,y\nn,,0.1\ny,3,0.2\n")
+    code, _, err = told(capsys, "check", str(model), "--data", str(data), "--missing", "latent")
+    assert (code, err.startswith("nodes.x: missing values of 'x' have observed effects, and a count is not integrated out")) == (2, True)

@@ -98,6 +98,18 @@ def test_what_the_report_says_to_repeat_gives_the_same_report(capsys: pytest.Cap
     assert load("again").report == load("run").report
 
 
+def test_missing_values_are_integrated_out_when_asked_and_the_report_says_where(capsys: pytest.CaptureFixture[str]) -> None:
+    table = law_school()
+    gaps = table.assign(ugpa=[np.nan, *table["ugpa"][1:]], lsat=[np.nan, np.nan, *table["lsat"][2:]])
+    words = [*QUICK, "--missing", "latent", "--predictors", "constant,full,unaware,nondescendants,latent,residual"]
+    assert told(capsys, "fit", "--dag", DAG, "--data", write(gaps), *words, "--out", "run")[0] == 0
+    report = load("run").report
+    assert report.data["missing"] == {"ugpa": 1, "lsat": 2}
+    assert report.options["missing"] == "latent"
+    assert all(row.value is None or np.isfinite(row.value) for row in report.rows)
+    assert "missing and integrated out: 1 of ugpa, 2 of lsat" in Path("run/report.md").read_text()
+
+
 def test_several_splits_give_intervals_over_them(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = told(capsys, "fit", "--dag", DAG, "--data", write(law_school()), *QUICK, "--splits", "2", "--json")
     rows = {(row["predictor"], row["measure"]): row for row in json.loads(out)["rows"] if row["attribute"] is None}
@@ -167,7 +179,7 @@ def test_a_table_that_does_not_fit_is_refused_by_column_and_rows(capsys: pytest.
         (["--test-share", "0.0001"], "cannot be parted"),
         (["--seed", "-1"], "-1 is below 0"),
         (["--threads", "0"], "--threads"),
-        (["--missing", "guess"], "use 'error' or 'drop'"),
+        (["--missing", "guess"], "use 'error', 'drop' or 'latent'"),
         (["--draw", "5"], "--draws"),
         (["--out", "people.csv/run"], "a file stands"),
     ],

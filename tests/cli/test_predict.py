@@ -99,6 +99,31 @@ def test_a_missing_value_is_refused_where_it_is_needed_and_nowhere_else(capsys: 
     assert told(capsys, data="gaps.csv", predictor="unaware")[0] == 0
 
 
+@pytest.mark.parametrize("predictor", ["unaware", "latent", "residual"])
+def test_a_row_with_a_missing_value_is_predicted_when_asked_and_the_others_as_without_it(
+    capsys: pytest.CaptureFixture[str], predictor: str
+) -> None:
+    people = fitted()[1]
+    people.assign(lsat=[None, *people["lsat"][1:]], ugpa=[None, None, *people["ugpa"][2:]]).to_csv("gaps.csv", index=False)
+    assert told(capsys, data="gaps.csv", predictor=predictor)[0] == 2
+    assert told(capsys, data="gaps.csv", predictor=predictor, missing="latent", out="gaps_out.csv")[0] == 0
+    assert told(capsys, predictor=predictor)[0] == 0
+    gaps, whole = pd.read_csv("gaps_out.csv"), pd.read_csv("predictions.csv")
+    assert np.array_equal(gaps["row"], whole["row"])
+    assert gaps["prediction"].notna().all()
+    np.testing.assert_allclose(gaps["prediction"][2:], whole["prediction"][2:], rtol=1e-12)
+    assert (gaps["prediction"][:2] != whole["prediction"][:2]).all()
+
+
+def test_who_lacks_a_protected_attribute_is_not_guessed_into_a_group(capsys: pytest.CaptureFixture[str]) -> None:
+    people = fitted()[1]
+    people.assign(race=[None, *people["race"][1:]]).to_csv("gaps.csv", index=False)
+    code, _, err = told(capsys, data="gaps.csv", missing="latent")
+    assert code == 2
+    assert "column 'race', row 0 (line 2): 1 value is missing, and a protected attribute is not integrated out" in err
+    assert "Use 'error' or 'latent'" in told(capsys, data="gaps.csv", missing="drop")[2]
+
+
 def test_a_damaged_run_is_refused_by_the_name_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     path = Path("run/scm.safetensors")
     path.write_bytes(path.read_bytes()[:-1])

@@ -89,7 +89,7 @@ def test_lists_dates_and_booleans_are_not_numbers() -> None:
 
 
 def test_a_way_to_treat_missing_values_that_does_not_exist_is_refused() -> None:
-    assert refused(frame(), missing="impute").mend == "use 'error' or 'drop'"
+    assert refused(frame(), missing="impute").mend == "use 'error', 'drop' or 'latent'"
 
 
 def test_long_and_odd_entries_stay_on_one_line() -> None:
