@@ -117,7 +117,7 @@ def _run(density: LogPosterior, chains: Chains, seed: int) -> _Sample:
         with torch.random.fork_rng(devices=[]), pyro.get_param_store().scope():
             torch.manual_seed(seed + chain)
             begin = torch.randn(len(top), dtype=torch.float64)
-            kernel = NUTS(potential_fn=partial(_potential, density, top, stretch), max_tree_depth=8, target_accept_prob=0.85)
+            kernel = NUTS(potential_fn=partial(_potential, density, top, stretch), adapt_mass_matrix=False, max_tree_depth=8)
             sampler = MCMC(kernel, chains.length, chains.warmup, initial_params={"phi": begin}, disable_progbar=True)
             sampler.run()
         found.append(top + sampler.get_samples()["phi"] @ stretch.T)
