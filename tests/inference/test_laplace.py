@@ -12,6 +12,7 @@ from cfair.inference import learn
 from cfair.inference.conventions import is_oriented
 from cfair.inference.laplace import draw_normal
 from cfair.inference.log_posterior import log_posteriors
+from cfair.inference.parameter_draws import images
 from cfair.inference.pareto import tail_shape
 from cfair.interfaces import Columns
 from cfair.mechanisms.table import Table  # noqa: TC001
@@ -118,6 +119,25 @@ def test_no_draw_breaks_the_convention_on_a_latents_sign(weak: tuple[SCM, Column
     free = draw_normal(density, count=200, accept=lambda theta: True, seed=0)
     kept = [is_oriented(scm.at(density.free.unpack(theta)), density.nodes) for theta in free.thetas.unbind(0)]
     assert not all(kept)  # without the convention some would
+
+
+def test_images_of_a_turned_latent_keep_the_density_and_those_of_sorted_levels_the_likelihood(weak: tuple[SCM, Columns]) -> None:
+    density = log_posteriors(*weak)[-1]
+    same, turned = images(weak[0], density)
+    torch.testing.assert_close(same, torch.eye(len(density.start), dtype=torch.float64))
+    torch.testing.assert_close(turned @ turned, same)
+    moved = density.start + 0.1
+    assert density.value(turned @ moved) == pytest.approx(density.value(moved), abs=1e-8)
+    assert not torch.equal(turned @ moved, moved)
+    latent = {"mechanism": "categorical", "latent": True, "levels": ["r", "s", "t"]}
+    g, y = ({"mechanism": "gaussian", "parents": parents} for parents in (["k"], ["a", "k"]))
+    scm = SCM(declare({"a": A, "k": latent, "g": g, "y": y}))
+    levels = log_posteriors(scm, people(scm, 20))[-1]
+    theta = torch.linspace(-0.7, 0.9, len(levels.start), dtype=torch.float64)
+    everyone = torch.arange(levels.log_likelihood.n)
+    likelihoods = [levels.log_likelihood(levels.free.unpack(image @ theta), everyone).sum() for image in images(scm, levels)]
+    assert len(likelihoods) == 6
+    torch.testing.assert_close(torch.stack(likelihoods), likelihoods[0].expand(6))
 
 
 def test_draws_depend_on_the_seed_alone_and_leave_the_callers_numbers(weak: tuple[SCM, Columns]) -> None:
