@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cfair.auditing import Report, audit
+    from cfair.calibration import Calibration, calibrate
     from cfair.constraints import CONSTRAINTS
     from cfair.data import read_table
     from cfair.diagnosis import Diagnosis, diagnose
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cfair.scm import SCM
     from cfair.spec import ModelSpec, load_spec
     from cfair.store import Run, load
+    from cfair.uncertainty import Uncertainty
     from cfair.worlds import counterfactual, simulate
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "METRICS",
     "PREDICTORS",
     "SCM",
+    "Calibration",
     "CfairError",
     "CodeError",
     "Columns",
@@ -44,10 +47,12 @@ __all__ = [
     "Run",
     "SpecError",
     "StoreError",
+    "Uncertainty",
     "World",
     "__version__",
     "abduct",
     "audit",
+    "calibrate",
     "counterfactual",
     "diagnose",
     "fit",
@@ -63,6 +68,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "cfair.auditing": ("Report", "audit"),
+    "cfair.calibration": ("Calibration", "calibrate"),
     "cfair.constraints": ("CONSTRAINTS",),
     "cfair.data": ("read_table",),
     "cfair.diagnosis": ("Diagnosis", "diagnose"),
@@ -76,6 +82,7 @@ _ROOMS = {
     "cfair.scm": ("SCM",),
     "cfair.spec": ("ModelSpec", "load_spec"),
     "cfair.store": ("Run", "load"),
+    "cfair.uncertainty": ("Uncertainty",),
     "cfair.worlds": ("counterfactual", "simulate"),
 }
 

@@ -8,6 +8,7 @@ from cfair.graph import d_separated
 from cfair.interfaces import Facts, Predictor
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, spec_warnings
+from cfair.uncertainty import Uncertainty, trusted_k
 
 __all__ = ["assumptions"]
 
@@ -43,7 +44,7 @@ def assumptions(scm: SCM, predictors: Mapping[str, Predictor], facts: Facts, pai
         *_of_graph(spec),
         *_of_latents(spec),
         *_of_mechanisms(spec),
-        *_of_inference(spec),
+        *_of_inference(scm),
         *_of_table(facts),
         *_of_predictors(predictors, pairs),
     )
@@ -93,7 +94,8 @@ def _of_mechanisms(spec: ModelSpec) -> Iterator[Assumption]:
     )
 
 
-def _of_inference(spec: ModelSpec) -> Iterator[Assumption]:
+def _of_inference(scm: SCM) -> Iterator[Assumption]:
+    spec = scm.spec
     seen = ", ".join(spec.evidence)
     checked = "computed from the graph, and checked wherever a predictor reads a latent"
     yield Assumption("evidence", f"Latents and noise are inferred from {seen}: never from the outcome or its descendants.", checked)
@@ -101,11 +103,30 @@ def _of_inference(spec: ModelSpec) -> Iterator[Assumption]:
         "Parameters are point estimates, the most probable given the training rows: intervals cover the sampling of people, not the model."
     )
     yield Assumption("point_estimates", text)
+    if scm.engine is not None:
+        approximate = ", and is approximate: it is not calibrated on this kind of model" if scm.engine.approximate else ""
+        yield Assumption("engine", f"Parameters were learned by the engine '{scm.engine.engine}': {scm.engine.why}{approximate}.")
+    if scm.uncertainty is not None:
+        yield _of_draws(scm.uncertainty)
     if spec.latents:
         doubled = (
             "row by row, nodes were doubled until the posterior mean and sd stood still: to 1e-8 sd, or 1e-5 where a density has a cliff"
         )
         yield Assumption("quadrature", "Latents are integrated out by adaptive Gauss-Hermite quadrature.", doubled)
+
+
+def _of_draws(uncertain: Uncertainty) -> Assumption:
+    """How far the draws of the parameters can be trusted."""
+    still = f"; {', '.join(uncertain.uncovered)} have none, and stand still" if uncertain.uncovered else ""
+    text = f"What the data leave open of the parameters is {uncertain.count} draws of their posterior by {uncertain.method}{still}."
+    if uncertain.method == "nuts":
+        worst = max(uncertain.r_hat.values(), default=1.0)
+        return Assumption("parameter_draws", text, f"largest R-hat {worst:.3f}; {uncertain.divergences} divergences")
+    heavy = max(uncertain.k_hat.values(), default=0.0)
+    verdict = "can" if heavy <= trusted_k(uncertain.count) else "cannot"
+    return Assumption(
+        "parameter_draws", text, f"largest k-hat {heavy:.2f}: means over them {verdict} be trusted (up to {trusted_k(uncertain.count):.2f})"
+    )
 
 
 def _of_table(facts: Facts) -> Iterator[Assumption]:

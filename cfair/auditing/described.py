@@ -1,6 +1,7 @@
 """What was declared and learned, for a report."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import cast
 
 from cfair.auditing.records import Json
@@ -23,6 +24,7 @@ def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
         "resolving": list(spec.resolving),
         "latents": list(spec.latents),
         "evidence": list(spec.evidence),
+        "engine": None if scm.engine is None else cast("Json", asdict(scm.engine)),
         "parameters": cast("Json", scm.parameters_in_units()),
         "predictors": {name: _predictor(predictor) for name, predictor in predictors.items()},
     }

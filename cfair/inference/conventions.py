@@ -1,6 +1,8 @@
 """What the data cannot say of a latent: the sign of a number, the order of levels. Conventions say it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import permutations
 
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from cfair.inference.loadings import predictors
 from cfair.mechanisms import LinearPredictor
 from cfair.scm import SCM
 
-__all__ = ["is_oriented", "orient"]
+__all__ = ["is_oriented", "moves", "orient"]
 
 
 def orient(scm: SCM, nodes: Sequence[str]) -> bool:
@@ -48,11 +50,32 @@ def _latents(scm: SCM, nodes: Sequence[str]) -> tuple[list[str], list[str]]:
     return [latent for latent in latents if latent not in discrete], discrete
 
 
+def moves(scm: SCM, nodes: Sequence[str], *, levels: bool = True) -> list[list[Callable[[SCM], None]]]:
+    """For each latent that a convention speaks of, what may be done to an SCM in place and leaves its likelihood as it is.
+
+    A real latent may be turned round, which leaves the prior too; the ``levels`` of a discrete one may be put into another order.
+    """
+    real, discrete = _latents(scm, nodes)
+    found: list[list[Callable[[SCM], None]]] = [
+        [partial(_turn, nodes=nodes, latent=latent)] for latent in real if _may_turn(scm, nodes, latent)
+    ]
+    for latent in (each for each in discrete if levels and _may_sort(scm, nodes, each)):
+        orders = [torch.tensor(order) for order in permutations(range(len(scm.spec.nodes[latent].levels)))][1:]
+        found.append([partial(_sort, nodes=nodes, latent=latent, order=order) for order in orders])
+    return found
+
+
 def _is_reversed(scm: SCM, nodes: Sequence[str], latent: str) -> bool:
     """Whether a real latent is to be turned round."""
     touched = _touched(scm, nodes, latent)
+    return _may_turn(scm, nodes, latent) and bool(touched[_leading(scm, touched, latent)].loading(latent).sum() < 0)
+
+
+def _may_turn(scm: SCM, nodes: Sequence[str], latent: str) -> bool:
+    """Whether a real latent's mirror image is as probable."""
+    touched = _touched(scm, nodes, latent)
     mirrored = [predictor.is_mirrored(latent) for predictor in touched.values()] + [each.is_odd() for each in predictors(scm, latent)]
-    return bool(touched) and all(mirrored) and bool(touched[_leading(scm, touched, latent)].loading(latent).sum() < 0)
+    return bool(touched) and all(mirrored)
 
 
 def _turn(scm: SCM, nodes: Sequence[str], latent: str) -> None:
@@ -66,11 +89,17 @@ def _turn(scm: SCM, nodes: Sequence[str], latent: str) -> None:
 def _order(scm: SCM, nodes: Sequence[str], latent: str) -> Tensor:
     """The levels of a discrete latent in their conventional order, shape (levels,); as they are where nothing is to be sorted."""
     touched = _touched(scm, nodes, latent)
-    free = [p.is_free(latent) and not p.interacts(latent) and bool(p.intercept_free.all()) for p in touched.values()]
-    free += [bool(each.weights_free.all() and each.intercept_free.all()) for each in predictors(scm, latent)]
-    if not touched or not all(free) or scm.spec.nodes[latent].kind == "ordinal":
+    if not _may_sort(scm, nodes, latent):
         return torch.arange(len(scm.spec.nodes[latent].levels))
     return _with_reference(touched[_leading(scm, touched, latent)].loading(latent)[0], 0).argsort(stable=True)
+
+
+def _may_sort(scm: SCM, nodes: Sequence[str], latent: str) -> bool:
+    """Whether the levels of a discrete latent can change places: all that would move with them is learned."""
+    touched = _touched(scm, nodes, latent)
+    free = [p.is_free(latent) and not p.interacts(latent) and bool(p.intercept_free.all()) for p in touched.values()]
+    free += [bool(each.weights_free.all() and each.intercept_free.all()) for each in predictors(scm, latent)]
+    return bool(touched) and all(free) and scm.spec.nodes[latent].kind != "ordinal"
 
 
 def _is_sorted(order: Tensor) -> bool:

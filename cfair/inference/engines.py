@@ -51,7 +51,7 @@ UNCERTAINTIES: Registry[ParameterDraws] = Registry(
 
 CALIBRATED: Mapping[str, frozenset[Kind]] = {  # what simulation-based calibration found; tests/calibration computes it again
     "quadrature": frozenset({"no latent", "one latent", "several latents", "latent with levels"}),
-    "nuts": frozenset({"no latent", "one latent", "several latents", "latent with levels"}),
+    "nuts": frozenset(),  # not calibrated on anything so far: chains take seconds per table
 }
 
 

@@ -1,5 +1,6 @@
 """The log joint density of real latents and a person's evidence, as a function of the latents."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
@@ -54,6 +55,13 @@ class Landscape:
     def normal(self) -> bool:
         """Whether it is quadratic in u: then the posterior is normal."""
         return not self.others
+
+    @property
+    def log_mass(self) -> Tensor:
+        """The log of its integral over u where it is quadratic: h + d/2·log 2π − ½·log det P, shape (n,)."""
+        assert self.normal
+        log_det = self.bowl.precision[0, 0].log() if self.d == 1 else torch.logdet(self.bowl.precision.movedim(2, 0))
+        return self.bowl.height + (self.d * math.log(2 * math.pi) - log_det) / 2
 
     @property
     def concave(self) -> bool:

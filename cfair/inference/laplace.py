@@ -41,18 +41,20 @@ class Draws:
         return 1 / float((2 * self.log_weights).exp().sum())
 
 
-def draw_normal(density: LogPosterior, *, count: int, accept: Callable[[Tensor], bool], seed: int) -> Draws:
-    """``count`` draws θ_s = θ̂ + L·z_s with L·Lᵀ = (−H)⁻¹ at the top θ̂, and their weights p(θ_s)/q(θ_s), Pareto-smoothed.
+def draw_normal(density: LogPosterior, *, count: int, accept: Callable[[Tensor], bool], seed: int, images: Tensor | None = None) -> Draws:
+    """``count`` draws θ_s = θ̂ + L·z_s with L·Lᵀ = (−H)⁻¹ at the top θ̂, and their weights, Pareto-smoothed.
 
     q is the Laplace approximation with the tails of a Student t of DEGREES: log q = −(ν + p)/2·log(1 + |z|²/ν) up to a constant. The
-    z_s are scrambled Sobol points in random order; those outside of the region that a convention keeps are left
-    out, so that target and proposal are both the densities inside of it.
+    z_s are scrambled Sobol points in random order. A draw outside of the region that a convention keeps is replaced by its image
+    inside; the weight of θ is therefore p(θ)/Σ_g q(g·θ), over all images g. (To leave such draws out instead would lose a second
+    top: where the loading that decides on a latent's sign may be 0, the signs of the others are open.)
 
     Args:
         density: at whose ``start`` the top is.
         count: how many draws.
         accept: whether a point θ, (p,), lies in the region.
         seed: of the points.
+        images: linear maps (g, p, p), a group with the identity first, of which one leads into the region; the identity if None.
 
     Raises:
         FitError: the density does not fall in every direction from the top, or hardly a draw lies in the region.
@@ -60,9 +62,13 @@ def draw_normal(density: LogPosterior, *, count: int, accept: Callable[[Tensor],
     Source: Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto smoothed importance sampling.
     """
     top, stretch = density.start, root(density, seed=seed)
-    thetas, z = _accepted(density.part, top, stretch, count=count, accept=accept, seed=seed)
+    images = torch.eye(len(top), dtype=torch.float64).unsqueeze(0) if images is None else images
+    thetas = _accepted(density.part, top, stretch, count=count, accept=accept, images=images, seed=seed)
     log_p = torch.tensor([density.value(theta) for theta in thetas.unbind(0)], dtype=torch.float64)
-    log_ratio = (log_p - density.value(top) + (DEGREES + len(top)) / 2 * (z.square().sum(1) / DEGREES).log1p()).nan_to_num(nan=-math.inf)
+    away = torch.einsum("gpq,sq->gsp", images, thetas) - top
+    z = torch.linalg.solve(stretch, away.flatten(0, 1).T).T.unflatten(0, away.shape[:2])
+    log_q = (-(DEGREES + len(top)) / 2 * (z.square().sum(2) / DEGREES).log1p()).logsumexp(0)
+    log_ratio = (log_p - density.value(top) - log_q).nan_to_num(nan=-math.inf)
     k_hat, smooth = tail_shape(log_ratio.unsqueeze(1))
     return Draws(thetas, smooth.squeeze(1).log_softmax(0), float(k_hat))
 
@@ -88,18 +94,20 @@ def root(density: LogPosterior, *, seed: int) -> Tensor:
     return inverse / own.unsqueeze(1)
 
 
-def _accepted(part: str, top: Tensor, stretch: Tensor, *, count: int, accept: Callable[[Tensor], bool], seed: int) -> tuple[Tensor, Tensor]:
-    """Points (count, p) in the region, and what they are before they are stretched, (count, p)."""
+def _accepted(
+    part: str, top: Tensor, stretch: Tensor, *, count: int, accept: Callable[[Tensor], bool], images: Tensor, seed: int
+) -> Tensor:
+    """Points (count, p), or their images, in the region."""
     engine = torch.quasirandom.SobolEngine(len(top) + 1, scramble=True, seed=seed)
     found: list[Tensor] = []
     for _ in range(PATIENCE):
         uniform = engine.draw(count, dtype=torch.float64).clamp(HALF, 1 - HALF)
         z = torch.special.ndtri(uniform[:, 1:]) / _chi(uniform[:, :1])
-        found += [each for each in z.unbind(0) if accept(top + stretch @ each)]
+        orbits = torch.einsum("gpq,sq->sgp", images, top + z @ stretch.T)
+        first = (next(filter(accept, orbit.unbind(0)), None) for orbit in orbits.unbind(0))
+        found += [theta for theta in first if theta is not None]
         if len(found) >= count:
-            order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-            kept = torch.stack(found[:count])[order]
-            return top + kept @ stretch.T, kept
+            return torch.stack(found[:count])[torch.randperm(count, generator=torch.Generator().manual_seed(seed))]
     problem = (
         f"of {PATIENCE * count} draws {len(found)} keep the latents' convention: the data hardly tell their directions or levels apart"
     )

@@ -151,6 +151,9 @@ class _Marginal:
     def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
         part = self._area if torch.equal(people, self._everyone) else self._area.take(people)
         land = landscape(part.at(parameters).enumerated())
+        if land.normal:
+            exact: Tensor = land.log_mass.unflatten(0, (self._area.combinations, len(people))).logsumexp(0)
+            return exact
         settled = land.detached()
         top = summit(settled, self._modes[:, :, people].flatten(1), close=CLOSE if self._exact else NEAR)
         self._modes[:, :, people] = top.center.unflatten(1, (self._area.combinations, len(people)))

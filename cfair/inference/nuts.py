@@ -12,7 +12,7 @@ from cfair.errors import FitError
 from cfair.inference.chains import bulk_ess, r_hat
 from cfair.inference.laplace import root
 from cfair.inference.log_posterior import LogPosterior, log_posteriors
-from cfair.inference.parameter_draws import exact_draws, inside, none_learned, part_seed
+from cfair.inference.parameter_draws import exact_draws, images, inside, none_learned, part_seed
 from cfair.interfaces import Columns
 from cfair.scm import SCM
 from cfair.uncertainty import Uncertainty
@@ -54,9 +54,9 @@ def nuts(scm: SCM, columns: Columns | None, *, count: int = 64, seed: int = 0, c
     """``count`` equally weighted draws of the parameters of a learned ``scm``, spread evenly over chains that begin at its own.
 
     The posterior is the marginal one of the parameters: no latent is sampled. Its independent parts have chains of their own,
-    whitened by the curvature at the top, so that the sampler has next to nothing to adapt. Draws that break the convention on a
-    latent's sign or the order of its levels are left out: what remains is the posterior given the convention. Closed-form families
-    are drawn exactly.
+    whitened by the curvature at the top, so that the sampler has next to nothing to adapt. A draw that breaks the convention on a
+    latent's sign is turned round, which is as probable; one that breaks the order of levels is left out: their priors differ.
+    Closed-form families are drawn exactly.
 
     Args:
         scm: at its most probable parameters.
@@ -94,13 +94,13 @@ def _agreeing(scm: SCM, density: LogPosterior, chains: Chains, seed: int) -> _Sa
     Raises:
         FitError: they do not, or they diverge.
     """
-    keep, where = inside(scm, density), f"uncertainty of {density.part}"
+    keep, mirrors, where = inside(scm, density), images(scm, density, levels=False), f"uncertainty of {density.part}"
     for times in (1, LONGER):
         sample = _run(density, Chains(chains.count, chains.warmup, times * chains.length), seed + times)
         if sample.divergences > DIVERGED * sample.thetas[:, :, 0].numel():
             problem = f"{sample.divergences} of {sample.thetas[:, :, 0].numel()} transitions diverged: the posterior has a corner"
             raise FitError(where, problem, "give priors, or fix a parameter")
-        sample = _Sample(_kept(sample.thetas, keep, where), sample.divergences)
+        sample = _Sample(_kept(sample.thetas, keep, mirrors, where), sample.divergences)
         values = [r_hat(chain) for chain in sample.thetas.unbind(2)]
         if max(values) <= chains.agreed:
             return sample
@@ -117,7 +117,7 @@ def _run(density: LogPosterior, chains: Chains, seed: int) -> _Sample:
         with torch.random.fork_rng(devices=[]), pyro.get_param_store().scope():
             torch.manual_seed(seed + chain)
             begin = torch.randn(len(top), dtype=torch.float64)
-            kernel = NUTS(potential_fn=partial(_potential, density, top, stretch), max_tree_depth=8, target_accept_prob=0.85)
+            kernel = NUTS(potential_fn=partial(_potential, density, top, stretch), adapt_mass_matrix=False, max_tree_depth=8)
             sampler = MCMC(kernel, chains.length, chains.warmup, initial_params={"phi": begin}, disable_progbar=True)
             sampler.run()
         found.append(top + sampler.get_samples()["phi"] @ stretch.T)
@@ -149,13 +149,15 @@ class _Height(torch.autograd.Function):
         return outer[0] * slope, None, None, None
 
 
-def _kept(thetas: Tensor, keep: partial[bool], where: str) -> Tensor:
-    """The draws that keep the convention, as many of each chain, shape (chains, fewer, p).
+def _kept(thetas: Tensor, keep: partial[bool], mirrors: Tensor, where: str) -> Tensor:
+    """The draws, or those of their mirror images (g, p, p), that keep the convention, as many of each chain, shape (chains, fewer, p).
 
     Raises:
         FitError: a chain has too few.
     """
-    kept = [[theta for theta in chain.unbind(0) if keep(theta)] for chain in thetas.unbind(0)]
+    orbits = torch.einsum("gpq,csq->csgp", mirrors, thetas)
+    first = [[next(filter(keep, orbit.unbind(0)), None) for orbit in chain.unbind(0)] for chain in orbits.unbind(0)]
+    kept = [[theta for theta in chain if theta is not None] for chain in first]
     fewest = min(map(len, kept))
     if fewest < FEWEST:
         problem = f"of {thetas.shape[1]} draws of a chain {fewest} keep the latents' convention"

@@ -3,19 +3,21 @@
 import math
 from collections.abc import Mapping
 from functools import partial
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from cfair.errors import QueryError
-from cfair.inference.conventions import is_oriented
+from cfair.inference.conventions import is_oriented, moves
+from cfair.inference.free import FreeParameters
 from cfair.inference.laplace import draw_normal
 from cfair.inference.log_posterior import LogPosterior, log_posteriors
 from cfair.interfaces import Columns, ExactPosterior, SelfTaught
 from cfair.scm import SCM
 from cfair.uncertainty import Method, Uncertainty
 
-__all__ = ["FEWEST", "check_count", "exact_draws", "inside", "laplace", "none_learned", "part_seed"]
+__all__ = ["FEWEST", "check_count", "exact_draws", "images", "inside", "laplace", "none_learned", "part_seed"]
 
 FEWEST = 50  # draws: of fewer, the largest weights are too few to tell whether the others may be trusted
 
@@ -46,7 +48,7 @@ def laplace(scm: SCM, columns: Columns | None, *, count: int = 64, seed: int = 0
     log_weights = none_learned("laplace", count).log_weights
     k_hat, ess = dict[str, float](), dict[str, float]()
     for place, density in enumerate(log_posteriors(scm, columns)):
-        own = draw_normal(density, count=count, accept=inside(scm, density), seed=part_seed(seed, place))
+        own = draw_normal(density, count=count, accept=inside(scm, density), images=images(scm, density), seed=part_seed(seed, place))
         draws |= density.free.spread(own.thetas)
         log_weights = log_weights + own.log_weights
         k_hat[density.part] = own.k_hat
@@ -67,6 +69,25 @@ def inside(scm: SCM, density: LogPosterior) -> partial[bool]:
 def _is_inside(scm: SCM, density: LogPosterior, theta: Tensor) -> bool:
     latents = [node for node in density.nodes if scm.spec.nodes[node].latent]
     return not latents or is_oriented(scm.at(density.free.unpack(theta)), density.nodes)
+
+
+def images(scm: SCM, density: LogPosterior, *, levels: bool = True) -> Tensor:
+    """The linear maps (g, p, p) of the parameters that turn latents round, or put their ``levels`` into other orders; the identity first.
+
+    They form a group, keep volumes and the likelihood; see ``moves``.
+    """
+    choices = [[None, *own] for own in moves(scm, density.nodes, levels=levels)]
+    basis = torch.eye(len(density.start), dtype=torch.float64)
+    maps = []
+    for chosen in product(*choices):
+        columns = []
+        for unit in basis.unbind(0):
+            twin = scm.at(density.free.unpack(unit))
+            for move in filter(None, chosen):
+                move(twin)
+            columns.append(FreeParameters(twin, density.nodes).start)
+        maps.append(torch.stack(columns, 1))
+    return torch.stack(maps)
 
 
 def part_seed(seed: int, place: int) -> int:

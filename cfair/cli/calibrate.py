@@ -1,0 +1,67 @@
+"""``cfair calibrate``: whether inference on a declared model finds what made the data. Slow imports wait until the DAG has been read."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from cfair.cli._dag import DagOption, read_dag
+
+if TYPE_CHECKING:
+    from cfair.calibration import Calibration
+
+__all__ = ["calibrate"]
+
+SHOWN = 12  # statistics, worst first
+
+
+def calibrate(
+    dag: DagOption,
+    simulations: Annotated[int, typer.Option(help="Tables to simulate.")] = 400,
+    rows: Annotated[int, typer.Option(help="Rows of each.")] = 200,
+    engine: Annotated[str, typer.Option(help="That learns: auto, quadrature or nuts.")] = "auto",
+    uncertainty: Annotated[str, typer.Option(help="How parameters are drawn: laplace or nuts.")] = "laplace",
+    seed: Annotated[int, typer.Option(min=0, help="Of everything.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Of torch. More of them are slower on small models.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Simulate tables from the priors, learn each, and rank what made it among the draws: uniform where inference is right."""
+    spec = read_dag(dag)
+
+    from cfair.calibration import calibrate as ranks  # torch: only once the DAG has been read
+    from cfair.cli._progress import progress
+    from cfair.threads import threads as torch_threads
+
+    with progress(quiet=quiet) as tell, torch_threads(threads):
+        found = ranks(
+            spec,
+            simulations=simulations,
+            n=rows,
+            engine=cast("Literal['auto']", engine),
+            uncertainty=cast("Literal['laplace']", uncertainty),
+            seed=seed,
+            progress=tell,
+        )
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        typer.echo("\n".join(_lines(found)))
+
+
+def _lines(found: "Calibration") -> list[str]:
+    """What to read of a calibration, the verdict first and then the worst statistics."""
+    verdict = "calibrated" if found.calibrated else "NOT calibrated"
+    lines = [
+        f"{found.name}: {found.engine} with {found.uncertainty} is {verdict} on {found.simulations} simulated tables of {found.rows} rows",
+        f"smallest p x {len(found.statistics)} statistics = {found.smallest:.3g}; below 0.01 speaks against it",
+        "",
+        f"{'quantity':<40}{'p':>10}{'shift':>9}{'spread':>9}",
+    ]
+    lines += [f"{each.name:<40}{each.p:>10.2g}{each.shift:>+9.3f}{each.spread:>9.3f}" for each in found.statistics[:SHOWN]]
+    if len(found.statistics) > SHOWN:
+        lines.append(f"and {len(found.statistics) - SHOWN} more, none worse")
+    lines += ["", "shift: above 0, draws lie too low, by this share of their distribution; spread: above 1, draws are too narrow"]
+    lines += [f"median k-hat of {part}: {k_hat:.2f}" for part, k_hat in found.k_hat.items()]
+    lines += [f"no answer in {count} of {found.simulations} simulations: {message}" for message, count in found.failures.items()]
+    return lines
