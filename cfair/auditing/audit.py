@@ -10,9 +10,10 @@ from torch import Tensor
 from cfair.auditing.assumptions import assumptions
 from cfair.auditing.crossing import Crossing, crossing_of
 from cfair.auditing.described import describe
-from cfair.auditing.gaps import Gaps, block_gaps, gap_rows, worst_rows
+from cfair.auditing.gaps import Gaps, block_gaps
 from cfair.auditing.limits import limits, undefined
 from cfair.auditing.measures import Audited, constraint_rows, group_metrics, group_rows, overall_rows
+from cfair.auditing.pairs import gap_rows, worst_rows
 from cfair.auditing.records import Json, Report
 from cfair.constraints import CONSTRAINTS
 from cfair.data import blocks
