@@ -10,10 +10,11 @@ from torch import Tensor
 from cfair.auditing.assumptions import assumptions
 from cfair.auditing.crossing import Crossing, crossing_of
 from cfair.auditing.described import describe
+from cfair.auditing.frozen import Drawn, frozen_gaps
 from cfair.auditing.gaps import Gaps, block_gaps
 from cfair.auditing.limits import limits, undefined
 from cfair.auditing.measures import Audited, constraint_rows, group_metrics, group_rows, overall_rows
-from cfair.auditing.pairs import gap_rows, worst_rows
+from cfair.auditing.pairs import frozen_rows, gap_rows, worst_rows
 from cfair.auditing.records import Json, Report
 from cfair.constraints import CONSTRAINTS
 from cfair.data import blocks
@@ -58,10 +59,11 @@ def audit(
         seed: of the draws.
         block_rows: people whose worlds are held at a time; by ``draws`` if None. It changes no prediction.
         min_group_size: people below which a group takes no part in a worst pair or a largest difference between groups.
-        progress: called with the number of people done, after each block.
+        progress: called with the number of people done, after each block; the worlds of drawn parameters count for half of the work.
 
     Returns:
-        A report with 95 % intervals over people; the model is taken as it is.
+        A report with 95 % intervals over people, the model taken as it is; where ``scm`` holds draws of its parameters, also the
+        gap of predictors that stay as they are in the worlds of these draws, with its interval over them.
 
     Raises:
         QueryError: a protected attribute without levels, a metric or constraint that does not exist or suit
@@ -74,9 +76,13 @@ def audit(
     columns = columns.counted()
     asked: dict[str, Json] = {"draws": draws, "seed": seed, "weights": columns.facts.weights, "min_group_size": min_group_size}
     parts = blocks(columns, block_rows or max(BLOCK_DRAWS // draws, 1))
+    drawn, frozen = Drawn.of(scm), None
+    if drawn is not None:
+        tell, progress = (None, None) if progress is None else _halves(progress, columns.n)
+        frozen = frozen_gaps(drawn, predictors, crossing, columns, draws=draws, seed=seed, progress=tell)
     predictions, gaps = _fold(scm, predictors, crossing, parts, draws=draws, seed=seed, progress=progress)
     audited = Audited(columns[scm.spec.outcome], predictions, crossing.group(columns), columns.weights)
-    pairs = list(gap_rows(gaps, crossing))
+    pairs = [*(frozen_rows(frozen, predictors, crossing) if frozen else ()), *gap_rows(gaps, crossing)]
     rated = list(constraint_rows(audited, crossing, constraints=rates, min_group_size=min_group_size))
     rows = [
         *overall_rows(audited, chosen),
@@ -98,6 +104,11 @@ def audit(
         ),
         not_used=columns.facts.unused,
     )
+
+
+def _halves(progress: Callable[[int], None], n: int) -> tuple[Callable[[float], None], Callable[[int], None]]:
+    """The same progress for two halves of the work: one that tells the share of it done, and one that tells the people."""
+    return lambda share: progress(int(n * share / 2)), lambda done: progress((n + done) // 2)
 
 
 def _fold(

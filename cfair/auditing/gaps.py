@@ -1,6 +1,6 @@
 """Counterfactual gaps, summed over blocks of people: how far predictions move when the protected attributes do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -12,11 +12,12 @@ from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor, Values, World
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
-from cfair.worlds import Setting, counterfactual
+from cfair.worlds import counterfactual
 
-__all__ = ["GAPS", "Gaps", "add_moves", "block_gaps", "counts", "reabducted"]
+__all__ = ["FROZEN", "GAPS", "Gaps", "add_sizes", "block_gaps", "counts", "deploy_all", "each_world", "weights_of"]
 
 GAPS = ("gap_same_noise", "gap_reabducted", "gap_own_model")
+FROZEN = "gap_frozen"  # see frozen.py
 KEPT_BITS = 40  # of a counterfactual row's mantissas when it is inferred anew: draws that agree but for rounding become one row
 
 
@@ -82,25 +83,40 @@ def block_gaps(
     """
     factual = abduct(scm, block, draws=draws, seed=seed)
     before = {name: predictor.predict(factual) for name, predictor in predictors.items()}
-    group = crossing.group(block)
-    weights = torch.ones(block.n, dtype=torch.float64) if block.weights is None else block.weights
-    held = {node: block[node] for node in scm.spec.resolving if node in block}
+    group, weights = crossing.group(block), weights_of(block)
     sums = Gaps.none(predictors, crossing).sums
-    for world, setting in enumerate(crossing.settings()):
-        do: dict[str, Setting] = {**setting, **held}
-        moved = (group != world).nonzero().squeeze(-1)  # for the others the world is the factual one, and every gap exactly 0
-        if not len(moved):
-            continue
-        after = counterfactual(scm, factual, do)
+    for world, do, moved, after in each_world(scm, crossing, block, factual):
         for name, predictor in predictors.items():
             same = (predictor.predict(after) - before[name])[:, moved]
-            add_moves(sums[name]["gap_same_noise"][:, :, world], group[moved], same, weights[moved])
-            again = same if predictor.function_of_row else reabducted(predictor, after, moved) - deployed[name][moved]
-            add_moves(sums[name]["gap_reabducted"][:, :, world], group[moved], again, weights[moved])
+            _add(sums[name]["gap_same_noise"][:, :, world], group[moved], same, weights[moved])
+            again = same if predictor.function_of_row else _reabducted(predictor, after, moved) - deployed[name][moved]
+            _add(sums[name]["gap_reabducted"][:, :, world], group[moved], again, weights[moved])
             if predictor.invariant_in == "own":
-                own = cast("_OwnModel", predictor).deploy_under(block, _coded(scm.spec, setting, held), block.n)
-                add_moves(sums[name]["gap_own_model"][:, :, world], group[moved], (own - deployed[name])[moved].unsqueeze(0), weights[moved])
+                own = cast("_OwnModel", predictor).deploy_under(block, _coded(scm.spec, do), block.n)
+                _add(sums[name]["gap_own_model"][:, :, world], group[moved], (own - deployed[name])[moved].unsqueeze(0), weights[moved])
     return Gaps(counts(crossing, group, weights), sums)
+
+
+def each_world(
+    scm: SCM, crossing: Crossing, block: Columns, factual: World
+) -> Iterator[tuple[int, Mapping[str, str | Tensor], Tensor, World]]:
+    """Each counterfactual world: its position, what is done, the positions of those whom it moves, and the world itself.
+
+    Resolving nodes keep their factual values. For people who are where the world would put them it is the factual one, and every gap
+    exactly 0.
+    """
+    group = crossing.group(block)
+    held: Mapping[str, Tensor] = {node: block[node] for node in scm.spec.resolving if node in block}
+    for world, setting in enumerate(crossing.settings()):
+        moved = (group != world).nonzero().squeeze(-1)
+        do: dict[str, str | Tensor] = {**setting, **held}
+        if len(moved):
+            yield world, do, moved, counterfactual(scm, factual, do)
+
+
+def weights_of(columns: Columns) -> Tensor:
+    """Everyone's weight, shape (n,); one each where there are none."""
+    return torch.ones(columns.n, dtype=torch.float64) if columns.weights is None else columns.weights
 
 
 def counts(crossing: Crossing, group: Tensor, weights: Tensor) -> Tensor:
@@ -114,11 +130,18 @@ def _gaps_of(predictor: Predictor) -> tuple[str, ...]:
     return GAPS if predictor.invariant_in == "own" else GAPS[:2]
 
 
-def reabducted(predictor: Predictor, world: World, people: Tensor) -> Tensor:
+def _reabducted(predictor: Predictor, world: World, people: Tensor) -> Tensor:
     """The deployed map on the rows of a counterfactual world, shape (draws, people)."""
-    draws = world.shape[0]
-    rows = {node: _rounded(world.values[node][:, people]).reshape(-1) for node in predictor.needs}
-    return predictor.deploy(rows, draws * len(people)).reshape(draws, len(people))
+    return deploy_all(predictor, [(world, people)])[0]
+
+
+def deploy_all(predictor: Predictor, worlds: Sequence[tuple[World, Tensor]]) -> list[Tensor]:
+    """The deployed map on the counterfactual rows of some people in each of several worlds, shapes (draws, people): all at once."""
+    shapes = [(world.shape[0], len(people)) for world, people in worlds]
+    rows = {node: torch.cat([_rounded(world.values[node][:, people]).reshape(-1) for world, people in worlds]) for node in predictor.needs}
+    sizes = [draws * people for draws, people in shapes]
+    predicted = predictor.deploy(rows, sum(sizes)).split(sizes)
+    return [each.reshape(shape) for each, shape in zip(predicted, shapes, strict=True)]
 
 
 def _rounded(values: Tensor) -> Tensor:
@@ -128,11 +151,18 @@ def _rounded(values: Tensor) -> Tensor:
     return (bits & ~((1 << spare) - 1)).view(torch.float64)
 
 
-def _coded(spec: ModelSpec, setting: Mapping[str, str], held: Values) -> dict[str, Tensor]:
-    return {node: torch.tensor(float(spec.level(node, level)), dtype=torch.float64) for node, level in setting.items()} | dict(held)
+def _coded(spec: ModelSpec, do: Mapping[str, str | Tensor]) -> dict[str, Tensor]:
+    """What is done, coded: a level's position, or the tensor of values that are held."""
+    return {
+        node: at if isinstance(at, Tensor) else torch.tensor(float(spec.level(node, at)), dtype=torch.float64) for node, at in do.items()
+    }
 
 
-def add_moves(sums: Tensor, group: Tensor, difference: Tensor, weights: Tensor) -> None:
+def _add(sums: Tensor, group: Tensor, moves: Tensor, weights: Tensor) -> None:
     """Add people's moves, shape (draws, people), to one world's sums of their factual groups, shape (3, groups)."""
-    size = difference.abs().mean(0)
-    sums.index_add_(1, group, torch.stack([size, difference.mean(0), size.square()]) * weights)
+    add_sizes(sums, group, moves.abs().mean(0), moves.mean(0), weights)
+
+
+def add_sizes(sums: Tensor, group: Tensor, size: Tensor, signed: Tensor, weights: Tensor) -> None:
+    """Add how far each moves on average over draws, and with its sign, both (people,), to sums of shape (3, groups)."""
+    sums.index_add_(1, group, torch.stack([size, signed, size.square()]) * weights)

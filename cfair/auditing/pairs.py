@@ -1,19 +1,20 @@
 """Gaps between ordered pairs of groups, from sums over crossed groups."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from torch import Tensor
 
 from cfair.auditing.crossing import Crossing, Grouping
-from cfair.auditing.gaps import GAPS, Gaps
+from cfair.auditing.frozen import FrozenGaps
+from cfair.auditing.gaps import FROZEN, GAPS, Gaps
 from cfair.auditing.ranges import clipped
 from cfair.auditing.records import Row
+from cfair.interfaces import Predictor
+from cfair.metrics import spread
 
-__all__ = ["FROZEN", "Pair", "gap_rows", "pairs", "worst_rows"]
-
-FROZEN = "gap_frozen"
+__all__ = ["Pair", "frozen_rows", "gap_rows", "pairs", "worst_rows"]
 
 
 def gap_rows(gaps: Gaps, crossing: Crossing) -> Iterator[Row]:
@@ -26,6 +27,25 @@ def gap_rows(gaps: Gaps, crossing: Crossing) -> Iterator[Row]:
                     margin = NormalDist().inv_cdf(0.975) * pair.error
                     yield clipped(replace(row, low=pair.size - margin, high=pair.size + margin))
                     yield replace(row, measure=f"{gap}_signed", value=pair.signed)
+
+
+def frozen_rows(frozen: FrozenGaps, predictors: Mapping[str, Predictor], crossing: Crossing) -> Iterator[Row]:
+    """Every ordered pair's gap under frozen predictors, its interval over drawn worlds, and the two errors apart.
+
+    The parameter error is the gap's standard deviation over the drawn worlds, the sampling error that of the mean over people. Of a
+    function of the row it is the parameter error of its same-noise gap, too: in one world the two are one.
+    """
+    for reading in crossing.readings():
+        for name, sums in frozen.mean.sums.items():
+            for pair in pairs(reading, frozen.mean.people, sums[FROZEN]):
+                over = spread(frozen.by_draw[name][:, pair.cells].sum(-1) / pair.weight, frozen.weights)
+                row = pair.row(name, FROZEN, reading.attribute)
+                yield clipped(replace(row, low=over.low, high=over.high))
+                yield replace(row, measure=f"{FROZEN}_signed", value=pair.signed)
+                yield replace(row, measure=f"{FROZEN}_parameter_error", value=over.sd)
+                yield replace(row, measure=f"{FROZEN}_sampling_error", value=pair.error)
+                if predictors[name].function_of_row:
+                    yield replace(row, measure="gap_same_noise_parameter_error", value=over.sd)
 
 
 def worst_rows(rows: Iterable[Row], min_group_size: int) -> Iterator[Row]:
