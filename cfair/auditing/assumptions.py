@@ -8,6 +8,7 @@ from cfair.graph import d_separated
 from cfair.interfaces import Facts, Predictor
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, spec_warnings
+from cfair.uncertainty import Method, Uncertainty, trusted_k
 
 __all__ = ["assumptions"]
 
@@ -25,6 +26,8 @@ CLAIMS = {
     "declared": "in the declared model: nothing that they read moves there",
     "own": "in a working model of their own, additive and without latents, not in the declared one",
 }
+COVERED = "cover the sampling of people, not the model"
+DRAWN: Mapping[Method, str] = {"laplace": "a normal around them, weighted by importance", "nuts": "Hamiltonian Monte Carlo"}
 CLAIMED_GAP = {"declared": "gap_same_noise", "own": "gap_own_model"}
 
 
@@ -43,6 +46,7 @@ def assumptions(scm: SCM, predictors: Mapping[str, Predictor], facts: Facts, pai
         *_of_latents(spec),
         *_of_mechanisms(spec),
         *_of_inference(spec),
+        _of_parameters(scm),
         *_of_table(facts),
         *_of_predictors(predictors, pairs),
     )
@@ -92,15 +96,38 @@ def _of_inference(spec: ModelSpec) -> Iterator[Assumption]:
     seen = ", ".join(spec.evidence)
     checked = "computed from the graph, and checked wherever a predictor reads a latent"
     yield Assumption("evidence", f"Latents and noise are inferred from {seen}: never from the outcome or its descendants.", checked)
-    text = (
-        "Parameters are point estimates, the most probable given the training rows: intervals cover the sampling of people, not the model."
-    )
-    yield Assumption("point_estimates", text)
     if spec.latents:
         doubled = (
             "row by row, nodes were doubled until the posterior mean and sd stood still: to 1e-8 sd, or 1e-5 where a density has a cliff"
         )
         yield Assumption("quadrature", "Latents are integrated out by adaptive Gauss-Hermite quadrature.", doubled)
+
+
+def _of_parameters(scm: SCM) -> Assumption:
+    """Which numbers know that parameters are uncertain, and which do not."""
+    drawn, estimates = scm.uncertainty, "Parameters are point estimates, the most probable given the training rows"
+    if drawn is None:
+        return Assumption("point_estimates", f"{estimates}: intervals {COVERED}.")
+    if not drawn.draws:
+        return Assumption("point_estimates", f"Every parameter is as the model fixes it: intervals {COVERED}.")
+    left = f" Those of {' and '.join(drawn.uncovered)} stay as they are." if drawn.uncovered else ""
+    text = (
+        f"{estimates}, in all but the gaps of frozen predictors (gap_frozen): these are taken in worlds of drawn parameters, "
+        f"by {DRAWN[drawn.method]}.{left} The draws know what the data leave open within the declared graph and families, and nothing of "
+        "what these get wrong."
+    )
+    return Assumption("point_estimates", text, _of_draws(drawn))
+
+
+def _of_draws(drawn: Uncertainty) -> str | None:
+    """How far the draws of parameters can be trusted."""
+    if drawn.k_hat:
+        part, limit = max(drawn.k_hat, key=lambda part: drawn.k_hat[part]), trusted_k(drawn.count)
+        found = f"the largest Pareto shape of the draws' weights is {drawn.k_hat[part]:.2f}, of {part}"
+        return f"{found}: {'no more' if drawn.k_hat[part] <= limit else 'MORE'} than the {limit:.2f} up to which they can be trusted"
+    if drawn.r_hat:
+        return f"R-hat at most {max(drawn.r_hat.values()):.3f}, and {drawn.divergences} divergences"
+    return None
 
 
 def _of_table(facts: Facts) -> Iterator[Assumption]:

@@ -26,10 +26,11 @@ from cfair.scm import SCM
 from cfair.threads import with_threads
 from cfair.weights import effective_size
 
-__all__ = ["MIN_GROUP_SIZE", "audit"]
+__all__ = ["MIN_GROUP_SIZE", "WORLDS", "audit"]
 
 MIN_GROUP_SIZE = 30  # people below which a group takes no part in a worst pair or a largest difference
 BLOCK_DRAWS = 400_000  # draws in a block unless block_rows says otherwise: bounds the memory, and fits the processor's cache
+WORLDS = 40  # of drawn parameters: from 39 on, the least and the largest of equal draws leave no more than 5 % outside
 VERSIONED = ("cfair", "torch", "pyro-ppl", "numpy", "pandas", "networkx", "scipy")  # packages that a report names
 
 
@@ -42,6 +43,7 @@ def audit(
     metrics: Sequence[str] | None = None,
     constraints: Sequence[str] | None = None,
     draws: int = 200,
+    parameter_draws: int = WORLDS,
     seed: int = 0,
     block_rows: int | None = None,
     min_group_size: int = MIN_GROUP_SIZE,
@@ -56,6 +58,7 @@ def audit(
         metrics: names in METRICS; those of the outcome's kind if None.
         constraints: names in CONSTRAINTS, for a binary outcome; all if None.
         draws: posterior draws per person.
+        parameter_draws: of the draws of parameters that ``scm`` holds, if any, how many are worlds in which frozen predictors are judged.
         seed: of the draws.
         block_rows: people whose worlds are held at a time; by ``draws`` if None. It changes no prediction.
         min_group_size: people below which a group takes no part in a worst pair or a largest difference between groups.
@@ -76,7 +79,7 @@ def audit(
     columns = columns.counted()
     asked: dict[str, Json] = {"draws": draws, "seed": seed, "weights": columns.facts.weights, "min_group_size": min_group_size}
     parts = blocks(columns, block_rows or max(BLOCK_DRAWS // draws, 1))
-    drawn, frozen = Drawn.of(scm), None
+    drawn, frozen = Drawn.of(scm, parameter_draws), None
     if drawn is not None:
         tell, progress = (None, None) if progress is None else _halves(progress, columns.n)
         frozen = frozen_gaps(drawn, predictors, crossing, columns, draws=draws, seed=seed, progress=tell)

@@ -33,10 +33,13 @@ class Drawn:
     weights: Tensor
 
     @classmethod
-    def of(cls, scm: SCM) -> "Drawn | None":
-        """The draws that ``scm`` holds of its parameters; None if it has none."""
+    def of(cls, scm: SCM, most: int) -> "Drawn | None":
+        """The first ``most`` of the draws that ``scm`` holds of its parameters, which are in random order; None if it has none."""
         uncertainty = scm.uncertainty
-        return None if uncertainty is None else cls([scm.drawn(s) for s in range(uncertainty.count)], uncertainty.weights)
+        if uncertainty is None or not uncertainty.draws:
+            return None
+        count = min(uncertainty.count, most)
+        return cls([scm.drawn(s) for s in range(count)], uncertainty.log_weights[:count].softmax(0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cfair.errors import FitError, QueryError, nearest
+from cfair.errors import FitError, QueryError
 from cfair.inference.conventions import orient
-from cfair.inference.engines import ENGINES, UNCERTAINTIES, choose
+from cfair.inference.engines import ENGINES, UNCERTAINTIES, check_uncertainty, choose
 from cfair.inference.free import FreeParameters
 from cfair.inference.loadings import perturb_loadings, start_loadings
 from cfair.inference.log_posterior import LogPosterior, alone, fine_enough, marginal
@@ -86,8 +86,7 @@ def _method(engine: str, uncertainty: str) -> str:
     Raises:
         QueryError: there is no such way, or it is not the engine's.
     """
-    if uncertainty not in ("none", *UNCERTAINTIES):
-        raise QueryError("uncertainty", f"'{uncertainty}' is no way to draw parameters", nearest(uncertainty, ("none", *UNCERTAINTIES)))
+    check_uncertainty(uncertainty)
     if engine == "nuts" and uncertainty == "laplace":
         raise QueryError("uncertainty", "engine 'nuts' draws the parameters itself", "leave uncertainty out, or use engine='auto'")
     return "nuts" if engine == "nuts" else uncertainty

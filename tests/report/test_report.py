@@ -45,7 +45,7 @@ def renamed(old: str, new: str) -> Report:
     for node in graph:
         graph.nodes[node].pop("parameters", None)
     spec = ModelSpec.from_graph(graph)
-    return fit(spec, people(school(), 400)[1], Options(draws=2, predictors=("full", "latent"))).report
+    return fit(spec, people(school(), 400)[1], Options(draws=2, uncertainty="none", predictors=("full", "latent"))).report
 
 
 def value(report: Report, predictor: str, measure: str, attribute: str | None = None, group: str | None = None) -> float:
