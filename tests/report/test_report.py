@@ -171,7 +171,7 @@ def test_without_a_latent_nothing_is_said_of_one() -> None:
     for node in graph:
         graph.nodes[node].pop("parameters", None)
     everyone = {node: column for node, column in people(school(), 200)[1].items() if node != "talent"}
-    own = fit(ModelSpec.from_graph(graph), columns_of(everyone), Options(draws=2, predictors=("latent",))).report
+    own = fit(ModelSpec.from_graph(graph), columns_of(everyone), Options(draws=2, uncertainty="none", predictors=("latent",))).report
     assert "latents by" not in in_words(own)
     assert "latent the declared model age" in in_words(own)
 
