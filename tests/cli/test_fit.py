@@ -171,7 +171,7 @@ def test_a_table_that_does_not_fit_is_refused_by_column_and_rows(capsys: pytest.
         (["--predictors", ","], "none is named"),
         (["--head", "lineer"], "Did you mean 'linear'?"),
         (["--head", "logistic"], "logistic"),
-        (["--engine", "nuts"], "'nuts' is not an engine"),
+        (["--engine", "gibbs"], "'gibbs' is not an engine"),
         (["--draws", "0"], "0 is below 1"),
         (["--parameter-draws", "1"], "1 is below 2"),
         (["--uncertainty", "laplas"], "Did you mean 'laplace'"),
