@@ -6,14 +6,14 @@ from typing import Literal, TypeAlias
 
 from cfair.access import needs
 from cfair.auditing import audit
-from cfair.auditing.audit import MIN_GROUP_SIZE
+from cfair.auditing.audit import MIN_GROUP_SIZE, WORLDS
 from cfair.auditing.crossing import crossing_of
 from cfair.auditing.splits import over_splits
 from cfair.data import blocks, check_variation, split
 from cfair.errors import QueryError, nearest
 from cfair.heads import HEADS, head_for
 from cfair.inference import abduct, check_patterns, learn
-from cfair.inference.engines import check_engine
+from cfair.inference.engines import check_engine, check_uncertainty
 from cfair.inference.neighbourhood import check_latents
 from cfair.interfaces import Columns, Predictor, World
 from cfair.predictors import PREDICTORS
@@ -29,6 +29,7 @@ Progress: TypeAlias = Callable[[str, float], None]  # what is being done, and th
 
 FIT_DRAWS = 50  # draws per training row that a head on draws is fitted on: their stratification makes more of them change nothing
 BLOCK_DRAWS = 400_000  # draws in a block of training rows
+PARAMETER_DRAWS = 64  # of the parameters, at least: of fewer, nobody could tell how far they can be trusted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +40,8 @@ class Options:
         predictors: names in PREDICTORS.
         head: a name in HEADS, or "auto" by the outcome's kind.
         engine: of the inference.
+        uncertainty: how parameters are drawn, for the gap of frozen predictors; engine "nuts" draws them itself.
+        parameter_draws: worlds of drawn parameters in which that gap is measured.
         draws: posterior draws per audited person.
         splits: random splits into training and test rows; with several, the report gives means and intervals over them.
         test_share: share of people held out for the audit, in (0, 1).
@@ -52,6 +55,8 @@ class Options:
     predictors: tuple[str, ...] = ("constant", "full", "unaware", "nondescendants", "latent", "residual")
     head: str = "auto"
     engine: Literal["auto", "quadrature", "nuts"] = "auto"
+    uncertainty: Literal["none", "laplace", "nuts"] = "laplace"
+    parameter_draws: int = WORLDS
     draws: int = 200
     splits: int = 1
     test_share: float = 0.2
@@ -61,7 +66,7 @@ class Options:
     def __post_init__(self) -> None:
         if not 0 < self.test_share < 1:
             raise QueryError("test_share", f"{self.test_share} is not between 0 and 1", "use 0.2")
-        for name, least in (("draws", 1), ("splits", 1), ("min_group_size", 1), ("seed", 0)):
+        for name, least in (("parameter_draws", 2), ("draws", 1), ("splits", 1), ("min_group_size", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise QueryError(name, f"{getattr(self, name)} is below {least}", f"use a whole number from {least}")
         if not self.predictors:
@@ -72,6 +77,7 @@ class Options:
         if self.head not in ("auto", *HEADS):
             raise QueryError("head", f"'{self.head}' is not a head", nearest(self.head, ("auto", *HEADS)))
         check_engine(self.engine)
+        check_uncertainty(self.uncertainty)
 
 
 @with_threads
@@ -124,7 +130,7 @@ def split_seed(seed: int, k: int) -> int:
 def _fit_once(spec: ModelSpec, columns: Columns, options: Options, tell: Progress) -> Run:
     train, test = split(columns, spec, test_share=options.test_share, seed=options.seed)
     tell("learning the model", 0.0)
-    scm = learn(spec, train, engine=options.engine, seed=options.seed)
+    scm = _learned(spec, train, options)
     tell("fitting predictors", 0.15)
     predictors = _fitted(scm, train, options)
     tell("auditing", 0.4)
@@ -133,6 +139,7 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, tell: Progres
         predictors,
         test,
         draws=options.draws,
+        parameter_draws=options.parameter_draws,
         seed=options.seed,
         min_group_size=options.min_group_size,
         progress=lambda done: tell("auditing", 0.4 + 0.6 * done / test.n),
@@ -141,6 +148,15 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, tell: Progres
     weighed = {} if train.weights is None else {"effective_training_rows": effective_size(train.weights)}
     report = replace(report, data={**report.data, **trained, **weighed})
     return Run(scm, predictors, report, options.head)
+
+
+def _learned(spec: ModelSpec, train: Columns, options: Options) -> SCM:
+    """The SCM, with draws of its parameters unless the options say otherwise."""
+    uncertainty = "nuts" if options.engine == "nuts" else options.uncertainty
+    if train.missing:  # parameters are drawn from whole rows only, and the report says that they were not
+        uncertainty = "none"
+    drawn = max(options.parameter_draws, PARAMETER_DRAWS)
+    return learn(spec, train, engine=options.engine, uncertainty=uncertainty, parameter_draws=drawn, seed=options.seed)
 
 
 def _fitted(scm: SCM, train: Columns, options: Options) -> dict[str, Predictor]:

@@ -18,7 +18,7 @@ from oracles import LINEAR, declare
 from oracles import people as simulated
 from school import OUTCOMES, columns_of, people, school
 
-QUICK = Options(draws=4, min_group_size=5)
+QUICK = Options(draws=4, min_group_size=5, uncertainty="none")
 
 
 def learned(outcome: str = "gaussian") -> tuple[ModelSpec, Columns]:
@@ -32,7 +32,8 @@ def learned(outcome: str = "gaussian") -> tuple[ModelSpec, Columns]:
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_the_same_data_spec_and_seed_give_the_same_numbers(outcome: str) -> None:
     spec, columns = learned(outcome)
-    first, second = fit(spec, columns, QUICK), fit(spec, columns, QUICK)
+    work = replace(QUICK, uncertainty="laplace", parameter_draws=3)
+    first, second = fit(spec, columns, work), fit(spec, columns, work)
     assert first.report == second.report
     assert fit(spec, columns, replace(QUICK, seed=1)).report.rows != first.report.rows
 
@@ -74,7 +75,7 @@ def test_several_splits_give_means_and_keep_the_first_as_the_run() -> None:
 def test_progress_never_goes_back_and_ends_at_1() -> None:
     spec, columns = learned()
     told: list[float] = []
-    fit(spec, columns, replace(QUICK, splits=2), progress=lambda what, share: told.append(share))
+    fit(spec, columns, replace(QUICK, splits=2, uncertainty="laplace", parameter_draws=2), progress=lambda what, share: told.append(share))
     assert told == sorted(told)
     assert told[-1] == 1
 
@@ -84,6 +85,8 @@ def test_progress_never_goes_back_and_ends_at_1() -> None:
     [
         ({"test_share": 1.0}, "between 0 and 1"),
         ({"draws": 0}, "below 1"),
+        ({"parameter_draws": 1}, "below 2"),
+        ({"uncertainty": "laplas"}, "Did you mean 'laplace'"),
         ({"splits": 0}, "below 1"),
         ({"seed": -1}, "below 0"),
         ({"predictors": ()}, "none is named"),

@@ -8,7 +8,7 @@ from cfair.graph import d_separated
 from cfair.interfaces import Facts, Predictor
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, spec_warnings
-from cfair.uncertainty import Uncertainty, trusted_k
+from cfair.uncertainty import Method, Uncertainty, trusted_k
 
 __all__ = ["assumptions"]
 
@@ -27,6 +27,8 @@ CLAIMS = {
     "declared": "in the declared model: nothing that they read moves there",
     "own": "in a working model of their own, additive and without latents, not in the declared one",
 }
+COVERED = "cover the sampling of people, not the model"
+DRAWN: Mapping[Method, str] = {"laplace": "a normal around them, weighted by importance", "nuts": "Hamiltonian Monte Carlo"}
 CLAIMED_GAP = {"declared": "gap_same_noise", "own": "gap_own_model"}
 
 
@@ -45,6 +47,7 @@ def assumptions(scm: SCM, predictors: Mapping[str, Predictor], facts: Facts, pai
         *_of_latents(spec),
         *_of_mechanisms(spec),
         *_of_inference(scm),
+        _of_parameters(scm),
         *_of_table(facts),
         *_of_predictors(predictors, pairs),
     )
@@ -99,34 +102,42 @@ def _of_inference(scm: SCM) -> Iterator[Assumption]:
     seen = ", ".join(spec.evidence)
     checked = "computed from the graph, and checked wherever a predictor reads a latent"
     yield Assumption("evidence", f"Latents and noise are inferred from {seen}: never from the outcome or its descendants.", checked)
-    text = (
-        "Parameters are point estimates, the most probable given the training rows: intervals cover the sampling of people, not the model."
-    )
-    yield Assumption("point_estimates", text)
     if scm.engine is not None:
         approximate = ", and is approximate: it is not calibrated on this kind of model" if scm.engine.approximate else ""
         yield Assumption("engine", f"Parameters were learned by the engine '{scm.engine.engine}': {scm.engine.why}{approximate}.")
-    if scm.uncertainty is not None:
-        yield _of_draws(scm.uncertainty)
     if spec.latents:
         doubled = (
-            "row by row, nodes were doubled until the posterior mean and sd stood still: to 1e-8 sd, or 1e-5 where a density has a cliff"
+            "row by row, nodes were doubled until the posterior mean and sd stood still: to 1e-8 sd (of several latents that hang together "
+            "1e-6), or 1e-5 where a density has a cliff"
         )
-        yield Assumption("quadrature", "Latents are integrated out by adaptive Gauss-Hermite quadrature.", doubled)
+        yield Assumption("quadrature", "Latents are integrated out: levels by sums, numbers by adaptive Gauss-Hermite quadrature.", doubled)
 
 
-def _of_draws(uncertain: Uncertainty) -> Assumption:
-    """How far the draws of the parameters can be trusted."""
-    still = f"; {', '.join(uncertain.uncovered)} have none, and stand still" if uncertain.uncovered else ""
-    text = f"What the data leave open of the parameters is {uncertain.count} draws of their posterior by {uncertain.method}{still}."
-    if uncertain.method == "nuts":
-        worst = max(uncertain.r_hat.values(), default=1.0)
-        return Assumption("parameter_draws", text, f"largest R-hat {worst:.3f}; {uncertain.divergences} divergences")
-    heavy = max(uncertain.k_hat.values(), default=0.0)
-    verdict = "can" if heavy <= trusted_k(uncertain.count) else "cannot"
-    return Assumption(
-        "parameter_draws", text, f"largest k-hat {heavy:.2f}: means over them {verdict} be trusted (up to {trusted_k(uncertain.count):.2f})"
+def _of_parameters(scm: SCM) -> Assumption:
+    """Which numbers know that parameters are uncertain, and which do not."""
+    drawn, estimates = scm.uncertainty, "Parameters are point estimates, the most probable given the training rows"
+    if drawn is None:
+        return Assumption("point_estimates", f"{estimates}: intervals {COVERED}.")
+    if not drawn.draws:
+        return Assumption("point_estimates", f"Every parameter is as the model fixes it: intervals {COVERED}.")
+    left = f" Those of {' and '.join(drawn.uncovered)} stay as they are." if drawn.uncovered else ""
+    text = (
+        f"{estimates}, in all but the gaps of frozen predictors (gap_frozen): these are taken in worlds of drawn parameters, "
+        f"by {DRAWN[drawn.method]}.{left} The draws know what the data leave open within the declared graph and families, and nothing of "
+        "what these get wrong."
     )
+    return Assumption("point_estimates", text, _of_draws(drawn))
+
+
+def _of_draws(drawn: Uncertainty) -> str | None:
+    """How far the draws of parameters can be trusted."""
+    if drawn.k_hat:
+        part, limit = max(drawn.k_hat, key=lambda part: drawn.k_hat[part]), trusted_k(drawn.count)
+        found = f"the largest Pareto shape of the draws' weights is {drawn.k_hat[part]:.2f}, of {part}"
+        return f"{found}: {'no more' if drawn.k_hat[part] <= limit else 'MORE'} than the {limit:.2f} up to which they can be trusted"
+    if drawn.r_hat:
+        return f"R-hat at most {max(drawn.r_hat.values()):.3f}, and {drawn.divergences} divergences"
+    return None
 
 
 def _of_table(facts: Facts) -> Iterator[Assumption]:

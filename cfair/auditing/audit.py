@@ -10,9 +10,11 @@ from torch import Tensor
 from cfair.auditing.assumptions import assumptions
 from cfair.auditing.crossing import Crossing, crossing_of
 from cfair.auditing.described import describe
-from cfair.auditing.gaps import Gaps, block_gaps, gap_rows, worst_rows
+from cfair.auditing.frozen import Drawn, frozen_gaps
+from cfair.auditing.gaps import Gaps, block_gaps
 from cfair.auditing.limits import limits, undefined
 from cfair.auditing.measures import Audited, constraint_rows, group_metrics, group_rows, overall_rows
+from cfair.auditing.pairs import frozen_rows, gap_rows, worst_rows
 from cfair.auditing.records import Json, Report
 from cfair.constraints import CONSTRAINTS
 from cfair.data import blocks
@@ -26,10 +28,11 @@ from cfair.scm import SCM
 from cfair.threads import with_threads
 from cfair.weights import effective_size
 
-__all__ = ["MIN_GROUP_SIZE", "audit"]
+__all__ = ["MIN_GROUP_SIZE", "WORLDS", "audit"]
 
 MIN_GROUP_SIZE = 30  # people below which a group takes no part in a worst pair or a largest difference
 BLOCK_DRAWS = 400_000  # draws in a block unless block_rows says otherwise: bounds the memory, and fits the processor's cache
+WORLDS = 40  # of drawn parameters: from 39 on, the least and the largest of equal draws leave no more than 5 % outside
 VERSIONED = ("cfair", "torch", "pyro-ppl", "numpy", "pandas", "networkx", "scipy")  # packages that a report names
 
 
@@ -42,6 +45,7 @@ def audit(
     metrics: Sequence[str] | None = None,
     constraints: Sequence[str] | None = None,
     draws: int = 200,
+    parameter_draws: int = WORLDS,
     seed: int = 0,
     block_rows: int | None = None,
     min_group_size: int = MIN_GROUP_SIZE,
@@ -57,13 +61,15 @@ def audit(
         metrics: names in METRICS; those of the outcome's kind if None.
         constraints: names in CONSTRAINTS, for a binary outcome; all if None.
         draws: posterior draws per person.
+        parameter_draws: of the draws of parameters that ``scm`` holds, if any, how many are worlds in which frozen predictors are judged.
         seed: of the draws.
         block_rows: people whose worlds are held at a time; by ``draws`` if None. It changes no prediction.
         min_group_size: people below which a group takes no part in a worst pair or a largest difference between groups.
-        progress: called with the number of people done, after each block.
+        progress: called with the number of people done, after each block; the worlds of drawn parameters count for half of the work.
 
     Returns:
-        A report with 95 % intervals over people; the model is taken as it is.
+        A report with 95 % intervals over people, the model taken as it is; where ``scm`` holds draws of its parameters, also the
+        gap of predictors that stay as they are in the worlds of these draws, with its interval over them.
 
     Raises:
         QueryError: a protected attribute without levels, a metric or constraint that does not exist or suit
@@ -77,9 +83,13 @@ def audit(
     columns = _scored(everyone, scm.spec.outcome)
     asked: dict[str, Json] = {"draws": draws, "seed": seed, "weights": columns.facts.weights, "min_group_size": min_group_size}
     parts = blocks(columns, block_rows or max(BLOCK_DRAWS // draws, 1))
+    drawn, frozen = None if columns.missing else Drawn.of(scm, parameter_draws), None  # the gap follows whole rows through many worlds
+    if drawn is not None:
+        tell, progress = (None, None) if progress is None else _halves(progress, columns.n)
+        frozen = frozen_gaps(drawn, predictors, crossing, columns, draws=draws, seed=seed, progress=tell)
     predictions, gaps = _fold(scm, predictors, crossing, parts, draws=draws, seed=seed, progress=progress)
     audited = Audited(columns[scm.spec.outcome], predictions, crossing.group(columns), columns.weights)
-    pairs = list(gap_rows(gaps, crossing))
+    pairs = [*(frozen_rows(frozen, predictors, crossing) if frozen else ()), *gap_rows(gaps, crossing)]
     rated = list(constraint_rows(audited, crossing, constraints=rates, min_group_size=min_group_size))
     rows = [
         *overall_rows(audited, chosen),
@@ -101,6 +111,11 @@ def audit(
         ),
         not_used=columns.facts.unused,
     )
+
+
+def _halves(progress: Callable[[int], None], n: int) -> tuple[Callable[[float], None], Callable[[int], None]]:
+    """The same progress for two halves of the work: one that tells the share of it done, and one that tells the people."""
+    return lambda share: progress(int(n * share / 2)), lambda done: progress((n + done) // 2)
 
 
 def _fold(

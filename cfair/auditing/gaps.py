@@ -1,25 +1,23 @@
 """Counterfactual gaps, summed over blocks of people: how far predictions move when the protected attributes do."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from statistics import NormalDist
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 
-from cfair.auditing.crossing import Crossing, Grouping
-from cfair.auditing.ranges import clipped
-from cfair.auditing.records import Row
+from cfair.auditing.crossing import Crossing
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor, Values, World
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
-from cfair.worlds import Setting, counterfactual
+from cfair.worlds import counterfactual
 
-__all__ = ["GAPS", "Gaps", "block_gaps", "gap_rows", "worst_rows"]
+__all__ = ["FROZEN", "GAPS", "Gaps", "add_sizes", "block_gaps", "counts", "deploy_all", "each_world", "weights_of"]
 
 GAPS = ("gap_same_noise", "gap_reabducted", "gap_own_model")
+FROZEN = "gap_frozen"  # see frozen.py
 KEPT_BITS = 40  # of a counterfactual row's mantissas when it is inferred anew: draws that agree but for rounding become one row
 
 
@@ -89,26 +87,46 @@ def block_gaps(
     factual = abduct(scm, block, draws=draws, seed=seed)
     before = {name: predictor.predict(factual) for name, predictor in predictors.items()}
     inferred = {name: _inferred(predictor, factual, deployed[name], whole=not block.missing) for name, predictor in predictors.items()}
-    group = crossing.group(block)
-    weights = torch.ones(block.n, dtype=torch.float64) if block.weights is None else block.weights
-    held = {node: factual.values[node] if node in block.missing else block[node] for node in scm.spec.resolving if node in block}
+    group, weights = crossing.group(block), weights_of(block)
     sums = Gaps.none(predictors, crossing).sums
-    for world, setting in enumerate(crossing.settings()):
-        do: dict[str, Setting] = {**setting, **held}
-        moved = (group != world).nonzero().squeeze(-1)  # for the others the world is the factual one, and every gap exactly 0
-        if not len(moved):
-            continue
-        after = counterfactual(scm, factual, do)
+    for world, do, moved, after in each_world(scm, crossing, block, factual):
         for name, predictor in predictors.items():
             same = (predictor.predict(after) - before[name])[:, moved]
             _add(sums[name]["gap_same_noise"][:, :, world], group[moved], same, weights[moved])
             again = same if predictor.function_of_row else _reabducted(predictor, after, moved) - inferred[name][:, moved]
             _add(sums[name]["gap_reabducted"][:, :, world], group[moved], again, weights[moved])
             if predictor.invariant_in == "own":
-                own = _own_moves(predictor, factual if block.missing else block, _coded(scm.spec, setting, held), deployed[name])
+                own = _own_moves(predictor, factual if block.missing else block, _coded(scm.spec, do), deployed[name])
                 _add(sums[name]["gap_own_model"][:, :, world], group[moved], own[:, moved], weights[moved])
-    counted = [torch.bincount(group, each, minlength=crossing.size) for each in (torch.ones_like(weights), weights, weights.square())]
-    return Gaps(torch.stack(counted), sums)
+    return Gaps(counts(crossing, group, weights), sums)
+
+
+def each_world(
+    scm: SCM, crossing: Crossing, block: Columns, factual: World
+) -> Iterator[tuple[int, Mapping[str, str | Tensor], Tensor, World]]:
+    """Each counterfactual world: its position, what is done, the positions of those whom it moves, and the world itself.
+
+    Resolving nodes keep their factual values. For people who are where the world would put them it is the factual one, and every gap
+    exactly 0.
+    """
+    group = crossing.group(block)
+    held = {node: factual.values[node] if node in block.missing else block[node] for node in scm.spec.resolving if node in block}
+    for world, setting in enumerate(crossing.settings()):
+        moved = (group != world).nonzero().squeeze(-1)
+        do: dict[str, str | Tensor] = {**setting, **held}
+        if len(moved):
+            yield world, do, moved, counterfactual(scm, factual, do)
+
+
+def weights_of(columns: Columns) -> Tensor:
+    """Everyone's weight, shape (n,); one each where there are none."""
+    return torch.ones(columns.n, dtype=torch.float64) if columns.weights is None else columns.weights
+
+
+def counts(crossing: Crossing, group: Tensor, weights: Tensor) -> Tensor:
+    """How many people are in each crossed group, Σ w and Σ w², shape (3, groups)."""
+    each = (torch.ones_like(weights), weights, weights.square())
+    return torch.stack([torch.bincount(group, powers, minlength=crossing.size) for powers in each])
 
 
 def _gaps_of(predictor: Predictor) -> tuple[str, ...]:
@@ -118,9 +136,16 @@ def _gaps_of(predictor: Predictor) -> tuple[str, ...]:
 
 def _reabducted(predictor: Predictor, world: World, people: Tensor) -> Tensor:
     """The deployed map on the rows of a counterfactual world, shape (draws, people)."""
-    draws = world.shape[0]
-    rows = {node: _rounded(world.values[node][:, people]).reshape(-1) for node in predictor.needs}
-    return predictor.deploy(rows, draws * len(people)).reshape(draws, len(people))
+    return deploy_all(predictor, [(world, people)])[0]
+
+
+def deploy_all(predictor: Predictor, worlds: Sequence[tuple[World, Tensor]]) -> list[Tensor]:
+    """The deployed map on the counterfactual rows of some people in each of several worlds, shapes (draws, people): all at once."""
+    shapes = [(world.shape[0], len(people)) for world, people in worlds]
+    rows = {node: torch.cat([_rounded(world.values[node][:, people]).reshape(-1) for world, people in worlds]) for node in predictor.needs}
+    sizes = [draws * people for draws, people in shapes]
+    predicted = predictor.deploy(rows, sum(sizes)).split(sizes)
+    return [each.reshape(shape) for each, shape in zip(predicted, shapes, strict=True)]
 
 
 def _inferred(predictor: Predictor, factual: World, deployed: Tensor, *, whole: bool) -> Tensor:
@@ -148,58 +173,18 @@ def _rounded(values: Tensor) -> Tensor:
     return (bits & ~((1 << spare) - 1)).view(torch.float64)
 
 
-def _coded(spec: ModelSpec, setting: Mapping[str, str], held: Values) -> dict[str, Tensor]:
-    return {node: torch.tensor(float(spec.level(node, level)), dtype=torch.float64) for node, level in setting.items()} | dict(held)
+def _coded(spec: ModelSpec, do: Mapping[str, str | Tensor]) -> dict[str, Tensor]:
+    """What is done, coded: a level's position, or the tensor of values that are held."""
+    return {
+        node: at if isinstance(at, Tensor) else torch.tensor(float(spec.level(node, at)), dtype=torch.float64) for node, at in do.items()
+    }
 
 
-def _add(sums: Tensor, group: Tensor, difference: Tensor, weights: Tensor) -> None:
+def _add(sums: Tensor, group: Tensor, moves: Tensor, weights: Tensor) -> None:
     """Add people's moves, shape (draws, people), to one world's sums of their factual groups, shape (3, groups)."""
-    size = difference.abs().mean(0)
-    sums.index_add_(1, group, torch.stack([size, difference.mean(0), size.square()]) * weights)
+    add_sizes(sums, group, moves.abs().mean(0), moves.mean(0), weights)
 
 
-def gap_rows(gaps: Gaps, crossing: Crossing) -> Iterator[Row]:
-    """Every ordered pair's gap, and its signed mean."""
-    for reading in crossing.readings():
-        for predictor, by_gap in gaps.sums.items():
-            for gap, sums in by_gap.items():
-                for row, signed in _pairs(reading, predictor, gap, gaps.people, sums):
-                    yield from (row, replace(row, measure=f"{gap}_signed", value=signed, low=None, high=None))
-
-
-def worst_rows(rows: Iterable[Row], min_group_size: int) -> Iterator[Row]:
-    """For each predictor, gap and attribute, the largest of the pairs in ``rows`` whose group has ``min_group_size`` people or more."""
-    found: dict[tuple[str, str, str | None], Row] = {}
-    for row in rows:
-        if row.measure in GAPS and row.world is not None and (row.n or 0) >= min_group_size:
-            key = (row.predictor, row.measure, row.attribute)
-            found[key] = max(found.get(key, row), row, key=_extent)
-    for row in found.values():
-        yield replace(row, measure=f"{row.measure}_worst", group=None, world=None)
-
-
-def _extent(row: Row) -> tuple[float, int]:
-    """By which pairs are compared: the gap, and where gaps are equal but for rounding the size of the group."""
-    return round(row.value or 0.0, 12), row.n or 0
-
-
-def _pairs(reading: Grouping, predictor: str, gap: str, people: Tensor, sums: Tensor) -> Iterator[tuple[Row, float]]:
-    """The gap from each group to each other one, with its signed mean: crossed pairs that differ in this attribute only, added up.
-
-    The standard error is sd(d̄) / √(m − 1), sd dividing by the weight and m the effective number of people, (Σw)² / Σw².
-    """
-    same_others = reading.others.unsqueeze(1) == reading.others
-    row = Row(predictor=predictor, measure=gap, attribute=reading.attribute, value=None)
-    for a, group in enumerate(reading.names):
-        n, weight, square = people[:, reading.member == a].sum(-1).tolist()
-        for b, world in enumerate(reading.worlds):
-            if a != b and n:
-                cells = same_others & (reading.member == a).unsqueeze(1) & (reading.member == b)
-                size, signed, squares = (float(total[cells].sum()) / weight for total in sums)
-                margin = NormalDist().inv_cdf(0.975) * _error(max(squares - size**2, 0.0), weight**2 / square)
-                yield clipped(replace(row, group=group, world=world, value=size, low=size - margin, high=size + margin, n=int(n))), signed
-
-
-def _error(variance: float, people: float) -> float:
-    """The standard error of a mean over so many people, effective ones where they have weights; 0 of one, who has no variance."""
-    return (variance / (people - 1)) ** 0.5 if people > 1 else 0.0
+def add_sizes(sums: Tensor, group: Tensor, size: Tensor, signed: Tensor, weights: Tensor) -> None:
+    """Add how far each moves on average over draws, and with its sign, both (people,), to sums of shape (3, groups)."""
+    sums.index_add_(1, group, torch.stack([size, signed, size.square()]) * weights)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from cfair.auditing.gaps import worst_rows
+from cfair.auditing.pairs import worst_rows
 from cfair.auditing.ranges import clipped
 from cfair.auditing.records import Report, Row
 from cfair.metrics import nadeau_bengio

@@ -20,6 +20,8 @@ def fit(
     predictors: Annotated[str, typer.Option(help="Names, separated by commas.")] = "constant,full,unaware,nondescendants,latent,residual",
     head: Annotated[str, typer.Option(help="From what is seen to a prediction: linear or logistic; auto goes by the outcome.")] = "auto",
     engine: Annotated[str, typer.Option(help="Of the inference: auto, quadrature or nuts.")] = "auto",
+    uncertainty: Annotated[str, typer.Option(help="How parameters are drawn: laplace, nuts (slow) or none.")] = "laplace",
+    parameter_draws: Annotated[int, typer.Option(help="Worlds of drawn parameters in which fitted predictors are judged.")] = 40,
     draws: Annotated[int, typer.Option(help="Posterior draws per audited person.")] = 200,
     splits: Annotated[int, typer.Option(help="Random splits; with several, the report gives means and intervals over them.")] = 1,
     test_share: Annotated[float, typer.Option(help="Share of people held out for the audit.")] = 0.2,
@@ -42,7 +44,15 @@ def fit(
     from cfair.report import to_table
 
     work = Options(
-        predictors=names, head=head, engine=cast("Literal['auto']", engine), draws=draws, splits=splits, test_share=test_share, seed=seed
+        predictors=names,
+        head=head,
+        engine=cast("Literal['auto']", engine),
+        uncertainty=cast("Literal['none']", uncertainty),
+        parameter_draws=parameter_draws,
+        draws=draws,
+        splits=splits,
+        test_share=test_share,
+        seed=seed,
     )
     report = fit_and_save(spec, table, folder, work, missing=missing, weights=weights, threads=threads, quiet=quiet)
     if as_json:

@@ -14,7 +14,19 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.uncertainty import Uncertainty
 
-__all__ = ["AUTO", "CALIBRATED", "ENGINES", "UNCERTAINTIES", "Engine", "Kind", "ParameterDraws", "check_engine", "choose", "kind_of"]
+__all__ = [
+    "AUTO",
+    "CALIBRATED",
+    "ENGINES",
+    "UNCERTAINTIES",
+    "Engine",
+    "Kind",
+    "ParameterDraws",
+    "check_engine",
+    "check_uncertainty",
+    "choose",
+    "kind_of",
+]
 
 Kind = Literal["no latent", "one latent", "several latents", "latent with levels"]
 
@@ -80,6 +92,16 @@ def check_engine(engine: str) -> None:
     """
     if engine not in ("auto", *ENGINES):
         raise QueryError("engine", f"'{engine}' is not an engine", nearest(engine, ("auto", *ENGINES)))
+
+
+def check_uncertainty(uncertainty: str) -> None:
+    """Refuse a name of no way to draw parameters; "none" is one, too.
+
+    Raises:
+        QueryError: with the nearest one.
+    """
+    if uncertainty not in ("none", *UNCERTAINTIES):
+        raise QueryError("uncertainty", f"'{uncertainty}' is no way to draw parameters", nearest(uncertainty, ("none", *UNCERTAINTIES)))
 
 
 def kind_of(spec: ModelSpec) -> Kind:

@@ -6,9 +6,9 @@ from typing import Literal
 
 import torch
 
-from cfair.errors import QueryError, nearest
+from cfair.errors import QueryError
 from cfair.inference.climbing import ROUGH, Together, learn_alone, learn_together
-from cfair.inference.engines import ENGINES, UNCERTAINTIES, choose
+from cfair.inference.engines import ENGINES, UNCERTAINTIES, check_uncertainty, choose
 from cfair.inference.free import FreeParameters
 from cfair.inference.incomplete import learn_incomplete
 from cfair.inference.loadings import start_loadings
@@ -71,6 +71,8 @@ def learn(
     if unlearned := _unlearned(scm):
         columns = _whole(spec, columns, unlearned)
         ENGINES[chosen.engine](scm, columns, seed=seed)
+    if method != "none" and columns is not None and columns.missing:
+        raise QueryError("uncertainty", "parameters are drawn from whole rows, and some lack values", "use 'none', or drop these rows")
     if method != "none":
         scm.uncertainty = UNCERTAINTIES[method](scm, columns, count=parameter_draws, seed=seed)
     return scm
@@ -82,8 +84,7 @@ def _method(engine: str, uncertainty: str) -> str:
     Raises:
         QueryError: there is no such way, or it is not the engine's.
     """
-    if uncertainty not in ("none", *UNCERTAINTIES):
-        raise QueryError("uncertainty", f"'{uncertainty}' is no way to draw parameters", nearest(uncertainty, ("none", *UNCERTAINTIES)))
+    check_uncertainty(uncertainty)
     if engine == "nuts" and uncertainty == "laplace":
         raise QueryError("uncertainty", "engine 'nuts' draws the parameters itself", "leave uncertainty out, or use engine='auto'")
     return "nuts" if engine == "nuts" else uncertainty

@@ -6,18 +6,21 @@ from cfair.families import Kind
 from cfair.interfaces import Metric
 from cfair.metrics.base import THRESHOLD, average, decide, defined, difference, interval, standard_error
 from cfair.metrics.splits import nadeau_bengio
+from cfair.metrics.spread import Spread, spread
 from cfair.registry import Registry
 
 __all__ = [
     "METRICS",
     "METRIC_KINDS",
     "THRESHOLD",
+    "Spread",
     "average",
     "decide",
     "defined",
     "difference",
     "interval",
     "nadeau_bengio",
+    "spread",
     "standard_error",
 ]
 

@@ -1,15 +1,16 @@
 """How far predictions move between groups: the worst pair of each protected attribute."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cfair.auditing import Row
 from cfair.report.figures import Figures
 from cfair.report.numbers import ROUNDING, figure
 from cfair.report.sheets import Sheet
 
-__all__ = ["gaps_in_full", "worst_gaps"]
+__all__ = ["gaps_in_full", "largest_pair", "unit_and_groups", "worst_gaps", "worst_pairs"]
 
 KINDS = {"gap_same_noise": "same noise", "gap_reabducted": "re-abducted", "gap_own_model": "own model"}
+PAIRS = ("gap_same_noise", "gap_reabducted")  # gaps whose worst pair is named: the first that is more than rounding
 TITLE = "Counterfactual gaps"
 WHERE = "re-abducted: the deployed predictor on their counterfactual rows; own model: in the predictor's own working model"
 
@@ -24,8 +25,8 @@ def worst_gaps(figures: Figures) -> Sheet:
         rows += [("  re-abducted", *again)] if again != same else []
         own = _cells(figures, name, "gap_own_model")
         rows += [("  own model", *own)] if any(own) else []
-    note = f"{_note(figures)} A predictor's first line: their noise unchanged; where it differs, {WHERE}."
-    return Sheet(title=TITLE, note=note, header=("predictor", *figures.groups), rows=rows, after=_worst_pairs(figures))
+    note = f"{unit_and_groups(figures)} A predictor's first line: their noise unchanged; where it differs, {WHERE}."
+    return Sheet(title=TITLE, note=note, header=("predictor", *figures.groups), rows=rows, after=worst_pairs(figures, PAIRS))
 
 
 def gaps_in_full(figures: Figures) -> Sheet:
@@ -35,28 +36,29 @@ def gaps_in_full(figures: Figures) -> Sheet:
         for kind, words in KINDS.items():
             cells = _cells(figures, name, kind)
             rows += [(name, words, *cells)] if any(cells) else []
-    note = f"{_note(figures)} Same noise: their noise unchanged; {WHERE}. Every pair is in report.json."
+    note = f"{unit_and_groups(figures)} Same noise: their noise unchanged; {WHERE}. Every pair is in report.json."
     header = ("predictor", "gap", *figures.groups)
-    return Sheet(title=TITLE, note=note, header=header, rows=rows, names=2, keys=2, after=_worst_pairs(figures))
+    return Sheet(title=TITLE, note=note, header=header, rows=rows, names=2, keys=2, after=worst_pairs(figures, PAIRS))
 
 
 def _cells(figures: Figures, predictor: str, kind: str) -> tuple[str, ...]:
     return tuple(figure(figures.row(predictor, f"{kind}_worst", attribute)) for attribute in figures.groups)
 
 
-def _note(figures: Figures) -> str:
+def unit_and_groups(figures: Figures) -> str:
+    """What a gap is, in which unit, and of which groups."""
     unit = "of probability" if figures.binary else f"in the unit of {figures.outcome}"
     least = figures.option("min_group_size", 1)
     return f"Mean absolute change {unit} when people are moved to another group: the worst pair, of groups of {least} people or more."
 
 
-def _worst_pairs(figures: Figures) -> tuple[str, ...]:
-    """For each attribute, which pair is the worst, and under which predictors."""
+def worst_pairs(figures: Figures, measures: Sequence[str]) -> tuple[str, ...]:
+    """For each attribute, which pair is the worst, and under which predictors: by the first of the measures that is more than rounding."""
     lines = []
     for attribute in figures.groups:
         pairs: dict[str, list[str]] = {}
         for name in figures.predictors:
-            for pair in _worst_pair(figures, name, attribute):
+            for pair in _worst_pair(figures, name, attribute, measures):
                 pairs.setdefault(pair, []).append(name)
         if pairs:
             named = "; ".join(f"{pair} ({', '.join(names)})" for pair, names in pairs.items())
@@ -64,14 +66,19 @@ def _worst_pairs(figures: Figures) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _worst_pair(figures: Figures, predictor: str, attribute: str) -> Iterator[str]:
-    """The pair with the largest gap, same noise before re-abducted; nothing where none moves but by rounding."""
-    for kind in ("gap_same_noise", "gap_reabducted"):
-        worst = max(_pairs(figures, predictor, attribute, kind), key=lambda row: row.value or 0.0, default=None)
+def _worst_pair(figures: Figures, predictor: str, attribute: str, measures: Sequence[str]) -> Iterator[str]:
+    """The pair with the largest gap; nothing where none moves but by rounding."""
+    for measure in measures:
+        worst = largest_pair(figures, predictor, attribute, measure)
         if worst is not None and (worst.value or 0.0) > ROUNDING:
             levels = ", ".join(setting.partition("=")[2] for setting in str(worst.world).split(","))
             yield f"{worst.group} -> {levels}"
             return
+
+
+def largest_pair(figures: Figures, predictor: str, attribute: str, measure: str) -> Row | None:
+    """The pair with the largest gap, of groups that are large enough to count; None where there is no such group."""
+    return max(_pairs(figures, predictor, attribute, measure), key=lambda row: row.value or 0.0, default=None)
 
 
 def _pairs(figures: Figures, predictor: str, attribute: str, kind: str) -> list[Row]:

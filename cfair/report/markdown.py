@@ -9,6 +9,7 @@ from cfair.report.figures import figures_of
 from cfair.report.gaps import gaps_in_full
 from cfair.report.groups import constraints, groups_in_full
 from cfair.report.sheets import Sheet
+from cfair.report.trust import trust_in_full
 from cfair.report.words import assumed, opening, provenance, seen
 
 __all__ = ["to_markdown"]
@@ -20,6 +21,7 @@ def to_markdown(report: Report) -> str:
     first, *others = all_metrics(figures)
     sheets = [
         first,
+        *trust_in_full(figures),
         gaps_in_full(figures),
         *constraints(figures),
         seen(report),

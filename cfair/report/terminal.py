@@ -13,6 +13,7 @@ from cfair.report.figures import figures_of
 from cfair.report.gaps import worst_gaps
 from cfair.report.groups import constraints, groups_in_short
 from cfair.report.sheets import SPACE, Sheet, lined_up, parts
+from cfair.report.trust import trust
 from cfair.report.words import assumed, opening, provenance, seen
 
 __all__ = ["Printed", "to_table"]
@@ -43,6 +44,7 @@ def to_table(report: Report) -> Printed:
         [
             opening(report),
             headline(figures),
+            *trust(figures),
             worst_gaps(figures),
             *constraints(figures),
             seen(report),

@@ -9,7 +9,10 @@ from cfair.report.sheets import Sheet
 __all__ = ["assumed", "opening", "provenance", "seen"]
 
 CLAIMS = {"declared": "the declared model", "own": "its own model"}
-FLAGS = ("predictors", "head", "engine", "draws", "splits", "test_share", "missing", "weights", "seed", "threads")  # of cfair fit
+FLAGS = (  # of cfair fit
+    *("predictors", "head", "engine", "uncertainty", "parameter_draws", "draws"),
+    *("splits", "test_share", "missing", "weights", "seed", "threads"),
+)
 
 
 def opening(report: Report) -> Sheet:
@@ -17,6 +20,8 @@ def opening(report: Report) -> Sheet:
     described = _mapping(report.model["predictors"])
     splits = report.options.get("splits", 1)
     over = "over the audited people, with the learned model taken as it is"
+    if any(row.measure == "gap_frozen" for row in report.rows):
+        over = f"{over} unless another reading is given"
     if splits != 1:
         over = f"over {splits} random splits, by Nadeau and Bengio (2003), around means over them"
     source = str(report.model.get("source") or "")

@@ -21,7 +21,7 @@ from cfair.spec import find_model
 from cfair.store import load
 
 DAG = str(find_model("law_school"))
-QUICK = ["--draws", "4", "--predictors", "constant,full,latent"]
+QUICK = ["--draws", "4", "--predictors", "constant,full,latent", "--uncertainty", "none"]
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +89,20 @@ def test_json_is_one_document_the_report_and_where_the_run_is(capsys: pytest.Cap
 
 def test_what_the_report_says_to_repeat_gives_the_same_report(capsys: pytest.CaptureFixture[str]) -> None:
     data = write(law_school().assign(ugpa=[np.nan, *law_school()["ugpa"][1:]]))
-    words = ["--draws", "3", "--seed", "5", "--test-share", "0.3", "--missing", "drop", "--predictors", "unaware, residual"]
+    words = [
+        "--draws",
+        "3",
+        "--parameter-draws",
+        "2",
+        "--seed",
+        "5",
+        "--test-share",
+        "0.3",
+        "--missing",
+        "drop",
+        "--predictors",
+        "unaware, residual",
+    ]
     assert told(capsys, "fit", "--dag", DAG, "--data", data, *words, "--out", "run")[0] == 0
     (line,) = [line for line in Path("run/report.md").read_text().splitlines() if line.startswith("| to repeat")]
     _, *again = shlex.split(line.split("|")[2])
@@ -170,8 +183,10 @@ def test_a_table_that_does_not_fit_is_refused_by_column_and_rows(capsys: pytest.
         (["--predictors", ","], "none is named"),
         (["--head", "lineer"], "Did you mean 'linear'?"),
         (["--head", "logistic"], "logistic"),
-        (["--engine", "nuts"], "'nuts' is not an engine"),
+        (["--engine", "gibbs"], "'gibbs' is not an engine"),
         (["--draws", "0"], "0 is below 1"),
+        (["--parameter-draws", "1"], "1 is below 2"),
+        (["--uncertainty", "laplas"], "Did you mean 'laplace'"),
         (["--draws", "many"], "valid integer"),
         (["--splits", "0"], "0 is below 1"),
         (["--test-share", "1.5"], "not between 0 and 1"),
@@ -205,7 +220,7 @@ def test_the_flags_defaults_are_those_of_the_library() -> None:
     defaults = {name: parameter.default for name, parameter in inspect.signature(fit).parameters.items()}
     options = Options()
     assert defaults["predictors"] == ",".join(options.predictors)
-    for name in ("head", "engine", "draws", "splits", "test_share", "seed"):
+    for name in ("head", "engine", "uncertainty", "parameter_draws", "draws", "splits", "test_share", "seed"):
         assert defaults[name] == getattr(options, name)
 
 

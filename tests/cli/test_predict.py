@@ -19,7 +19,7 @@ def fitted() -> tuple[Run, pd.DataFrame]:
     """A run on some of the law school, and those people with the outcome lost."""
     table = pd.read_parquet(builtin_path("law_school")).sample(400, random_state=1).reset_index(drop=True)
     spec = load_spec(find_model("law_school"))
-    run = fit(spec, read_table(table, spec), Options(draws=4))
+    run = fit(spec, read_table(table, spec), Options(draws=4, uncertainty="none"))
     return run, table.drop(columns="zfya")
 
 

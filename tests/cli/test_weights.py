@@ -13,7 +13,7 @@ from cfair.spec import find_model
 from cfair.store import load
 
 DAG = str(find_model("law_school"))
-QUICK = ["--draws", "4", "--predictors", "constant,full"]
+QUICK = ["--draws", "4", "--predictors", "constant,full", "--uncertainty", "none"]
 
 
 @pytest.fixture(autouse=True)

@@ -45,7 +45,7 @@ def renamed(old: str, new: str) -> Report:
     for node in graph:
         graph.nodes[node].pop("parameters", None)
     spec = ModelSpec.from_graph(graph)
-    return fit(spec, people(school(), 400)[1], Options(draws=2, predictors=("full", "latent"))).report
+    return fit(spec, people(school(), 400)[1], Options(draws=2, uncertainty="none", predictors=("full", "latent"))).report
 
 
 def value(report: Report, predictor: str, measure: str, attribute: str | None = None, group: str | None = None) -> float:
@@ -172,7 +172,7 @@ def test_without_a_latent_nothing_is_said_of_one() -> None:
         graph.nodes[node].pop("parameters", None)
     graph.nodes["visits"]["mechanism"] = "poisson"  # without its interaction with talent
     everyone = {node: column for node, column in people(school(), 200)[1].items() if node != "talent"}
-    own = fit(ModelSpec.from_graph(graph), columns_of(everyone), Options(draws=2, predictors=("latent",))).report
+    own = fit(ModelSpec.from_graph(graph), columns_of(everyone), Options(draws=2, uncertainty="none", predictors=("latent",))).report
     assert "latents by" not in in_words(own)
     assert "latent the declared model age" in in_words(own)
 

@@ -24,7 +24,7 @@ MODELS = ("law_school", "law_school_gaussian")
 @cache
 def run(model: str, splits: int) -> Run:
     spec = load_spec(find_model(model))
-    return fit(spec, read_table("law_school", spec), Options(splits=splits, draws=200 if splits > 1 else 20))
+    return fit(spec, read_table("law_school", spec), Options(splits=splits, draws=200 if splits > 1 else 20, uncertainty="none"))
 
 
 def value(found: Run, predictor: str, measure: str, *place: str | None) -> float:
