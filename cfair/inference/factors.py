@@ -25,6 +25,10 @@ class Factor(Protocol):
         """Whether it depends on any of them."""
         ...
 
+    def at(self, u: Sequence[Tensor]) -> Distribution:
+        """The node's distribution there."""
+        ...
+
     def log_prob(self, u: Sequence[Tensor]) -> Tensor:
         """The log density at ``u``, one tensor (..., n) per latent; of shape (..., n), or one that broadcasts to it."""
         ...
@@ -131,10 +135,13 @@ class Curved:
         """Whether it depends on any latent."""
         return isinstance(self.x, int) or bool(self.places)
 
+    def at(self, u: Sequence[Tensor]) -> Distribution:
+        """The node's distribution."""
+        return self.mechanism.distribution({**self.parents, **{latent: u[j] for latent, j in self.places.items()}})
+
     def log_prob(self, u: Sequence[Tensor]) -> Tensor:
         """Log p(x | parents)."""
-        parents = {**self.parents, **{latent: u[j] for latent, j in self.places.items()}}
-        density: Tensor = self.mechanism.distribution(parents).log_prob(u[self.x] if isinstance(self.x, int) else self.x)
+        density: Tensor = self.at(u).log_prob(u[self.x] if isinstance(self.x, int) else self.x)
         return density
 
     def detached(self) -> "Curved":

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -78,7 +78,7 @@ class Landscape:
     def prior(self) -> tuple[Tensor, Tensor]:
         """Mean and sd of each latent given its observed parents and the other latents at 0, each of shape (d, n)."""
         zeros = torch.zeros(self.d, 1, dtype=torch.float64).unbind(0)
-        own = [cast("Linear", factor).at(zeros) for factor in self.factors[: self.d]]
+        own = [each.at(zeros) for each in self.factors[: self.d]]
         return torch.stack([each.mean.expand(self.n) for each in own]), torch.stack([each.stddev.expand(self.n) for each in own])
 
     def derivatives(self, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -134,8 +134,19 @@ def _bowl(factors: Sequence[Linear], constants: Sequence[Factor], d: int, n: int
         rest, slopes, variance = each.residual(d)
         precision = precision + (slopes.unsqueeze(0) * slopes.unsqueeze(1) / variance).expand(d, d, n)
         pull = pull - (slopes * rest / variance).expand(d, n)
-    center = pull / precision[0] if d == 1 else torch.linalg.solve(precision.movedim(2, 0), pull.T).T
+    center = _top(precision, pull, proper=sum(isinstance(each.x, int) for each in factors) == d)
     height = torch.zeros(n, dtype=torch.float64)
     for part in (*factors, *constants):
         height = height + part.log_prob(center.unbind(0))
     return _Bowl(height, center, precision)
+
+
+def _top(precision: Tensor, pull: Tensor, *, proper: bool) -> Tensor:
+    """M with P·m = pull, shape (d, n); where not every latent's own density is in P, which may then be singular, the shortest such m."""
+    if not proper:
+        shortest: Tensor = (torch.linalg.pinv(precision.movedim(2, 0), hermitian=True) @ pull.T.unsqueeze(-1)).squeeze(-1).T
+        return shortest
+    if len(pull) == 1:
+        return pull / precision[0]
+    top: Tensor = torch.linalg.solve(precision.movedim(2, 0), pull.T).T
+    return top

@@ -144,7 +144,7 @@ def _neighbourhood(scm: SCM, latents: Sequence[str], values: Values, given: Coll
     real = tuple(node for node in inside if not spec.nodes[node].discrete)
     discrete = tuple(node for node in inside if spec.nodes[node].discrete)
     for node in real:
-        if not isinstance(scm.mechanisms[node], Indexed):
+        if not spec.nodes[node].latent and not isinstance(scm.mechanisms[node], Indexed):
             problem = f"missing values of '{node}' have observed effects, and a {spec.nodes[node].mechanism} node is not integrated out"
             raise QueryError(f"nodes.{node}", problem, "leave these rows out (missing='drop'), or make it gaussian")
     return Neighbourhood(scm, real, discrete, factors, {node: values[node] for node in spec.order if node in family}, n)

@@ -17,7 +17,7 @@ __all__ = ["Peak", "maximise", "whitening"]
 ROUNDS = 8  # of whitening: one is enough near the top, a start far from it wants more
 NEAR = 100.0  # sds of a start within which its sds are trusted: farther off, a posterior sd may be another
 GRADIENT = 1e-5  # largest slope left, per posterior sd of a parameter: its error in posterior sds
-ROUNDING = 1e-3  # slope that a sum over many rows may leave
+ROUNDING = 1e-2  # slope, and so error in posterior sds, that rounding in a sum over many rows, or a nearly flat ridge, may leave
 FLATTEST = 1e-24  # curvature of a parameter that hardly matters: a step of 10¹² is one sd
 SINGULAR = 1e-10  # share of their own curvatures that several parameters together may have
 
