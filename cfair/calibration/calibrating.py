@@ -25,7 +25,10 @@ Learner: TypeAlias = Callable[[Columns, int], SCM]  # a simulated table and a se
 
 FEWEST = 100  # simulations: 5 per bin
 LATENT_DRAWS = 19  # of the first row's latents: with the truth among them, 20 places
-DRAWS: Mapping[str, int] = {"laplace": 100, "nuts": 19}  # of the parameters
+DRAWS: Mapping[str, int] = {
+    "laplace": 400,
+    "nuts": 19,
+}  # of the parameters: fewer with weights are too narrow at their ends
 SHORT = Chains(count=1, warmup=30, length=57, agreed=float("inf"))  # one chain per table: the ranks tell whether chains work
 
 
