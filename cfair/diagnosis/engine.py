@@ -21,6 +21,7 @@ LEAST = 1e-6  # sd of a latent with levels below which it counts as known
 MOVE = 1e-4  # posterior sds that doubling may move a mean or an sd
 K_HAT, K_HAT_GOOD = 0.7, 0.5  # Vehtari, Simpson, Gelman, Yao & Gabry (2024): unreliable above the first
 R_HAT, ESS = 1.01, 400.0  # Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021)
+WEIGHED = 20.0  # of weighted draws, which are few by choice: their mean is then right to a fifth of a posterior sd
 ABSENT = "the model was learned without it"
 
 
@@ -68,7 +69,8 @@ def _sampled(uncertainty: Uncertainty | None) -> Iterator[EngineCheck]:
     none = dict[str, float]()
     r_hat, ess, k_hat = (uncertainty.r_hat, uncertainty.ess, uncertainty.k_hat) if uncertainty is not None else (none, none, none)
     yield _worst("R-hat", r_hat, max, lambda r: r <= R_HAT, f"at most {R_HAT}")
-    yield _worst("ESS", ess, min, lambda size: size >= ESS, f"at least {ESS:.0f}")
+    least = ESS if r_hat else WEIGHED
+    yield _worst("ESS", ess, min, lambda size: size >= least, f"at least {least:.0f}")
     yield _worst("k-hat", k_hat, max, lambda k: k <= K_HAT, f"at most {K_HAT}, and better below {K_HAT_GOOD}")
     divergences = {"chains": float(uncertainty.divergences)} if uncertainty is not None and r_hat else none
     yield _worst("divergences", divergences, max, lambda count: count == 0, "none")
