@@ -27,11 +27,16 @@ class SCM(nn.Module):
     Args:
         spec: the declared model.
         units: node -> unit in which a real or count column is standardised; (0, 1) where it is left out.
+
+    ``sampler`` is what the engine ``svi`` keeps of its own with the model; None where latents are integrated out by quadrature.
     """
+
+    sampler: nn.Module | None
 
     def __init__(self, spec: ModelSpec, units: Mapping[str, Unit] | None = None) -> None:
         super().__init__()
         self.spec = spec
+        self.register_module("sampler", None)
         self._modules_in_order = nn.ModuleList(cast("nn.Module", build(spec, node, units or {})) for node in spec.order)
 
     @property

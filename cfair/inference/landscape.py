@@ -42,6 +42,7 @@ class Landscape:
         others: the others.
         d: how many latents.
         n: how many people.
+        sampled: whether they are integrated out by importance sampling rather than by a product rule.
     """
 
     factors: tuple[Factor, ...]
@@ -49,6 +50,7 @@ class Landscape:
     others: tuple[Factor, ...]
     d: int
     n: int
+    sampled: bool = False
 
     @property
     def normal(self) -> bool:
@@ -102,7 +104,7 @@ def landscape(area: Neighbourhood) -> Landscape:
     """The log joint of the real latents of ``area``, which has no discrete one left."""
     assert not area.discrete
     nodes = (*area.real, *(node for node in area.factors if node not in area.real))
-    return _landscape(tuple(factor(area, node) for node in nodes), len(area.real), area.n)
+    return replace(_landscape(tuple(factor(area, node) for node in nodes), len(area.real), area.n), sampled=area.sampled)
 
 
 def _landscape(factors: tuple[Factor, ...], d: int, n: int) -> Landscape:

@@ -11,9 +11,9 @@ from cfair.errors import FitError, QueryError, nearest
 from cfair.inference.conventions import orient
 from cfair.inference.free import FreeParameters
 from cfair.inference.loadings import perturb_loadings, start_loadings
-from cfair.inference.log_posterior import LogPosterior, alone, fine_enough, marginal
+from cfair.inference.log_posterior import FEW, MOVED, LogPosterior, alone, fine_enough, marginal
 from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
-from cfair.inference.optimise import GRADIENT, Peak, maximise
+from cfair.inference.optimise import GRADIENT, ROUNDING, Peak, maximise
 from cfair.interfaces import ClosedForm, Columns, Values
 from cfair.mechanisms import Unit
 from cfair.scm import SCM
@@ -24,6 +24,7 @@ __all__ = ["ENGINES", "learn", "units_of"]
 
 ENGINES = ("auto", "quadrature")
 SUBSAMPLE = 1_000  # rows from which the curvature is estimated
+SLOPE = 5e-3  # largest slope left where importance sampling integrates latents out: its own error is larger
 FIRST = 4_000  # rows that lead to where all of them are used
 ROUGH = 0.1  # slope per posterior sd that is small enough where only a place to start from is sought
 STARTS = 6  # of a mixture over levels, whose likelihood has several tops
@@ -123,10 +124,10 @@ def _climb(scm: SCM, area: Neighbourhood, weights: Tensor | None, rung: int = 0,
     """Maximise the marginal likelihood, with finer rules until the next one would not change it; the rung that did."""
     while True:
         density = marginal(area, area.factors, rung, weights)
-        peak = _fit(density, gradient=GRADIENT, seed=seed)
+        peak = _fit(density, gradient=SLOPE if area.sampled else GRADIENT, rows=FEW if area.sampled else SUBSAMPLE, seed=seed)
         fine = fine_enough(area, rung)
         if fine == rung:
-            peak.check(f"learning {', '.join(density.nodes)}")  # not before: where the rule is too coarse, value and slope disagree
+            peak.check(f"learning {', '.join(density.nodes)}", MOVED if area.sampled else ROUNDING)  # not before: where the rule is too coarse, value and slope disagree
             return rung
         rung = fine
 
@@ -150,10 +151,10 @@ def _best_of_starts(scm: SCM, area: Neighbourhood, weights: Tensor | None, rung:
     return rung
 
 
-def _fit(density: LogPosterior, *, gradient: float, seed: int) -> Peak:
-    """Set the free parameters to their most probable values."""
+def _fit(density: LogPosterior, *, gradient: float, rows: int = SUBSAMPLE, seed: int) -> Peak:
+    """Set the free parameters to their most probable values; so many rows give the curvature by which they are whitened."""
     people, start = torch.randperm(density.log_likelihood.n, generator=torch.Generator().manual_seed(seed)), density.start
-    curvature = partial(density.hessian, people=people[:SUBSAMPLE])
+    curvature = partial(density.hessian, people=people[:rows])
     if len(people) > 2 * FIRST:  # most of the way, some rows lead as well as all
         start = maximise(partial(density.value_and_slope, people=people[:FIRST]), start, curvature=curvature, gradient=ROUGH).theta
     peak = maximise(density.value_and_slope, start, curvature=curvature, gradient=gradient)

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from cfair.errors import QueryError
 from cfair.inference.free import Overrides
+from cfair.inference.guide import Guide, sampler_of
 from cfair.interfaces import Values
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
-__all__ = ["Neighbourhood", "check_latents", "evidence_of", "joint", "neighbourhoods"]
+__all__ = ["Neighbourhood", "check_latents", "evidence_of", "groups", "joint", "neighbourhoods", "too_many"]
 
 MOST_REAL = 3  # real latents that a product rule integrates out together
+MOST_SAMPLED = 20  # of them that importance sampling integrates out
 MOST_COMBINATIONS = 256  # of discrete latents' levels that are summed over
 
 
@@ -33,6 +35,7 @@ class Neighbourhood:
         values: the evidence that bears on U, node -> (n,).
         n: how many people.
         overrides: parameters that stand in for the mechanisms' own, to differentiate by.
+        guide: what was learned about where U lies, if it was.
     """
 
     scm: SCM
@@ -42,6 +45,13 @@ class Neighbourhood:
     values: Values
     n: int
     overrides: Overrides = field(default_factory=dict)
+    guide: Guide | None = None
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the real latents are integrated out by importance sampling: the SCM says so, or they are too many for a product rule."""
+        kept = sampler_of(self.scm)
+        return len(self.real) > MOST_REAL or (bool(self.real) and kept is not None and kept.for_all)
 
     @property
     def latents(self) -> tuple[str, ...]:
@@ -91,7 +101,13 @@ def neighbourhoods(scm: SCM, values: Values, given: Collection[str], n: int) -> 
     """
     _check_evidence(scm.spec, values, given)
     check_latents(scm.spec, given)
-    return tuple(_neighbourhood(scm, group, values, given, n) for group in _groups(scm.spec, given))
+    return tuple(_guided(_neighbourhood(scm, group, values, given, n)) for group in groups(scm.spec, given))
+
+
+def _guided(area: Neighbourhood) -> Neighbourhood:
+    """With the guide that was learned for these latents and this evidence, if there is one."""
+    kept = sampler_of(area.scm)
+    return area if kept is None else replace(area, guide=kept.guide(area.real, area.enumerated().values))
 
 
 def joint(scm: SCM, values: Values, given: Collection[str], n: int) -> Neighbourhood:
@@ -102,7 +118,7 @@ def joint(scm: SCM, values: Values, given: Collection[str], n: int) -> Neighbour
     """
     _check_evidence(scm.spec, values, given)
     _check_size(scm.spec, scm.spec.latents)
-    return _neighbourhood(scm, scm.spec.latents, values, given, n)
+    return _guided(_neighbourhood(scm, scm.spec.latents, values, given, n))
 
 
 def _neighbourhood(scm: SCM, latents: Sequence[str], values: Values, given: Collection[str], n: int) -> Neighbourhood:
@@ -121,7 +137,7 @@ def _neighbourhood(scm: SCM, latents: Sequence[str], values: Values, given: Coll
     return Neighbourhood(scm, real, discrete, factors, {node: values[node] for node in spec.order if node in family}, n)
 
 
-def _groups(spec: ModelSpec, given: Collection[str]) -> list[tuple[str, ...]]:
+def groups(spec: ModelSpec, given: Collection[str]) -> list[tuple[str, ...]]:
     """The latents in groups that hang together: one is a parent of another, or they share a child in the evidence."""
     graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(spec.latents)
@@ -131,8 +147,13 @@ def _groups(spec: ModelSpec, given: Collection[str]) -> list[tuple[str, ...]]:
     return [tuple(latent for latent in spec.latents if latent in group) for group in nx.connected_components(graph)]
 
 
-def check_latents(spec: ModelSpec, given: Collection[str] | None = None) -> None:
-    """Refuse latents that cannot be integrated out exactly given the evidence, that of all observed nodes if None.
+def check_latents(spec: ModelSpec, given: Collection[str] | None = None, *, engine: str = "auto") -> None:
+    """Refuse latents that cannot be integrated out given the evidence, that of all observed nodes if None.
+
+    Args:
+        spec: the declared model.
+        given: the evidence.
+        engine: "quadrature" integrates fewer of them out together than "svi", which "auto" chooses where it must.
 
     Raises:
         QueryError: with what to do instead.
@@ -140,16 +161,24 @@ def check_latents(spec: ModelSpec, given: Collection[str] | None = None) -> None
     for latent in spec.latents:
         if spec.nodes[latent].kind not in ("real", "binary", "category", "ordinal"):
             raise QueryError(f"nodes.{latent}", f"a latent of kind {spec.nodes[latent].kind}", "make it gaussian, or give it levels")
-    for group in _groups(spec, spec.observed if given is None else given):
-        _check_size(spec, group)
+    for group in groups(spec, spec.observed if given is None else given):
+        _check_size(spec, group, engine)
 
 
-def _check_size(spec: ModelSpec, latents: Sequence[str]) -> None:
+def too_many(spec: ModelSpec, given: Collection[str]) -> bool:
+    """Whether more real latents hang together than a product rule integrates out."""
+    return any(sum(not spec.nodes[latent].discrete for latent in group) > MOST_REAL for group in groups(spec, given))
+
+
+def _check_size(spec: ModelSpec, latents: Sequence[str], engine: str = "auto") -> None:
     """Refuse latents that hang together and are too many."""
     real = [latent for latent in latents if not spec.nodes[latent].discrete]
     combinations = prod(len(spec.nodes[latent].levels) for latent in latents if latent not in real)
-    if len(real) > MOST_REAL:
+    if engine == "quadrature" and len(real) > MOST_REAL:
         problem = f"{len(real)} real latents hang together ({', '.join(real)}), and quadrature integrates out {MOST_REAL}"
+        raise QueryError("nodes", problem, "use engine 'svi', merge some, or give them children apart")
+    if len(real) > MOST_SAMPLED:
+        problem = f"{len(real)} real latents hang together ({', '.join(real)}), and {MOST_SAMPLED} are integrated out at most"
         raise QueryError("nodes", problem, "merge some, or give them children apart")
     if combinations > MOST_COMBINATIONS:
         problem = f"{', '.join(latents)} have {combinations} combinations of levels, and {MOST_COMBINATIONS} are summed over at most"

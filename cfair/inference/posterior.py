@@ -15,6 +15,7 @@ from cfair.threads import with_threads
 __all__ = ["distinct", "expectation", "posterior", "posterior_of_rows"]
 
 BLOCK = 65_536  # points integrated at a time: bounds the memory
+SAMPLED_ROWS = 256  # rows at a time where importance sampling may need many points
 
 
 @with_threads
@@ -28,7 +29,8 @@ def posterior(scm: SCM, columns: Columns, *, given: Collection[str] | None = Non
         nodes: per dimension, of the first quadrature rule: 9 for one latent, 7 for two, 5 for three if None.
 
     Returns:
-        Moments of shape (n,), exact to 1e-8 posterior sds of one latent, 1e-6 of three; empty when the model has no latent.
+        Moments of shape (n,), exact to 1e-8 posterior sds of one latent, 1e-6 of three; empty when the model has no latent. Of more
+        that hang together, or with the engine "svi", by importance sampling: to about 0.01 posterior sds where ``k_hat`` is below 0.7.
 
     Raises:
         QueryError: the evidence holds a node without an observed parent of it, or that the table lacks.
@@ -42,17 +44,20 @@ def posterior_of_rows(scm: SCM, rows: Values, n: int, *, given: Collection[str] 
     mean: dict[str, Tensor] = {}
     sd: dict[str, Tensor] = {}
     probabilities: dict[str, Tensor] = {}
+    k_hat: dict[str, Tensor] = {}
     for area in neighbourhoods(scm, rows, evidence_of(scm.spec, given), n):
         found = _each_distinct_row(area, area.values, None, nodes)
         mean |= dict(zip(area.real, found.mean, strict=True))
         sd |= dict(zip(area.real, found.sd, strict=True))
+        k_hat |= dict.fromkeys(area.real if area.sampled else (), found.k_hat)
         for latent, column in area.levels().items():
             p = torch.stack([found.combinations[:, column == level].sum(-1) for level in column.unique()], -1)
             index = torch.arange(p.shape[-1], dtype=torch.float64)
             mean[latent] = p @ index
             sd[latent] = (p * (index - mean[latent].unsqueeze(-1)).square()).sum(-1).sqrt()
             probabilities[latent] = p
-    return Moments({name: mean[name] for name in scm.spec.latents}, {name: sd[name] for name in scm.spec.latents}, probabilities)
+    mean, sd = ({name: each[name] for name in scm.spec.latents} for each in (mean, sd))
+    return Moments(mean, sd, probabilities, k_hat)
 
 
 def expectation(scm: SCM, values: Values, function: Callable[[Values], Tensor], *, n: int) -> Tensor:
@@ -77,7 +82,7 @@ def _each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[
     """The integral, computed once for each distinct row of ``values``."""
     first, place = distinct(values, area.n)
     d = len(area.real)
-    size = max(BLOCK // (area.combinations * NODES.get(d, 1) ** d), 1)
+    size = max((SAMPLED_ROWS if area.sampled else BLOCK // NODES.get(d, 1) ** d) // area.combinations, 1)
     parts = []
     for people in first.split(size):
         part = area.take(people)
@@ -88,6 +93,7 @@ def _each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[
         torch.cat([part.mean for part in parts], 1)[:, place],
         torch.cat([part.sd for part in parts], 1)[:, place],
         torch.cat([part.combinations for part in parts])[place],
+        torch.cat([part.k_hat for part in parts])[place],
         torch.cat([part.expected for part in parts])[place],
     )
 
