@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cfair.auditing import Report, audit
     from cfair.constraints import CONSTRAINTS
     from cfair.data import read_table
-    from cfair.errors import CfairError, DataError, FitError, LeakageError, QueryError, SpecError, StoreError
+    from cfair.errors import CfairError, CodeError, DataError, FitError, LeakageError, QueryError, SpecError, StoreError
     from cfair.heads import HEADS
     from cfair.inference import abduct, learn, posterior
     from cfair.interfaces import Columns, Moments, World
@@ -29,6 +29,7 @@ __all__ = [
     "PREDICTORS",
     "SCM",
     "CfairError",
+    "CodeError",
     "Columns",
     "DataError",
     "FitError",
@@ -61,7 +62,7 @@ _ROOMS = {
     "cfair.auditing": ("Report", "audit"),
     "cfair.constraints": ("CONSTRAINTS",),
     "cfair.data": ("read_table",),
-    "cfair.errors": ("CfairError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError"),
+    "cfair.errors": ("CfairError", "CodeError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError"),
     "cfair.heads": ("HEADS",),
     "cfair.inference": ("abduct", "learn", "posterior"),
     "cfair.interfaces": ("Columns", "Moments", "World"),

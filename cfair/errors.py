@@ -5,6 +5,7 @@ CfairError
 ├── DataError       a table does not fit the declared model
 ├── QueryError      a question that the model or the options cannot answer
 │   └── LeakageError    a predictor would see what it must not
+├── CodeError       code of the user's own may not run, raised something, or breaks the contract
 ├── FitError        learning or inference did not reach an answer
 └── StoreError      a run folder is damaged, foreign, or in the way
 """
@@ -12,7 +13,7 @@ CfairError
 from collections.abc import Collection
 from difflib import get_close_matches
 
-__all__ = ["CfairError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError", "nearest"]
+__all__ = ["CfairError", "CodeError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError", "nearest"]
 
 
 class CfairError(Exception):
@@ -46,6 +47,10 @@ class QueryError(CfairError):
 
 class LeakageError(QueryError):
     """A predictor would see a descendant of a protected attribute, or the outcome."""
+
+
+class CodeError(CfairError):
+    """Code of the user's own may not run, raised something, or breaks the contract."""
 
 
 class FitError(CfairError):

@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 from cfair.families import Kind
 from cfair.weights import check_weights, evened
 
-__all__ = ["ClosedForm", "Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "Values", "World", "Worlds"]
+__all__ = ["Columns", "Facts", "Measured", "Mechanism", "Metric", "Moments", "Predictor", "SelfTaught", "Values", "World", "Worlds"]
 
 Values = Mapping[str, Tensor]  # node -> its values, any shape that broadcasts to (draws, n)
 
@@ -181,15 +181,20 @@ class Mechanism(Protocol):
 
 
 @runtime_checkable
-class ClosedForm(Protocol):
-    """A mechanism that learns itself, because the answer has a closed form; it has no torch parameters to be learned otherwise."""
+class SelfTaught(Protocol):
+    """A mechanism that learns itself, in closed form or by its own gradients; it has no torch parameters to be learned otherwise."""
 
     known: bool  # whether dag.yaml fixes all of it
 
-    def learn(self, value: Tensor, parents: Values, *, node: str, weights: Tensor | None = None) -> None:
+    def learn(self, value: Tensor, parents: Values, *, node: str, seed: int, weights: Tensor | None = None) -> None:
         """Set what is not known from the node's own values (n,) and its parents'.
 
-        ``node`` is its name, for messages; ``weights``, (n,) and of mean 1, say how many people each row counts as; None: one each.
+        Args:
+            value: the node's own values, shape (n,).
+            parents: name -> (n,).
+            node: its name, for messages.
+            seed: of whatever is drawn at random, from a generator of its own.
+            weights: of the rows, shape (n,), 0 or above; all alike where not given.
         """
         ...
 

@@ -1,8 +1,8 @@
 """A structural causal model: a mechanism for every node, and the ordinary Pyro model that it is."""
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from functools import cache
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import pyro
 import torch
@@ -14,6 +14,7 @@ from torch.func import functional_call
 from cfair.errors import QueryError
 from cfair.interfaces import Columns, Mechanism, Values
 from cfair.mechanisms import Unit, build
+from cfair.pyro_models import site_mechanisms
 from cfair.spec import ModelSpec
 
 __all__ = ["SCM"]
@@ -27,17 +28,43 @@ class SCM(nn.Module):
     Args:
         spec: the declared model.
         units: node -> unit in which a real or count column is standardised; (0, 1) where it is left out.
+        mechanisms: node -> mechanism, in the place of the declared ones.
 
     ``sampler`` is what the engine ``svi`` keeps of its own with the model; None where latents are integrated out by quadrature.
     """
 
     sampler: nn.Module | None
 
-    def __init__(self, spec: ModelSpec, units: Mapping[str, Unit] | None = None) -> None:
+    def __init__(
+        self, spec: ModelSpec, units: Mapping[str, Unit] | None = None, *, mechanisms: Mapping[str, Mechanism] | None = None
+    ) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.is_declared = spec, mechanisms is None
         self.register_module("sampler", None)
-        self._modules_in_order = nn.ModuleList(cast("nn.Module", build(spec, node, units or {})) for node in spec.order)
+        made = mechanisms or {node: build(spec, node, units or {}) for node in spec.order}
+        self._modules_in_order = nn.ModuleList(cast("nn.Module", made[node]) for node in spec.order)
+
+    @classmethod
+    def from_pyro(cls, model: Callable[..., object], spec: ModelSpec) -> Self:
+        """The SCM of a Pyro model of your own, whose sites are the nodes of ``spec``.
+
+        The model is run with each site's parents given; the noise that makes a site's values is that of its distribution: location
+        and scale (Normal, Laplace, Cauchy, Gumbel, LogNormal), another map of a noise without parameters (Exponential, HalfNormal,
+        HalfCauchy, Uniform, Weibull), the coupling of ``spec`` for levels (Bernoulli, Categorical), monotone for counts (Poisson,
+        NegativeBinomial, GammaPoisson). ``pyro.param`` sites keep the values that the parameter store has now; a parameter that is
+        sampled must be conditioned. What ``spec`` says of mechanisms counts only for kinds, levels and couplings. Nothing is learned
+        of it, and no run keeps it.
+
+        Args:
+            model: a function of no arguments, written for one person or any number, or of the people, whose ``n`` is a plate's size.
+            spec: the declared nodes and edges; the model's are compared with them.
+
+        Raises:
+            CodeError: the model raised something.
+            SpecError: sites, shapes, kinds or edges are not the spec's, or it is not known which noise makes a site's values.
+            QueryError: the model needs more than one argument.
+        """
+        return cls(spec, mechanisms=site_mechanisms(model, spec))
 
     @property
     def mechanisms(self) -> dict[str, Mechanism]:
@@ -69,9 +96,10 @@ class SCM(nn.Module):
             raise QueryError("parameters", f"'{parameters}' is neither 'fixed' nor 'sampled'", "use one of the two")
         drawn = {node: _sample_parameters(node, module) if parameters == "sampled" else {} for node, module in self.mechanisms.items()}
         values: dict[str, Tensor] = {}
-        with pyro.plate(_unlike(self.spec.nodes, "rows"), columns.n):
-            for node, mechanism in self.mechanisms.items():
-                conditional = functional_call(cast("nn.Module", mechanism), drawn[node], (self.parents(node, values),))
+        rows = pyro.plate(_unlike(self.spec.nodes, "rows"), columns.n)
+        for node, mechanism in self.mechanisms.items():  # a mechanism may run a Pyro model, which has plates of its own
+            conditional = functional_call(cast("nn.Module", mechanism), drawn[node], (self.parents(node, values),))
+            with rows:
                 values[node] = pyro.sample(node, _as_pyro(conditional), obs=columns.coded.get(node))
         return values
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
+from weakref import proxy
 
 import torch
 from torch import Tensor
 
 from cfair.errors import QueryError, nearest
-from cfair.interfaces import Values, World
+from cfair.interfaces import Mechanism, Values, World
 from cfair.lazy import Lazy
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
@@ -66,16 +67,19 @@ def counterfactual(scm: SCM, factual: World, do: Mapping[str, Setting], *, along
     spec = scm.spec
     edges = _edges(spec, along)
     settings = {node: _coded(spec, node, setting, factual.shape) for node, setting in do.items()}
+    mechanisms = scm.mechanisms
     thunks: dict[str, Callable[[], Tensor]] = {}
     values = Lazy(thunks)
+    new: Values = proxy(values)  # a thunk that kept the mapping that keeps the thunk would keep its tensors, too
+    changed = Lazy({node: partial(_changed, node, factual.values, new) for node in spec.nodes})
     moved = set(settings)
     for node in spec.order:
-        active = [p for p in spec.nodes[node].parents if p in moved and (p, node) in edges]
+        read = {p: new if p in moved and (p, node) in edges else factual.values for p in spec.nodes[node].parents}
         if node in settings:
             thunks[node] = partial(settings.__getitem__, node)
-        elif active:
+        elif any(source is new for source in read.values()):
             moved.add(node)
-            thunks[node] = partial(_value, scm, node, factual, values, active)
+            thunks[node] = partial(_value, mechanisms[node], node, factual, read, changed)
         else:
             thunks[node] = partial(factual.values.__getitem__, node)
     return replace(factual, values=values, label=_label(spec, factual.label, do))
@@ -86,17 +90,47 @@ def collapse(values: Tensor) -> Tensor:
     return values[:1] if values.stride(0) == 0 else values
 
 
-def _value(scm: SCM, node: str, factual: World, values: Values, active: Collection[str]) -> Tensor:
-    """The node's value where an active parent changed, its factual one elsewhere; shape (draws, n)."""
-    before = {p: collapse(factual.values[p]) for p in scm.spec.nodes[node].parents}
-    after = {**before, **{p: collapse(values[p]) for p in active}}
-    changed = torch.zeros((), dtype=torch.bool)
-    for parent in active:
-        changed = changed | (after[parent] != before[parent])
-    if not changed.any():
+def _value(mechanism: Mechanism, node: str, factual: World, read: Mapping[str, Values], changed: Mapping[str, Tensor | bool]) -> Tensor:
+    """The node's value where a parent changed, its factual one elsewhere; shape (draws, n).
+
+    Args:
+        mechanism: of the node.
+        node: its name.
+        factual: the world before.
+        read: parent -> the world's values that it is read from.
+        changed: node -> for whom its value is another than in ``factual``.
+    """
+    moved = _either(changed[parent] for parent, values in read.items() if values is not factual.values)
+    if moved is False:
         return factual.values[node]
-    new = scm.mechanisms[node].value(collapse(factual.noise[node]), after)
-    return torch.where(changed, new, collapse(factual.values[node])).expand(factual.shape)
+    value = mechanism.value(collapse(factual.noise[node]), {parent: _distinct(values[parent]) for parent, values in read.items()})
+    if moved is not True:
+        value = torch.where(moved, value, collapse(factual.values[node]))
+    return value.expand(factual.shape)
+
+
+def _changed(node: str, before: Values, after: Values) -> Tensor | bool:
+    """For whom the node's value is another: everyone, nobody, or some, of a shape that broadcasts to (draws, n)."""
+    if after[node] is before[node]:
+        return False
+    mask = _distinct(after[node]) != _distinct(before[node])
+    fewest, most = mask.view(torch.uint8).aminmax()
+    return mask if fewest < most else bool(most)
+
+
+def _either(masks: Iterable[Tensor | bool]) -> Tensor | bool:
+    """For whom one of ``masks`` holds; those after one that holds for everyone are not read."""
+    found: Tensor | bool = False
+    for mask in masks:
+        if mask is True:
+            return True
+        found = found | mask
+    return found
+
+
+def _distinct(values: Tensor) -> Tensor:
+    """Values of shape (draws, n), one of those that agree because they are an expanded view: (1, n), (draws, 1) or (1, 1)."""
+    return collapse(values) if values.stride(1) else collapse(values)[:, :1]
 
 
 def _coded(spec: ModelSpec, node: str, setting: Setting, shape: tuple[int, int]) -> Tensor:

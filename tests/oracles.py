@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import gammaln, log_expit, logsumexp
-from scipy.stats import kstest
+from scipy.special import gammaln, log_expit, log_ndtr, logsumexp
+from scipy.stats import kstest, t
 from torch import Tensor
 
+from cfair.families import FAMILIES
 from cfair.interfaces import Columns, Facts
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, weight_names
 from cfair.worlds import simulate
+
+from networks import NETWORKS, network_log_density
 
 __all__ = [
     "BASIC",
@@ -110,11 +113,11 @@ def random_spec(seed: int, *, latent: bool = True, free: bool = False, families:
         parents = dice.sample(before, min(len(before), dice.randint(0, 2)))
         if mechanism == "table":
             parents = [parent for parent in parents if nodes[parent]["levels"]]
-        elif latent and name in "cdey" and "u" in nodes:
+        elif latent and name in "cdey" and "u" in nodes and FAMILIES[mechanism].latent_parents:
             parents.insert(dice.randint(0, len(parents)), "u")
         levels = {"bernoulli": 2} | dict.fromkeys(["categorical", "ordinal", "table"], dice.randint(2, 4))
         nodes[name] = {
-            "mechanism": mechanism,
+            "mechanism": {"family": mechanism, "hidden": [4], "epochs": 5} if mechanism in NETWORKS else mechanism,
             "parents": parents,
             "latent": name == "u",
             "levels": [f"L{j}" for j in range(levels.get(mechanism, 0))],
@@ -139,6 +142,8 @@ def _parameters(dice: Random, spec: ModelSpec, name: str) -> dict[str, Any]:
         return {level: linear(1.0) for level in node.levels[1:]}
     if node.mechanism == "table":
         return {"probabilities": rows_of(spec, name, lambda: dice.uniform(0.1, 1.0))}
+    if node.mechanism in NETWORKS:
+        return {}
     if node.mechanism == "ordinal":
         cutpoints = np.cumsum([dice.uniform(-1, 0), *(dice.uniform(0.3, 1.5) for _ in node.levels[2:])])
         return {"cutpoints": cutpoints.tolist(), "weights": linear(1.0)["weights"]}
@@ -146,7 +151,8 @@ def _parameters(dice: Random, spec: ModelSpec, name: str) -> dict[str, Any]:
         return {"weights": linear(0.5)["weights"]}
     if node.mechanism == "negative_binomial":
         return {**linear(0.3), "concentration": dice.uniform(0.5, 5.0)}
-    scale = {"scale": dice.uniform(0.4, 1.5)} if node.mechanism == "gaussian" else {}
+    scale = {"scale": dice.uniform(0.4, 1.5)} if node.kind == "real" else {}
+    scale |= {"degrees": dice.uniform(2.5, 9.0)} if node.mechanism == "student_t" else {}
     return {**linear(0.3 if node.mechanism == "poisson" else 1.0), **scale}
 
 
@@ -168,7 +174,14 @@ def log_density(scm: SCM, node: str, values: Mapping[str, Floats]) -> Floats:
         return np.take_along_axis(stacked, np.broadcast_to(x, stacked.shape[1:]).astype(int)[None], 0)[0] - logsumexp(stacked, axis=0)
     if spec.nodes[node].mechanism == "table":
         return _table(spec, node, raw, values)
+    if spec.nodes[node].mechanism in NETWORKS:
+        return network_log_density(scm, node, values)
     score = _score(scm.spec, node, raw, values)
+    link = dict(spec.nodes[node].options).get("link", "logit")
+    if spec.nodes[node].mechanism == "bernoulli" and link == "probit":
+        return log_ndtr(np.where(x > 0, score, -score))
+    if spec.nodes[node].mechanism == "bernoulli" and link == "cloglog":
+        return np.where(x > 0, np.log(-np.expm1(-np.exp(score))), -np.exp(score))
     if spec.nodes[node].mechanism == "bernoulli":
         return -np.logaddexp(0, np.where(x > 0, -score, score))
     if spec.nodes[node].mechanism == "poisson":
@@ -182,21 +195,31 @@ def log_density(scm: SCM, node: str, values: Mapping[str, Floats]) -> Floats:
         low, high = ends[x.astype(int)] - score, ends[x.astype(int) + 1] - score
         flip = low + high > 0  # from the nearer tail
         low, high = np.where(flip, -high, low), np.where(flip, -low, high)
+        log_cdf = log_ndtr if link == "probit" else log_expit
         with np.errstate(over="ignore"):
-            return log_expit(high) + np.log1p(-np.exp(log_expit(low) - log_expit(high)))
-    return -0.5 * ((x - score) / raw["scale"]) ** 2 - np.log(raw["scale"]) - 0.5 * np.log(2 * np.pi)
+            return log_cdf(high) + np.log1p(-np.exp(log_cdf(low) - log_cdf(high)))
+    scale = raw["scale"] * np.exp(_weighted(spec, raw.get("scale_weights", {}), values))
+    if spec.nodes[node].mechanism == "student_t":
+        return t.logpdf(x, raw["degrees"], score, scale)
+    return -0.5 * ((x - score) / scale) ** 2 - np.log(scale) - 0.5 * np.log(2 * np.pi)
 
 
 def _score(spec: ModelSpec, node: str, raw: Any, values: Mapping[str, Floats]) -> Floats:
-    score = np.asarray(raw.get("intercept", 0.0), dtype=float)
-    for parent in spec.nodes[node].parents:
-        levels = spec.nodes[parent].levels
-        terms = (
-            [(f"{parent}={level}", values[parent] == j) for j, level in enumerate(levels) if j] if levels else [(parent, values[parent])]
-        )
-        for name, x in terms:
-            score = score + raw["weights"][name] * x
-    return score
+    return np.asarray(raw.get("intercept", 0.0), dtype=float) + _weighted(spec, raw["weights"], values)
+
+
+def _weighted(spec: ModelSpec, weights: Mapping[str, float], values: Mapping[str, Floats]) -> Floats:
+    """Each weight times the product of the columns that its name joins by colons."""
+    total = np.zeros(())
+    for name, weight in weights.items():
+        total = total + weight * np.prod(np.broadcast_arrays(*(_column(spec, part, values) for part in name.split(":"))), axis=0)
+    return total
+
+
+def _column(spec: ModelSpec, name: str, values: Mapping[str, Floats]) -> Floats:
+    """A real parent's values, or the indicator of a level, ``parent=level``."""
+    parent, _, level = name.partition("=")
+    return (values[parent] == spec.nodes[parent].levels.index(level)).astype(float) if level else values[parent]
 
 
 def _table(spec: ModelSpec, node: str, raw: Any, values: Mapping[str, Floats]) -> Floats:

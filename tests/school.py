@@ -7,7 +7,7 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import simulate
 
-__all__ = ["OUTCOMES", "columns_of", "people", "school"]
+__all__ = ["OUTCOMES", "clubs", "columns_of", "people", "school"]
 
 OUTCOMES = ("gaussian", "bernoulli")
 
@@ -18,7 +18,11 @@ def school(outcome: str = "gaussian") -> ModelSpec:
     scale = {"scale": 0.8} if outcome == "gaussian" else {}
     nodes = {
         "race": {"mechanism": "categorical", "levels": ["w", "b", "h"], "parameters": {"probabilities": [0.5, 0.3, 0.2]}},
-        "sex": {"mechanism": "bernoulli", "levels": ["m", "f"], "parameters": {"intercept": 0.2, "weights": {}}},
+        "sex": {
+            "mechanism": {"family": "bernoulli", "link": "probit"},
+            "levels": ["m", "f"],
+            "parameters": {"intercept": 0.2, "weights": {}},
+        },
         "talent": {"mechanism": "gaussian", "latent": True},
         "age": {"mechanism": "gaussian", "parameters": {"intercept": 40.0, "weights": {}, "scale": 9.0}},
         "grade": {
@@ -31,9 +35,9 @@ def school(outcome: str = "gaussian") -> ModelSpec:
             },
         },
         "visits": {
-            "mechanism": "poisson",
+            "mechanism": {"family": "poisson", "interactions": [["race", "talent"]]},
             "parents": ["race", "talent"],
-            "parameters": {"intercept": 1.2, "weights": {"race=b": 0.5, "race=h": 0.3, "talent": -0.4}},
+            "parameters": {"intercept": 1.2, "weights": {"race=b": 0.5, "race=h": 0.3, "talent": -0.4, "race=b:talent": 0.1}},
         },
         "track": {
             "mechanism": "categorical",
@@ -54,9 +58,26 @@ def school(outcome: str = "gaussian") -> ModelSpec:
             },
             **levels,
         },
-        "salary": {"mechanism": "gaussian", "parents": ["y"], "parameters": {"intercept": 0.0, "weights": {}, "scale": 1.0}},
+        "salary": {
+            "mechanism": {"family": "student_t", "heteroscedastic": True},
+            "parents": ["y", "sex"],
+            "parameters": {"intercept": 0.0, "weights": {}, "scale": 1.0, "scale_weights": {"sex=f": -0.3}, "degrees": 5.0},
+        },
     }
     return ModelSpec.model_validate({"name": "school", "protected": ["race", "sex"], "outcome": "y", "nodes": nodes})
+
+
+def clubs() -> ModelSpec:
+    """The school with two more latents: a club, which is one of three, and drive, which a protected attribute moves."""
+    graph = school().to_graph()
+    levels = {"maths": {"intercept": 0.3, "weights": {}}, "chess": {"intercept": -0.5, "weights": {}}}
+    graph.add_node("club", mechanism="categorical", levels=["none", "maths", "chess"], latent=True, parameters=levels)
+    graph.add_node("drive", mechanism="gaussian", latent=True, parameters={"weights": {"sex=f": 0.4}})
+    graph.add_edges_from([("sex", "drive"), ("club", "grade"), ("club", "y"), ("drive", "visits"), ("talent", "visits")])
+    for node, weights in {"grade": {"club=maths": 0.5, "club=chess": 1.2}, "y": {"club=chess": 0.7}, "visits": {"drive": 0.3}}.items():
+        parameters = graph.nodes[node]["parameters"]
+        graph.nodes[node]["parameters"] = {**parameters, "weights": {**parameters["weights"], **weights}}
+    return ModelSpec.from_graph(graph)
 
 
 def people(spec: ModelSpec, n: int, *, seed: int = 0) -> tuple[SCM, Columns]:

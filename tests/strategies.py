@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from cfair.families import FAMILIES
-from cfair.spec import ModelSpec, weight_names
+from cfair.spec import ModelSpec, NodeSpec, scale_weight_names, weight_names
 
 from oracles import rows_of
 
@@ -54,7 +54,7 @@ def specs(draw: DrawFn, names: SearchStrategy[str] = node_names) -> ModelSpec:
     declared = {name: bare[name] for name in draw(st.permutations(order))}
     spec = ModelSpec.model_validate({**head, "nodes": declared})
     full = {
-        name: {**node, **_fixed(draw, spec, name), **_prior(draw, node["mechanism"]), **_coupling(draw, spec, name)}
+        name: {**node, **_fixed(draw, spec, name), **_prior(draw, spec.nodes[name]), **_coupling(draw, spec, name)}
         for name, node in declared.items()
     }
     return ModelSpec.model_validate({**head, "nodes": full})
@@ -71,15 +71,33 @@ def _bare_node(draw: DrawFn, before: dict[str, dict[str, Any]]) -> dict[str, Any
     mechanism = draw(st.sampled_from(sorted(FAMILIES)))
     kind = FAMILIES[mechanism].kind
     discrete = [name for name, node in before.items() if node["levels"] and not node["latent"] and name != "p"]
-    fitting = discrete if FAMILIES[mechanism].discrete_parents else list(before)
+    known = [name for name, node in before.items() if FAMILIES[mechanism].latent_parents or not node["latent"]]
+    fitting = discrete if FAMILIES[mechanism].discrete_parents else known
+    parents = draw(st.lists(st.sampled_from(fitting), unique=True, max_size=3)) if fitting else []
     count = {"binary": (2, 2), "category": (2, 4), "ordinal": (2, 4)}.get(kind)
     return {
-        "mechanism": mechanism,
-        "parents": draw(st.lists(st.sampled_from(fitting), unique=True, max_size=3)) if fitting else [],
+        "mechanism": {"family": mechanism, **_options(draw, mechanism, parents, before)},
+        "parents": parents,
         "levels": draw(st.lists(levels_text, min_size=count[0], max_size=count[1], unique=True)) if count else [],
-        "latent": draw(st.booleans()),
+        "latent": FAMILIES[mechanism].latent and mechanism != "table" and draw(st.booleans()),
         "round": kind == "count" and draw(st.booleans()),
     }
+
+
+def _options(draw: DrawFn, mechanism: str, parents: list[str], before: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Some of the family's options, of any value that their forms allow."""
+    plain = all(":" not in name for name in (*parents, *(level for parent in parents for level in before[parent]["levels"])))
+    groups = [[*two] for two in combinations(parents, 2) if not all(before[parent]["latent"] for parent in two)]
+    forms = {
+        "flag": st.booleans(),
+        "positive": positives,
+        "whole": st.integers(1, 9),
+        "sizes": st.lists(st.integers(1, 64), min_size=1, max_size=3),
+        "groups": st.lists(st.sampled_from(groups), unique_by=str) if groups and plain else st.just([]),
+    }
+    stated = FAMILIES[mechanism].options
+    values = {name: st.sampled_from(each.form) if isinstance(each.form, tuple) else forms[each.form] for name, each in stated.items()}
+    return draw(st.fixed_dictionaries({}, optional=values))
 
 
 def _fixed(draw: DrawFn, spec: ModelSpec, name: str) -> dict[str, Any]:
@@ -90,7 +108,10 @@ def _fixed(draw: DrawFn, spec: ModelSpec, name: str) -> dict[str, Any]:
     forms = {"number": numbers, "positive": positives, "weights": st.fixed_dictionaries({}, optional=weights), "cutpoints": steps}
     if node.levels:
         forms["rows"] = st.just(rows_of(spec, name, lambda: 1.0))
-    own = st.fixed_dictionaries({}, optional={name: forms[form] for name, form in node.family.parameters.items()})
+    if node.heteroscedastic:
+        forms["scale_weights"] = st.fixed_dictionaries({}, optional=dict.fromkeys(scale_weight_names(spec, name), numbers))
+    stated = {name: form for name, form in node.family.parameters.items() if form != "scale_weights" or node.heteroscedastic}
+    own = st.fixed_dictionaries({}, optional={name: forms[form] for name, form in stated.items()})
     if node.family.by_level:
         own = st.fixed_dictionaries({}, optional=dict.fromkeys(node.levels[1:], own))
         if not node.parents:
@@ -105,13 +126,14 @@ def _coupling(draw: DrawFn, spec: ModelSpec, name: str) -> dict[str, Any]:
     return draw(st.fixed_dictionaries({}, optional={"coupling": st.sampled_from(couplings)} if couplings else {}))
 
 
-def _prior(draw: DrawFn, mechanism: str) -> dict[str, Any]:
+def _prior(draw: DrawFn, node: NodeSpec) -> dict[str, Any]:
     normal = st.fixed_dictionaries({"normal": positives | st.tuples(numbers, positives)})
     gamma = st.fixed_dictionaries({"inverse_gamma": st.tuples(positives, positives)})
-    if "cell" in FAMILIES[mechanism].priors:
+    if "cell" in node.family.priors:
         return draw(st.fixed_dictionaries({}, optional={"prior": st.just(0) | positives}))
     forms = {"normal": normal, "inverse_gamma": gamma}
-    own = {parameter: forms[family] for parameter, family in FAMILIES[mechanism].priors.items()}
+    stated = {name: form for name, form in node.family.priors.items() if name != "scale_weights" or node.heteroscedastic}
+    own = {parameter: forms[form] for parameter, form in stated.items()}
     return draw(st.fixed_dictionaries({}, optional={"prior": st.fixed_dictionaries({}, optional=own)}))
 
 

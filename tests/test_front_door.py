@@ -10,8 +10,8 @@ import cfair
 
 PACKAGE = Path(cfair.__file__).parent
 NAMES = """
-CONSTRAINTS HEADS METRICS PREDICTORS SCM CfairError Columns DataError FitError LeakageError ModelSpec Moments Options QueryError Report Run
-SpecError StoreError World __version__ abduct audit counterfactual fit learn load load_spec posterior read_table simulate
+CONSTRAINTS HEADS METRICS PREDICTORS SCM CfairError CodeError Columns DataError FitError LeakageError ModelSpec Moments Options QueryError
+Report Run SpecError StoreError World __version__ abduct audit counterfactual fit learn load load_spec posterior read_table simulate
 """
 
 

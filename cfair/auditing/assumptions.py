@@ -13,6 +13,7 @@ __all__ = ["assumptions"]
 
 MONOTONE: Mapping[Kind, str] = {
     "binary": "raising the odds of its second level never turns that level into the first",
+    "real": "everyone keeps their quantile among those with the same parents",
     "count": "raising its rate never lowers anyone's count",
     "ordinal": "raising its predictor never lowers anyone's level",
     "category": "a change that makes later levels likelier, in their declared order, never moves anyone to an earlier one",
@@ -66,6 +67,10 @@ def _of_latents(spec: ModelSpec) -> Iterator[Assumption]:
                 f"The latent '{latent}' is independent of {' and '.join(free)}. Of its mean this cannot be tested: coefficients absorb it."
             )
             yield Assumption("independence", text)
+        if spec.nodes[latent].discrete:
+            count = len(spec.nodes[latent].levels)
+            yield Assumption("latent_levels", f"The latent '{latent}' has {count} levels; in which order they stand is a convention.")
+            continue
         known = spec.nodes[latent].parameters
         scale = known.scale if known is not None and known.scale is not None else 1.0
         text = f"The latent '{latent}' has standard deviation {scale:g} given its parents; scale and sign of a latent are conventions."
@@ -74,8 +79,8 @@ def _of_latents(spec: ModelSpec) -> Iterator[Assumption]:
 
 def _of_mechanisms(spec: ModelSpec) -> Iterator[Assumption]:
     families = ", ".join(f"{node} {declared.mechanism}" for node, declared in spec.nodes.items())
-    free = any("weights" not in declared.family.parameters for declared in spec.nodes.values())
-    save = " (of a table: a row per combination of its parents' levels)" if free else ""
+    shapes = dict.fromkeys(declared.family.shape for declared in spec.nodes.values() if declared.family.shape)
+    save = f" ({'; '.join(shapes)})" if shapes else ""
     yield Assumption("mechanisms", f"Each node follows its family, with a predictor linear in its parents{save}: {families}.")
     for node, declared in spec.nodes.items():
         if declared.coupled and declared.parents:

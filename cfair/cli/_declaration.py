@@ -8,6 +8,7 @@ from rich.text import Text
 
 from cfair.access import ACCESS, refused, sees
 from cfair.cli._drawing import draw
+from cfair.families import OptionValue
 from cfair.graph import implied_independences
 from cfair.spec import ModelSpec, NodeSpec, spec_warnings
 
@@ -51,7 +52,15 @@ def _node(node: NodeSpec) -> tuple[str, str, str]:
     said += ["rounded"] if node.round else []
     if node.parameters is not None:
         said.append(f"fixed {_listed([name for name in type(node.parameters).model_fields if getattr(node.parameters, name) is not None])}")
+    said += [f"{name.replace('_', ' ')} {_shown(value)}" for name, value in node.options.items()]
     return node.mechanism, ", ".join(node.parents), "; ".join(said)
+
+
+def _shown(value: OptionValue) -> str:
+    """An option's value in a few words; parents that interact as ``a x b``."""
+    if isinstance(value, tuple):
+        return ", ".join(" x ".join(each) if isinstance(each, tuple) else str(each) for each in value)
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
 def _roles(spec: ModelSpec) -> Rows:

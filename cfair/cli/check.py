@@ -7,8 +7,9 @@ from typing import Annotated, TypeAlias
 import typer
 
 from cfair.access import ACCESS, refused, sees
-from cfair.cli._dag import Dag, read_dag
+from cfair.cli._dag import AllowPython, Dag, read_dag
 from cfair.errors import QueryError
+from cfair.families import OptionValue
 from cfair.graph import implied_independences
 from cfair.spec import ModelSpec, NodeSpec, spec_warnings
 
@@ -26,9 +27,10 @@ def check(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each predictor may see, and why not the rest.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    allow_python: AllowPython = False,
 ) -> None:
     """Say what a DAG declares, who descends from whom, and what each predictor may see."""
-    spec = read_dag(dag)
+    spec = read_dag(dag, allow_python=allow_python)
     if weights is not None and data is None:
         raise QueryError("weights", f"there is no table whose column '{weights}' could be", "pass --data too")
     table = None if data is None else _read(data, spec, weights)
@@ -71,7 +73,13 @@ def _node(node: NodeSpec) -> dict[str, Json]:
         "levels": list(node.levels),
         "latent": node.latent,
         "round": node.round,
+        "options": {name: _listed(value) for name, value in node.options.items()},
     }
+
+
+def _listed(value: OptionValue) -> Json:
+    """An option's value, its tuples as lists."""
+    return [list(each) if isinstance(each, tuple) else each for each in value] if isinstance(value, tuple) else value
 
 
 def _predictor(spec: ModelSpec, name: str) -> dict[str, Json]:

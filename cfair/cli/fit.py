@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from cfair.cli._dag import DagOption, read_dag, table_of
+from cfair.cli._dag import AllowPython, DagOption, read_dag, table_of
 
 __all__ = ["fit"]
 
@@ -31,9 +31,10 @@ def fit(
     threads: Annotated[int, typer.Option(min=1, help="Of torch. More of them are slower on small models.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document: the report, and where the run is.")] = False,
+    allow_python: AllowPython = False,
 ) -> None:
     """Learn a declared model, fit predictors on it, audit them on other people, and keep the run."""
-    spec = read_dag(dag)
+    spec = read_dag(dag, allow_python=allow_python)
     table, folder, names = table_of(spec, dag, data), out or Path("runs") / spec.name, _names(predictors)
 
     from cfair.cli._drawing import draw  # rich, torch and pandas: only once the DAG has been read

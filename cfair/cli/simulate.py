@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from cfair.cli._dag import DagOption, read_dag, table_of
+from cfair.cli._dag import AllowPython, DagOption, read_dag, table_of
 from cfair.data import check_writable, read_table, to_frame, write_table
 from cfair.inference import learn
 from cfair.inference.free import FreeParameters
+from cfair.interfaces import SelfTaught
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import simulate as drawn_from
@@ -24,9 +25,10 @@ def simulate(
     data: Annotated[
         str | None, typer.Option(help="The table to learn from what 'parameters:' leave open. By default the DAG's 'data:'.")
     ] = None,
+    allow_python: AllowPython = False,
 ) -> None:
     """Draw people from a declared model, and write the nodes that are observed."""
-    spec = read_dag(dag)
+    spec = read_dag(dag, allow_python=allow_python)
     check_writable(out)
     world = drawn_from(_learned(spec, dag, data), rows, seed=seed)
     write_table(to_frame(spec, {node: world.values[node][0] for node in spec.observed}), out)
@@ -36,7 +38,8 @@ def simulate(
 def _learned(spec: ModelSpec, dag: str, data: str | None) -> SCM:
     """The model as its parameters fix it, what they leave open learned from a table."""
     scm = SCM(spec)
-    is_fixed = not FreeParameters(scm, spec.order).count
+    untaught = any(isinstance(mechanism, SelfTaught) and not mechanism.known for mechanism in scm.mechanisms.values())
+    is_fixed = not untaught and not FreeParameters(scm, spec.order).count
     if data is None and (is_fixed or spec.data is None):
         return scm if is_fixed else learn(spec)
     columns = read_table(table_of(spec, dag, data), spec)

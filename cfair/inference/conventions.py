@@ -32,7 +32,7 @@ def _turn(scm: SCM, area: Neighbourhood, latent: str) -> None:
     if not touched or not all(mirrored) or touched[_leading(scm, touched, latent)].loading(latent).sum() >= 0:
         return
     for predictor in touched.values():
-        predictor.set_loading(latent, -predictor.loading(latent))
+        predictor.mirror(latent)
     for predictor in own:
         predictor.weights.data = -predictor.weights.data
 
@@ -41,7 +41,7 @@ def _sort(scm: SCM, area: Neighbourhood, latent: str) -> bool:
     """Sort the levels of a discrete latent, if they are to be; whether they changed places."""
     touched = _touched(scm, area, latent)
     own = list(predictors(scm, latent))
-    free = [predictor.is_free(latent) and bool(predictor.intercept_free.all()) for predictor in touched.values()]
+    free = [p.is_free(latent) and not p.interacts(latent) and bool(p.intercept_free.all()) for p in touched.values()]
     free += [bool(predictor.weights_free.all() and predictor.intercept_free.all()) for predictor in own]
     if not touched or not all(free) or scm.spec.nodes[latent].kind == "ordinal":
         return False

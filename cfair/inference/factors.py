@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from cfair.inference.free import Overrides, bound, detached
 from cfair.inference.neighbourhood import Neighbourhood
 from cfair.interfaces import Mechanism, Values
-from cfair.mechanisms import Indexed
+from cfair.mechanisms import Indexed, LinearPredictor
 from cfair.scm import SCM
 
 __all__ = ["Factor", "Linear", "factor", "log_prob"]
@@ -156,10 +156,16 @@ def factor(area: Neighbourhood, node: str) -> Factor:
     if not isinstance(mechanism, Indexed):
         return Curved(mechanism, x, seen, places)
     origin = {latent: torch.zeros((), dtype=torch.float64) for latent in places}
-    base = mechanism.index({**seen, **origin})
-    one = torch.ones((), dtype=torch.float64)
-    slopes = {j: mechanism.index({**seen, **origin, latent: one}) - base for latent, j in places.items()}
-    return Linear(mechanism, x, base, slopes)
+    slopes = {j: _slope(mechanism, latent, seen, origin) for latent, j in places.items()}
+    return Linear(mechanism, x, mechanism.index({**seen, **origin}), slopes)
+
+
+def _slope(mechanism: Indexed, latent: str, seen: Values, origin: Values) -> Tensor:
+    """What a step of the latent adds to η, shape (n, outputs); (outputs,) where it is the same for everyone."""
+    interacts = any(part.interacts(latent) for part in mechanism.modules() if isinstance(part, LinearPredictor) and latent in part.names)
+    rows = seen if interacts else {name: column[:1] for name, column in seen.items()}
+    slope = mechanism.index({**rows, **origin, latent: torch.ones((), dtype=torch.float64)}) - mechanism.index({**rows, **origin})
+    return slope if interacts or slope.dim() == 1 else slope[0]
 
 
 def _rows(predictor: Tensor, people: Tensor) -> Tensor:

@@ -77,11 +77,18 @@ class Landscape:
 
     def derivatives(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Slope (d, n) and curvature (d, d, n) in ``u``, shape (d, n)."""
+        precision = self.bowl.precision
+        slope = torch.einsum("jkn,kn->jn", precision, self.bowl.center - u)
+        if not self.others:
+            return slope, -precision
         with torch.enable_grad():
             u = u.detach().requires_grad_()
-            (first,) = torch.autograd.grad(self(u).sum(), u, create_graph=True)
+            parts, total = u.unbind(0), torch.zeros((), dtype=torch.float64)
+            for each in self.others:
+                total = total + each.log_prob(parts).sum()
+            (first,) = torch.autograd.grad(total, u, create_graph=True)
             rows = [torch.autograd.grad(part.sum(), u, retain_graph=True)[0] for part in first.unbind(0)]
-        return first.detach(), torch.stack(rows)
+        return slope + first.detach(), torch.stack(rows) - precision
 
     def detached(self) -> "Landscape":
         """The same without derivatives by parameters."""

@@ -14,7 +14,7 @@ from cfair.inference.loadings import perturb_loadings, start_loadings
 from cfair.inference.log_posterior import FEW, MOVED, LogPosterior, alone, fine_enough, marginal
 from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
 from cfair.inference.optimise import GRADIENT, ROUNDING, Peak, maximise
-from cfair.interfaces import ClosedForm, Columns, Values
+from cfair.interfaces import Columns, SelfTaught, Values
 from cfair.mechanisms import Unit
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
@@ -63,7 +63,7 @@ def learn(
         raise QueryError("engine", f"'{engine}' is not an engine", nearest(engine, ENGINES))
     columns = columns and columns.counted()
     scm = SCM(spec, units_of(spec, columns.coded if columns else {}) if units is None else units)
-    closed = {node: mechanism for node, mechanism in scm.mechanisms.items() if isinstance(mechanism, ClosedForm) and not mechanism.known}
+    closed = {node: mechanism for node, mechanism in scm.mechanisms.items() if isinstance(mechanism, SelfTaught) and not mechanism.known}
     unlearned = [node for node in spec.order if node in closed or FreeParameters(scm, [node]).count]
     if not unlearned:
         return scm
@@ -73,7 +73,7 @@ def learn(
     values = {**columns.coded} | {latent: torch.zeros(columns.n, dtype=torch.float64) for latent in spec.latents}
     for node in unlearned:
         if node in closed:
-            closed[node].learn(values[node], scm.parents(node, values), node=node, weights=columns.weights)
+            closed[node].learn(values[node], scm.parents(node, values), node=node, seed=seed, weights=columns.weights)
         elif not spec.nodes[node].latent:
             _learn_alone(scm, node, values, columns, gradient=ROUGH if node in touched else GRADIENT, seed=seed)
     for area in areas:

@@ -135,13 +135,15 @@ class _Marginal:
     def __init__(self, area: Neighbourhood, rung: int, *, exact: bool = False) -> None:
         self._exact = exact or rung > 0  # a posterior that wants a finer rule bends more
         self.n, self._area, self._rung = area.n, area, rung
+        self._everyone = torch.arange(area.n)
         self._modes = torch.full((len(area.real), area.combinations, area.n), torch.nan, dtype=torch.float64)  # where to start
         per_row = CLOUDS[min(rung, len(CLOUDS) - 1)] if area.sampled else max(9, 2 ** (3 * len(area.real) + rung))
         self.points = area.combinations * per_row * (CROWD if area.sampled else 1)
         self._turn = rotations(area.n, len(area.real)) if area.sampled else None
 
     def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
-        rows = self._area.take(people).at(parameters).enumerated()
+        part = self._area if torch.equal(people, self._everyone) else self._area.take(people)
+        rows = part.at(parameters).enumerated()
         land = landscape(rows)
         settled = land.detached()
         close = SHARP if self._area.sampled else CLOSE if self._exact else NEAR

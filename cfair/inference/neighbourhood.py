@@ -158,9 +158,6 @@ def check_latents(spec: ModelSpec, given: Collection[str] | None = None, *, engi
     Raises:
         QueryError: with what to do instead.
     """
-    for latent in spec.latents:
-        if spec.nodes[latent].kind not in ("real", "binary", "category", "ordinal"):
-            raise QueryError(f"nodes.{latent}", f"a latent of kind {spec.nodes[latent].kind}", "make it gaussian, or give it levels")
     for group in groups(spec, spec.observed if given is None else given):
         _check_size(spec, group, engine)
 

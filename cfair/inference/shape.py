@@ -93,7 +93,8 @@ def _bracketed(land: Landscape, start: Tensor, close: float) -> tuple[Tensor, Te
         at, below, above = k[moving], low[moving], high[moving]
         guess = at + rise / -curvature
         quick = (guess >= below) & (guess <= above) & ((guess - at).abs() <= last[moving] / 2)  # False for nan
-        guess = torch.where(quick, guess, _middle(below, above, center[moving], spread[moving]))
+        if not quick.all():
+            guess = torch.where(quick, guess, _middle(below, above, center[moving], spread[moving]))
         k[moving], last[moving] = guess, (guess - at).abs()
         moving = moving[last[moving] > close * (-curvature).rsqrt().nan_to_num(nan=0.0, posinf=0.0)]
         if not len(moving):

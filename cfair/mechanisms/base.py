@@ -9,7 +9,8 @@ from torch.distributions import Distribution
 
 from cfair.families import FAMILIES
 from cfair.interfaces import Mechanism
-from cfair.mechanisms.linear import Parent, Unit
+from cfair.mechanisms.own import own_mechanism
+from cfair.mechanisms.terms import Parent, Unit
 from cfair.registry import Registry
 from cfair.spec import ModelSpec, NodeSpec
 
@@ -32,7 +33,10 @@ def build(spec: ModelSpec, node: str, units: Mapping[str, Unit]) -> Mechanism:
         units: node -> unit in which a real or count column is standardised; (0, 1) where it is left out.
     """
     declared = spec.nodes[node]
-    parents = [Parent(name, spec.nodes[name].levels, units.get(name, Unit())) for name in declared.parents]
+    parents = [Parent(name, spec.nodes[name].levels, units.get(name, Unit()), spec.nodes[name].latent) for name in declared.parents]
+    if declared.own is not None:
+        kinds = {name: spec.nodes[name].kind for name in declared.parents}
+        return own_mechanism(declared, parents, units.get(node, Unit()), name=node, kinds=kinds)
     return MECHANISMS[declared.mechanism](declared, parents, units.get(node, Unit()))
 
 

@@ -12,8 +12,9 @@ from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.couplings import coupled
 from cfair.mechanisms.indexed import Indexed
-from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
-from cfair.spec import NodeSpec, Parameters, Prior
+from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
+from cfair.mechanisms.terms import Parent, Unit
+from cfair.spec import NodeSpec, Parameters
 
 __all__ = ["Categorical"]
 
@@ -36,7 +37,7 @@ class Categorical(Indexed):
         self.coupling = coupled(node, parents)
         self.noise_size = self.coupling.noise_size
         known = _by_level(node.parameters or Parameters(), node.levels)
-        self.linear = LinearPredictor.of_link(parents, known, node.prior or Prior())
+        self.linear = LinearPredictor.of_link(node, parents, known)
 
     def at(self, eta: Tensor) -> Distribution:
         """Categorical(logits=η)."""
@@ -48,19 +49,17 @@ class Categorical(Indexed):
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
         """The level that the coupling makes of the noise, as its index."""
-        return self.coupling.level(noise, self.log_probabilities(parents), parents)
+        return self.coupling.level(noise, self.logits(parents), parents)
 
     def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
         """The coupling's noise given x."""
-        return self.coupling.abduct(value, self.log_probabilities(parents), parents, uniform)
+        return self.coupling.abduct(value, self.logits(parents), parents, uniform)
 
     def logits(self, parents: Values) -> Tensor:
         """η, shape (..., levels), the first level's being 0."""
-        return _with_reference(self.index(parents))
-
-    def log_probabilities(self, parents: Values) -> Tensor:
-        """The log of p, shape (..., levels)."""
-        return self.logits(parents).log_softmax(-1)
+        etas = self.linear.outputs(parents)
+        first = torch.zeros((), dtype=torch.float64)
+        return torch.stack(torch.broadcast_tensors(first, *etas)).movedim(0, -1)  # each level's are beside one another
 
     def priors(self) -> dict[str, Distribution]:
         """Prior of each parameter, of its shape, on the scale on which it is learned."""

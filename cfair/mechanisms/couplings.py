@@ -10,17 +10,17 @@ from torch import Tensor
 from cfair.families import Coupling
 from cfair.interfaces import Values
 from cfair.mechanisms.base import HUGE
-from cfair.mechanisms.linear import Parent
 from cfair.mechanisms.steps import log_odds_of_steps, noise_on_step, step_of
+from cfair.mechanisms.terms import Parent, combination
 from cfair.spec import NodeSpec
 
-__all__ = ["Coupled", "combination", "coupled"]
+__all__ = ["Coupled", "coupled"]
 
 
 class Coupled(Protocol):
-    """From noise to a level and back. ``log_p`` is the log probability of each level, shape (..., levels), -∞ allowed.
+    """From noise to a level and back. ``scores`` are each level's log probability plus any number, shape (..., levels), -∞ allowed.
 
-    ``level(abduct(x, log_p, parents, uniform), log_p, parents) == x`` wherever x is possible; noise is finite everywhere.
+    ``level(abduct(x, scores, parents, uniform), scores, parents) == x`` wherever x is possible; noise is finite everywhere.
     """
 
     noise_size: int
@@ -29,11 +29,11 @@ class Coupled(Protocol):
         """Noise from its prior."""
         ...
 
-    def level(self, noise: Tensor, log_p: Tensor, parents: Values) -> Tensor:
+    def level(self, noise: Tensor, scores: Tensor, parents: Values) -> Tensor:
         """The level that the noise makes, as its index."""
         ...
 
-    def abduct(self, value: Tensor, log_p: Tensor, parents: Values, uniform: Tensor) -> Tensor:
+    def abduct(self, value: Tensor, scores: Tensor, parents: Values, uniform: Tensor) -> Tensor:
         """The noise that made the level, drawn by ``uniform``."""
         ...
 
@@ -44,16 +44,8 @@ def coupled(node: NodeSpec, parents: Sequence[Parent]) -> Coupled:
     return _COUPLINGS[node.coupled](node, parents)
 
 
-def combination(parents: Sequence[Parent], values: Values) -> Tensor:
-    """Which combination of the discrete parents' levels each person has, the last parent's changing fastest; int64, shape (...)."""
-    index = torch.zeros((), dtype=torch.int64)
-    for parent in parents:
-        index = index * len(parent.levels) + values[parent.name].long()
-    return index
-
-
 class Gumbel:
-    """x = argmax_j (log p_j + g_j),  g_j ~ Gumbel(0, 1): raising one level's odds moves people to that level only.
+    """x = argmax_j (s_j + g_j),  g_j ~ Gumbel(0, 1): raising one level's odds moves people to that level only.
 
     Noise is abducted by truncated Gumbels.
 
@@ -67,24 +59,30 @@ class Gumbel:
         """The noise g = −log(−log uniform), shape (..., levels)."""
         return _gumbel(uniform)
 
-    def level(self, noise: Tensor, log_p: Tensor, parents: Values) -> Tensor:
-        """The index of the largest log p_j + g_j."""
-        return (log_p + noise).argmax(-1).to(noise.dtype)
+    def level(self, noise: Tensor, scores: Tensor, parents: Values) -> Tensor:
+        """The index of the largest s_j + g_j, the first of equal ones; column by column, where argmax goes row by row."""
+        best, *others = (score + own for score, own in zip(scores.unbind(-1), noise.unbind(-1), strict=True))
+        level = torch.zeros_like(best)
+        for j, other in enumerate(others, 1):
+            level = torch.where(other > best, float(j), level)
+            best = torch.maximum(best, other)
+        return level
 
-    def abduct(self, value: Tensor, log_p: Tensor, parents: Values, uniform: Tensor) -> Tensor:
+    def abduct(self, value: Tensor, scores: Tensor, parents: Values, uniform: Tensor) -> Tensor:
         """The noise g given x: the largest sum m is Gumbel(0, 1) whichever level has it, the others Gumbels truncated to lie below m.
 
         With φ = log p: m = −log(−log v_x), g_x = m − φ_x, and g_j = −log(exp(φ_j − m) − log v_j) for j ≠ x: where φ_j is far below m, an
         ordinary Gumbel.
         """
-        phi, uniform = torch.broadcast_tensors(log_p, uniform)
+        scores, uniform = torch.broadcast_tensors(scores, uniform)
+        phi = scores.log_softmax(-1)
         chosen = value.long().expand(phi.shape[:-1]).unsqueeze(-1)
         top = _gumbel(uniform.gather(-1, chosen))
         others = -torch.log(torch.exp(phi - top) - uniform.log())
-        sums = (phi + others).scatter(-1, chosen, -torch.inf).amax(-1, keepdim=True).clamp(min=-HUGE)
-        own = phi.gather(-1, chosen).clamp(min=-HUGE)  # a level of probability 0 gets huge noise, not infinite
+        sums = (scores + others).scatter(-1, chosen, -torch.inf).amax(-1, keepdim=True).clamp(min=-HUGE)
+        own, drawn = (each.gather(-1, chosen).clamp(min=-HUGE) for each in (scores, phi))  # probability 0 gets huge noise, not infinite
         clear = sums - own + 4e-16 * (1 + sums.abs() + own.abs())  # rounding must not let another level win
-        return others.scatter(-1, chosen, torch.maximum(top - own, clear))
+        return others.scatter(-1, chosen, torch.maximum(top - drawn, clear))
 
 
 class Monotone:
@@ -103,13 +101,13 @@ class Monotone:
         quantile: Tensor = torch.special.logit(uniform)
         return quantile
 
-    def level(self, noise: Tensor, log_p: Tensor, parents: Values) -> Tensor:
+    def level(self, noise: Tensor, scores: Tensor, parents: Values) -> Tensor:
         """The step of F that u falls on."""
-        return step_of(noise, log_odds_of_steps(log_p))
+        return step_of(noise, log_odds_of_steps(scores))
 
-    def abduct(self, value: Tensor, log_p: Tensor, parents: Values, uniform: Tensor) -> Tensor:
+    def abduct(self, value: Tensor, scores: Tensor, parents: Values, uniform: Tensor) -> Tensor:
         """The noise u given x: Logistic truncated to the step of x, drawn from the nearer tail."""
-        return noise_on_step(value, log_odds_of_steps(log_p), _of_level(log_p, value), uniform)
+        return noise_on_step(value, log_odds_of_steps(scores), _of_level(scores.log_softmax(-1), value), uniform)
 
 
 class Independent:
@@ -127,24 +125,24 @@ class Independent:
         """The log-odds u, shape (..., combinations)."""
         return self._one.noise(uniform)
 
-    def level(self, noise: Tensor, log_p: Tensor, parents: Values) -> Tensor:
+    def level(self, noise: Tensor, scores: Tensor, parents: Values) -> Tensor:
         """The step of F that u_c falls on."""
-        return self._one.level(self._own(noise, parents), log_p, parents)
+        return self._one.level(self._own(noise, parents), scores, parents)
 
-    def abduct(self, value: Tensor, log_p: Tensor, parents: Values, uniform: Tensor) -> Tensor:
+    def abduct(self, value: Tensor, scores: Tensor, parents: Values, uniform: Tensor) -> Tensor:
         """The noise u given x: u_c truncated to the step of x, the others from their prior."""
-        own = self._one.abduct(value, log_p, parents, self._own(uniform, parents))
+        own = self._one.abduct(value, scores, parents, self._own(uniform, parents))
         if self.noise_size == 1:
             return own
         noise = self.noise(uniform).expand(*own.shape, self.noise_size)
-        place = combination(self.parents, parents).expand(own.shape).unsqueeze(-1)
+        place = combination(self.parents, parents).long().expand(own.shape).unsqueeze(-1)
         return noise.scatter(-1, place, own.unsqueeze(-1))
 
     def _own(self, noise: Tensor, parents: Values) -> Tensor:
         """The entry that each person's combination reads, of the numbers of shape (..., combinations)."""
         if self.noise_size == 1:
             return noise
-        place = combination(self.parents, parents)
+        place = combination(self.parents, parents).long()
         shape = torch.broadcast_shapes(place.shape, noise.shape[:-1])
         return noise.expand(*shape, self.noise_size).gather(-1, place.expand(shape).unsqueeze(-1)).squeeze(-1)
 

@@ -1,49 +1,19 @@
 """The linear predictor that the parametric families share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from cfair.interfaces import Values
-from cfair.spec import Prior
+from cfair.mechanisms.terms import Parent, Term, Unit, added_up, folding
+from cfair.spec import NodeSpec, Prior
 
 __all__ = ["Coefficients", "LinearPredictor", "Parent", "Raw", "Unit"]
 
 Raw = float | dict[str, float]  # as written under ``parameters:`` in dag.yaml
-
-
-class Unit(NamedTuple):
-    """The unit in which a real column is standardised: x = center + scale·z."""
-
-    center: float = 0.0
-    scale: float = 1.0
-
-
-NATURAL = Unit()  # the column's own
-
-
-@dataclass(frozen=True, slots=True)
-class Parent:
-    """A parent as a mechanism reads it: by its levels, or in its unit.
-
-    Args:
-        name: the node.
-        levels: names of its levels, the first being the reference; empty for a real or count parent.
-        unit: in which a real or count parent is standardised; a latent's unit is its own.
-    """
-
-    name: str
-    levels: tuple[str, ...] = ()
-    unit: Unit = NATURAL
-
-    @property
-    def weight_names(self) -> tuple[str, ...]:
-        """One weight for a number, one per level but the first for a discrete node."""
-        return tuple(f"{self.name}={level}" for level in self.levels[1:]) if self.levels else (self.name,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +30,26 @@ class Coefficients:
 
 
 class LinearPredictor(nn.Module):
-    """η_m = b_m + Σ_p w_mp·(x_p − c_p)/s_p, a discrete parent entering as the indicators of its levels but the first.
+    """η_m = b_m + Σ_j w_mj·z_j: columns z are real parents (x − c)/s, the indicators of a discrete parent's levels but the first, products.
 
     Real parents are standardised inside by their unit (c, s), so that one weak prior suits every column; ``raw`` gives
-    the coefficients in the parents' own units. Where an intercept is fixed, or has the user's own prior, c is 0: that
-    intercept speaks of x = 0.
+    the coefficients in the parents' own units, and these are what is computed with. Where an intercept is fixed, or has the
+    user's own prior, c is 0: that intercept speaks of x = 0. In a product c is 0, too, where weights are fixed or have the user's
+    own prior, and where a term that would take up the centring is not declared.
 
     Args:
-        parents: in the order in which their terms are added.
+        parents: in the order in which their weights come.
         known: what is fixed, one entry per output m.
         intercept: prior of b, as (mean, sd).
         weights: prior of w, as (mean, sd), in the parents' own units where ``weights_raw``, else per standard unit.
         weights_raw: see ``weights``.
         centered: whether real parents are centred.
+        interactions: names of parents whose product is a column, too.
     """
 
-    center: Tensor  # c, one per weight
-    scale: Tensor  # s, one per weight
+    folding: Tensor  # turns coefficients of z into those of x, rows into rows, shape (1 + weights, 1 + weights)
+    scale: Tensor  # s, or the product of several, one per weight
+    first: Tensor  # 1 for the intercept, 0 for each weight
     intercept: nn.Parameter  # b, shape (outputs,)
     weights: nn.Parameter  # w, shape (outputs, weights)
     intercept_free: Tensor  # which are learned
@@ -93,14 +66,18 @@ class LinearPredictor(nn.Module):
         weights: tuple[float, float],
         weights_raw: bool = False,
         centered: bool = True,
+        interactions: Sequence[Sequence[str]] = (),
     ) -> None:
         super().__init__()
-        self.parents = tuple(parents)
-        self.names = tuple(name for parent in parents for name in parent.weight_names)
+        named = {parent.name: parent for parent in parents}
+        self.terms = [Term([parent]) for parent in parents] + [Term([named[name] for name in group]) for group in interactions]
+        self.names = tuple(name for term in self.terms for name in term.names)
         centered = centered and all(coefficients.intercept is None for coefficients in known)
-        units = [parent.unit for parent in parents for _ in parent.weight_names]
-        self._constant("center", [unit.center if centered else 0.0 for unit in units])
-        self._constant("scale", [unit.scale for unit in units])
+        products = not weights_raw and all(coefficients.weights is None for coefficients in known)
+        matrix, scale = folding(self.terms, centered=centered, products=products)
+        self._constant("folding", matrix)
+        self._constant("scale", scale)
+        self._constant("first", [1.0] + [0.0] * len(self.names))
         intercepts = torch.tensor([c.intercept or 0.0 for c in known], dtype=torch.float64)
         self._parameter("intercept", intercepts, [c.intercept is None for c in known])
         fixed = torch.tensor([[(c.weights or {}).get(name, 0.0) for name in self.names] for c in known], dtype=torch.float64)
@@ -111,11 +88,13 @@ class LinearPredictor(nn.Module):
         self._constant("weights_sd", weights[1] * unit)
 
     @classmethod
-    def of_link(cls, parents: Sequence[Parent], known: Sequence[Coefficients], prior: Prior) -> "LinearPredictor":
+    def of_link(cls, node: NodeSpec, parents: Sequence[Parent], known: Sequence[Coefficients]) -> "LinearPredictor":
         """The predictor behind a logit or log link, whose unit needs no standardising; default priors Normal(0, 10) and Normal(0, 2.5)."""
+        prior = node.prior or Prior()
         return cls(
             parents,
             known,
+            interactions=node.interactions,
             intercept=(prior.intercept.mean, prior.intercept.sd) if prior.intercept else (0.0, 10.0),
             weights=(prior.weights.mean, prior.weights.sd) if prior.weights else (0.0, 2.5),
             weights_raw=prior.weights is not None,
@@ -124,23 +103,18 @@ class LinearPredictor(nn.Module):
 
     def forward(self, values: Values) -> Tensor:
         """η, shape (..., outputs), where (...) is what the parents' values broadcast to."""
-        first, terms = 0, list[Tensor]([self.intercept])
-        for parent in self.parents:
-            last = first + len(parent.weight_names)
-            terms.append(self._term(parent, values[parent.name], first, last))
-            first = last
-        terms.sort(key=lambda term: term.numel())  # what is small is added up before it is broadcast
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total
+        etas = self.outputs(values)
+        return etas[0].unsqueeze(-1) if len(etas) == 1 else torch.stack(torch.broadcast_tensors(*etas)).movedim(0, -1)
 
-    def _term(self, parent: Parent, x: Tensor, first: int, last: int) -> Tensor:
-        weights = self.weights[:, first:last]  # (outputs, weights of this parent)
-        if parent.levels:
-            reference = weights.new_zeros(len(weights), 1)
-            return torch.cat([reference, weights], 1).T[x.long()]
-        return ((x - self.center[first]) / self.scale[first]).unsqueeze(-1) * weights[:, 0]
+    def outputs(self, values: Values, center: Tensor | None = None, unit: Tensor | None = None) -> list[Tensor]:
+        """Each center + unit·η_m, shape (...); ``center`` and ``unit``, of shape (), are 0 and 1 where they are None."""
+        return added_up(self.terms, self.folded(center, unit), values)
+
+    def folded(self, center: Tensor | None = None, unit: Tensor | None = None) -> Tensor:
+        """Intercept and weights of center + unit·η_m in the parents' own units, shape (outputs, 1 + weights)."""
+        rows = torch.cat([self.intercept.unsqueeze(1), self.weights], 1) @ self.folding
+        rows = rows if unit is None else rows * unit
+        return rows if center is None else torch.addcmul(rows, self.first, center)
 
     def priors(self) -> dict[str, Distribution]:
         """Prior of each parameter on the scale on which it is learned, of the parameter's shape."""
@@ -150,14 +124,10 @@ class LinearPredictor(nn.Module):
             "weights": Normal(self.weights_mean.expand_as(self.weights), self.weights_sd.expand_as(self.weights), validate_args=False),
         }
 
-    def raw(self, center: float = 0.0, unit: float = 1.0) -> list[dict[str, Raw]]:
+    def raw(self, center: Tensor | None = None, unit: Tensor | None = None) -> list[dict[str, Raw]]:
         """Per output, the intercept and weights of center + unit·η in the parents' own units, as under ``parameters:``."""
-        slopes = unit * self.weights / self.scale
-        intercepts = center + unit * self.intercept - slopes @ self.center
-        return [
-            {"intercept": float(b), "weights": dict(zip(self.names, w.tolist(), strict=True))}
-            for b, w in zip(intercepts, slopes, strict=True)
-        ]
+        rows = self.folded(center, unit).tolist()
+        return [{"intercept": b, "weights": dict(zip(self.names, w, strict=True))} for b, *w in rows]
 
     def set_intercept(self, intercept: Tensor) -> None:
         """Set the free intercepts; ``intercept`` has shape (outputs,)."""
@@ -177,18 +147,35 @@ class LinearPredictor(nn.Module):
         return bool(self.weights_free[:, self._of(parent)].all())
 
     def is_mirrored(self, parent: str) -> bool:
-        """Whether the weights of ``parent`` are learned under a prior that does not know their sign."""
-        return self.is_free(parent) and bool((self.weights_mean[self._of(parent)] == 0).all())
+        """Whether the weights of ``parent``, and of products with it, are learned under a prior that does not know their sign."""
+        own = self._with(parent)
+        return bool(self.weights_free[:, own].all()) and bool((self.weights_mean[own] == 0).all())
+
+    def interacts(self, parent: str) -> bool:
+        """Whether a product with ``parent`` is a column."""
+        return len(self._with(parent)) > self.loading(parent).shape[1]
+
+    def mirror(self, parent: str) -> None:
+        """Turn the sign of the weights of ``parent`` and of products with it: what a real parent of the other sign would have."""
+        own = self._with(parent)
+        self.weights.data[:, own] = -self.weights.data[:, own]
 
     def is_odd(self) -> bool:
         """Whether the mirror image of η is as probable: no intercept, and all weights learned under priors that do not know their signs."""
         level = bool((self.intercept == 0).all()) and not bool(self.intercept_free.any())
         return level and bool(self.weights_free.all()) and bool((self.weights_mean == 0).all())
 
-    def _of(self, parent: str) -> slice:
-        """The places of a parent's weights."""
-        names = next(each.weight_names for each in self.parents if each.name == parent)
-        return slice(self.names.index(names[0]), self.names.index(names[-1]) + 1)
+    def _of(self, parent: str) -> list[int]:
+        """The places of a parent's own weights."""
+        return [j for j, term in self._columns() if [each.name for each in term.parents] == [parent]]
+
+    def _with(self, parent: str) -> list[int]:
+        """The places of the weights of a parent, and of products with it."""
+        return [j for j, term in self._columns() if parent in [each.name for each in term.parents]]
+
+    def _columns(self) -> Iterator[tuple[int, Term]]:
+        """The place of each weight, and the term that it belongs to."""
+        return enumerate(term for term in self.terms for _ in term.names)
 
     def _constant(self, name: str, value: Tensor | list[float]) -> None:
         self.register_buffer(name, torch.as_tensor(value, dtype=torch.float64))

@@ -13,10 +13,11 @@ from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.base import open_interval
 from cfair.mechanisms.indexed import Indexed
-from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
+from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
 from cfair.mechanisms.negative_binomial_tails import negative_binomial_log_pmf, negative_binomial_step
 from cfair.mechanisms.search import searched
-from cfair.spec import NodeSpec, Parameters, Prior
+from cfair.mechanisms.terms import Parent, Unit
+from cfair.spec import NodeSpec, Parameters
 
 __all__ = ["LogNegativeBinomial", "NegativeBinomial"]
 
@@ -42,9 +43,9 @@ class NegativeBinomial(Indexed):
 
     def __init__(self, node: NodeSpec, parents: Sequence[Parent], unit: Unit) -> None:
         super().__init__()
-        known, prior = node.parameters or Parameters(), node.prior or Prior()
+        known = node.parameters or Parameters()
         size = known.numbers.get("concentration")
-        self.linear = LinearPredictor.of_link(parents, [Coefficients(known.intercept, known.weights)], prior)
+        self.linear = LinearPredictor.of_link(node, parents, [Coefficients(known.intercept, known.weights)])
         self.log_size = nn.Parameter(torch.tensor(math.log(size or 1.0), dtype=torch.float64), requires_grad=False)
         self.register_buffer("log_size_free", torch.tensor(size is None))
 

@@ -11,18 +11,15 @@ from cfair.families import Kind
 from cfair.interfaces import Values
 from cfair.mechanisms.base import open_interval
 from cfair.mechanisms.indexed import Indexed
-from cfair.mechanisms.linear import Coefficients, LinearPredictor, Parent, Raw, Unit
-from cfair.mechanisms.search import searched
+from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
+from cfair.mechanisms.poisson_quantile import poisson_quantile
 from cfair.mechanisms.tails import poisson_log_pmf, poisson_step
-from cfair.spec import NodeSpec, Parameters, Prior
+from cfair.mechanisms.terms import Parent, Unit
+from cfair.spec import NodeSpec, Parameters
 
 __all__ = ["LogPoisson", "Poisson"]
 
 LARGEST = 30.0  # of a log rate when counts are coupled: a larger one is held here, lest neighbouring counts have equal log-odds
-FAST = 14.0  # largest log rate of the expansion, the least being 0
-UNSURE = 0.02  # distance from a whole number within which it is not trusted: it is off by at most 0.0075
-
-MARGIN = 0.1  # counts within which the normal approximation of a quantile is not trusted
 
 
 class Poisson(Indexed):
@@ -39,8 +36,8 @@ class Poisson(Indexed):
 
     def __init__(self, node: NodeSpec, parents: Sequence[Parent], unit: Unit) -> None:
         super().__init__()
-        known, prior = node.parameters or Parameters(), node.prior or Prior()
-        self.linear = LinearPredictor.of_link(parents, [Coefficients(known.intercept, known.weights)], prior)
+        known = node.parameters or Parameters()
+        self.linear = LinearPredictor.of_link(node, parents, [Coefficients(known.intercept, known.weights)])
 
     def at(self, eta: Tensor) -> Distribution:
         """Poisson(exp(log μ))."""
@@ -53,8 +50,7 @@ class Poisson(Indexed):
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
         """The smallest count whose cumulative log-odds reach u."""
-        noise, log_rate = torch.broadcast_tensors(noise, self.log_rate(parents).clamp(max=LARGEST))
-        return _quantile(noise, log_rate)
+        return poisson_quantile(noise, self.log_rate(parents).clamp(max=LARGEST))
 
     def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
         """The noise u given x: the log-odds of F(x − 1) + v·P(x)."""
@@ -110,35 +106,3 @@ class LogPoisson(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """The log density k·log μ − μ − log k!."""
         return poisson_log_pmf(value, self.log_rate)
-
-
-def _quantile(u: Tensor, log_rate: Tensor) -> Tensor:
-    """min{k : log-odds F(k) ≥ u}: an expansion that knows when it is right, then a search for the few that are left."""
-    count, sure = _expanded(u, log_rate)
-    if not sure.all():
-        count[~sure] = searched(count[~sure], u[~sure], poisson_step, log_rate[~sure])
-    return count
-
-
-def _expanded(u: Tensor, log_rate: Tensor) -> tuple[Tensor, Tensor]:
-    """The quantile by an expansion in the normal deviate z of u, and whether it is known to be right.
-
-    μ·r + c(r) − 0.0218/(μ·r + 0.065·μ) rounded down, where √(2(1 − r + r·log r)) = s = z/√μ and c(r) = log(s·√r/(r − 1))/log r.
-
-    Source: Giles (2016), Algorithm 955, section 2.3, after Temme (1992).
-    """
-    rate = log_rate.exp()
-    s = torch.special.ndtri(torch.sigmoid(-u.abs())).copysign(u) / rate.sqrt()
-    near = s.abs() < 0.02  # there the series in s are right to rounding, and the closed forms cancel
-    ratio = (1 + s * (1 + s * (1 / 6 + s * (s / 270 - 1 / 72)))).clamp(min=0.01)
-    for _ in range(2):  # Newton's method
-        log_ratio = ratio.log()
-        root = (2 * (1 - ratio + ratio * log_ratio)).sqrt().copysign(s)
-        ratio = torch.where(near, ratio, (ratio - (root - s) * root / log_ratio).clamp(min=0.01))
-    closed = (s * ratio.sqrt() / (ratio - 1)).log() / ratio.log()
-    real = rate * ratio + torch.where(near, 1 / 3 - s * (1 / 36 - s * (7 / 810)), closed)
-    real = real - 0.0218 / (real + 0.065 * rate)
-    count = real.floor()
-    clear = (real - count - 0.5).abs() < 0.5 - UNSURE
-    trusted = (count >= 0) & (log_rate > 0) & (log_rate < FAST) & (s.square() * rate < 36)
-    return torch.nan_to_num(count, nan=0.0, posinf=0.0).clamp(min=0), clear & trusted

@@ -12,8 +12,8 @@ from torch.distributions import Distribution
 from cfair.errors import FitError
 from cfair.families import Kind
 from cfair.interfaces import Values
-from cfair.mechanisms.couplings import combination, coupled
-from cfair.mechanisms.linear import Parent, Unit
+from cfair.mechanisms.couplings import coupled
+from cfair.mechanisms.terms import Parent, Unit, combination
 from cfair.spec import NodeSpec, Parameters, Prior, Row
 
 __all__ = ["Table"]
@@ -69,10 +69,10 @@ class Table(nn.Module):
         """The log of p_c, shape (..., levels)."""
         return self.probabilities.log()[combination(self.parents, parents)]
 
-    def learn(self, value: Tensor, parents: Values, *, node: str, weights: Tensor | None = None) -> None:
+    def learn(self, value: Tensor, parents: Values, *, node: str, seed: int = 0, weights: Tensor | None = None) -> None:
         """Set the probabilities to their posterior mean given the node's own values and its parents', each (n,).
 
-        With ``weights``, (n,) and of mean 1, the counts n_cj are sums of weights.
+        With ``weights``, (n,) and of mean 1, the counts n_cj are sums of weights. Nothing is drawn: ``seed`` changes nothing.
 
         Raises:
             FitError: a combination that no row of weight above 0 has, where the prior is 0.

@@ -55,7 +55,8 @@ def poisson_log_tail(count: Tensor, log_rate: Tensor, lower: Tensor) -> Tensor:
     tail[below] = torch.from_numpy(gammaincc((k[below] + 1).numpy(), rate[below].numpy()))
     tail[above] = torch.from_numpy(gammainc((k[above] + 1).numpy(), rate[above].numpy()))
     log_tail = tail.log_()
-    log_tail[far] = poisson_log_pmf(k[far], log_rate[far]) + log_rate[far] - _fraction(k[far], rate[far], excess[far], lower[far]).log()
+    if far.any():
+        log_tail[far] = poisson_log_pmf(k[far], log_rate[far]) + log_rate[far] - _fraction(k[far], rate[far], excess[far], lower[far]).log()
     return torch.where(count < 0, torch.where(lower, -torch.inf, 0.0), log_tail)
 
 

@@ -1,6 +1,6 @@
 """From named columns to what a head reads, and the batches it learns from."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -19,13 +19,30 @@ def count_features(spec: ModelSpec, nodes: Collection[str]) -> int:
     return sum(max(len(spec.nodes[node].levels) - 1, 1) for node in nodes)
 
 
-def features(spec: ModelSpec, nodes: Collection[str], values: Values, shape: torch.Size | tuple[int, ...]) -> Tensor:
-    """What a head reads, shape (*shape, k): numbers as they are, a discrete node as the indicators of its levels but the first."""
-    columns = [part.expand(shape) for node in nodes for part in _parts(spec, node, values[node])]
+def features(
+    spec: ModelSpec,
+    nodes: Collection[str],
+    values: Values,
+    shape: torch.Size | tuple[int, ...],
+    *,
+    probabilities: Values | None = None,
+) -> Tensor:
+    """What a head reads, shape (*shape, k): numbers as they are, a discrete node as the indicators of its levels but the first.
+
+    Args:
+        spec: declares the nodes.
+        nodes: in the order of their columns.
+        values: node -> (...), which broadcasts to ``shape``.
+        shape: of the answer but its last dimension.
+        probabilities: discrete node -> its levels' probabilities, (..., levels), which then stand for the indicators.
+    """
+    expected = probabilities or {}
+    parts = (expected[node].unbind(-1)[1:] if node in expected else _parts(spec, node, values[node]) for node in nodes)
+    columns = [part.expand(shape) for group in parts for part in group]
     return torch.stack(columns).movedim(0, -1) if columns else torch.zeros(*shape, 0, dtype=torch.float64)  # each column contiguous
 
 
-def _parts(spec: ModelSpec, node: str, value: Tensor) -> list[Tensor]:
+def _parts(spec: ModelSpec, node: str, value: Tensor) -> Sequence[Tensor]:
     levels = spec.nodes[node].levels
     return [(value == j).to(value.dtype) for j in range(1, len(levels))] if levels else [value]
 

@@ -11,7 +11,7 @@ from cfair.access import guard, needs, sees
 from cfair.errors import LeakageError, QueryError
 from cfair.heads import head_for
 from cfair.inference import expectation, fingerprint, posterior_of_rows
-from cfair.interfaces import Values, World, Worlds
+from cfair.interfaces import Moments, Values, World, Worlds
 from cfair.predictors.features import Batches, count_features, each_block, features, observed_features
 from cfair.scm import SCM
 from cfair.weights import check_weights
@@ -62,7 +62,7 @@ class _OnLatents(ABC):
 
 
 class LatentPosteriorMean(_OnLatents):
-    """The plug-in: the head is fitted on, and reads, each person's posterior mean of the latents."""
+    """The plug-in: the head is fitted on, and reads, each person's posterior mean of the latents, their levels' probabilities."""
 
     name = "latent_posterior_mean"
 
@@ -70,14 +70,16 @@ class LatentPosteriorMean(_OnLatents):
         """Level 1's columns and the posterior means, shape (1, n, k)."""
         _check_evidence(self.scm, world)
         assert world.moments is not None
-        means = {latent: mean.unsqueeze(0) for latent, mean in world.moments.mean.items()}
-        observed = {node: world.values[node][:1] for node in self.sees if node not in means}
-        return features(self.scm.spec, self.sees, {**observed, **means}, (1, world.shape[1]))
+        observed = {node: world.values[node][:1] for node in self.sees if node not in world.moments.mean}
+        return self._plugged(observed, world.moments, (1, world.shape[1]))
 
     def deploy(self, columns: Values, n: int) -> Tensor:
         """g(E[U | row]), shape (n,)."""
-        moments = posterior_of_rows(self.scm, columns, n)
-        return self.fitted.predict(features(self.scm.spec, self.sees, {**columns, **moments.mean}, (n,)))
+        return self.fitted.predict(self._plugged(columns, posterior_of_rows(self.scm, columns, n), (n,)))
+
+    def _plugged(self, observed: Values, moments: Moments, shape: tuple[int, ...]) -> Tensor:
+        """Features with each latent's expectation in its place, shape (*shape, k)."""
+        return features(self.scm.spec, self.sees, {**observed, **moments.mean}, shape, probabilities=moments.probabilities)
 
 
 class LatentDraws(_OnLatents):

@@ -3,7 +3,8 @@
 from cfair.spec.files import dump_spec, load_spec, read_spec
 from cfair.spec.given import LevelParameters, Parameters, Row
 from cfair.spec.model import ModelSpec
-from cfair.spec.parameters import weight_names
+from cfair.spec.own import OwnFamily
+from cfair.spec.parameters import scale_weight_names, weight_names
 from cfair.spec.priors import InverseGamma, Normal, Prior
 from cfair.spec.records import NodeSpec
 from cfair.spec.scalars import level_text
@@ -17,6 +18,7 @@ __all__ = [
     "ModelSpec",
     "NodeSpec",
     "Normal",
+    "OwnFamily",
     "Parameters",
     "Prior",
     "Row",
@@ -26,6 +28,7 @@ __all__ = [
     "level_text",
     "load_spec",
     "read_spec",
+    "scale_weight_names",
     "shipped_models",
     "spec_schema",
     "spec_warnings",

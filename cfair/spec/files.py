@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cfair.errors import SpecError
 from cfair.spec.model import ModelSpec
+from cfair.spec.own import admitted
 from cfair.spec.plain import yaml_text
 from cfair.spec.scalars import Plain
 from cfair.spec.shipped import shipped_models
@@ -14,23 +15,27 @@ __all__ = ["dump_spec", "load_spec", "read_spec"]
 _LARGEST = 1_000_000  # bytes; a declaration has a few thousand, a table by mistake has many
 
 
-def load_spec(path: str | Path) -> ModelSpec:
+def load_spec(path: str | Path, *, allow_python: bool = False) -> ModelSpec:
     """The declaration in a file, or a shipped model's.
 
     Args:
         path: a dag.yaml, or the name of a model that comes with cfair, as ``law_school``.
+        allow_python: whether mechanisms of the user's own, ``{python: "module:Class"}``, may run their code.
 
     Raises:
+        CodeError: code of the user's own is declared that is not allowed, or cannot be used.
         SpecError: there is no such file, or it does not declare a model; the message names file and line.
     """
     file = shipped_models().get(str(path), Path(path))
-    return read_spec(_text(file), name=str(path) if file == Path(path) else str(file))
+    name = str(path) if file == Path(path) else str(file)
+    return read_spec(_text(file), name=name, allow_python=allow_python, folder=file.parent)
 
 
-def read_spec(text: str, *, name: str) -> ModelSpec:
-    """The declaration in the text of a file called ``name``.
+def read_spec(text: str, *, name: str, allow_python: bool = False, folder: Path | None = None) -> ModelSpec:
+    """The declaration in the text of a file called ``name``, in ``folder``.
 
     Raises:
+        CodeError: code of the user's own is declared that is not allowed, or cannot be used.
         SpecError: ``text`` does not declare a model; the message names file and line.
     """
     value, places = compose(text, name)
@@ -38,7 +43,8 @@ def read_spec(text: str, *, name: str) -> ModelSpec:
         empty = isinstance(value, Plain) and value.value() is None
         problem = "the file is empty" if empty else f"the file holds {'a list' if isinstance(value, list) else 'text'}, not a declaration"
         raise SpecError(f"{name}:{places.line(())}", problem, "declare 'protected:', 'outcome:' and 'nodes:' at the top")
-    return ModelSpec.model_validate(value, context=places)
+    known = admitted(value, places, allow_python=allow_python, folder=folder)
+    return ModelSpec.model_validate(known, context=places)
 
 
 def dump_spec(spec: ModelSpec) -> str:

@@ -64,7 +64,8 @@ class Parameters(Record):
     Args:
         intercept: on the scale of the linear predictor: raw, logit or log.
         weights: weight name -> weight; when given, weights not named are 0.
-        scale: standard deviation of the noise.
+        scale: of the noise: its standard deviation where it is normal.
+        scale_weights: of the log of a scale that parents change; when given, weights not named are 0.
         levels: of a category: level -> its parameters; the first level's are 0 and never named.
         probabilities: of a category without parents: one per level, summing to 1.
         numbers: the family's other parameters that are one number; in a file they stand beside the rest.
@@ -75,6 +76,7 @@ class Parameters(Record):
     intercept: Number | None = None
     weights: Weights | None = None
     scale: Positive | None = None
+    scale_weights: Weights | None = None
     levels: Annotated[Mapping[str, LevelParameters], AfterValidator(Frozen)] | None = None
     probabilities: Annotated[tuple[Positive, ...], BeforeValidator(_listed)] | None = None
     numbers: Annotated[Mapping[str, Number], AfterValidator(Frozen)] = Frozen({})

@@ -8,8 +8,9 @@ from cfair.errors import SpecError, nearest
 from cfair.families import FAMILIES
 from cfair.spec.frozen import Record
 from cfair.spec.given import OWN
+from cfair.spec.options import family_name
 from cfair.spec.places import Path, Places
-from cfair.spec.records import NodeSpec, family_name
+from cfair.spec.records import NodeSpec
 from cfair.spec.scalars import described
 
 __all__ = ["spec_error"]
@@ -66,7 +67,7 @@ def _keys(path: Path, raw: object, model: type[Record]) -> Collection[str]:
         node = node[step] if isinstance(node, Mapping) else {}
     family = FAMILIES.get(str(family_name(node.get("mechanism")))) if isinstance(node, Mapping) else None
     if len(path) == 3 or family is None:
-        return tuple(NodeSpec.model_fields)
+        return tuple(name for name in NodeSpec.model_fields if name not in ("own", "options"))
     return tuple(family.priors) if path[2] == "prior" else family.parameters
 
 

@@ -1,6 +1,6 @@
 """The declaration of a structural causal model."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Annotated, Self
 
@@ -10,9 +10,12 @@ from pydantic import AfterValidator, ModelWrapValidatorHandler, ValidationError,
 from cfair.errors import QueryError, SpecError, nearest
 from cfair.graph import Graph, descendants
 from cfair.spec.checks import STAGES
+from cfair.spec.confounding import confounding_mistakes, with_confounders
 from cfair.spec.frozen import Frozen, Record
 from cfair.spec.graphs import attributed, bare, declaration
+from cfair.spec.mistake import Mistake
 from cfair.spec.mistakes import spec_error
+from cfair.spec.own import admitted
 from cfair.spec.places import GraphPlaces, NamePlaces, Places
 from cfair.spec.records import NodeSpec
 from cfair.spec.scalars import Names, Text, level_text
@@ -30,6 +33,7 @@ class ModelSpec(Record):
         protected: the protected attributes, A.
         outcome: the node to be predicted, Y.
         resolving: descendants of A through which influence is accepted.
+        confounded: pairs of nodes with a hidden common cause. Each becomes a latent node ``a <-> b``, and is then no longer listed here.
         nodes: name -> declaration, in declared order.
 
     Raises:
@@ -42,6 +46,7 @@ class ModelSpec(Record):
     protected: Names
     outcome: Text
     resolving: Names = ()
+    confounded: tuple[Names, ...] = ()
     nodes: Annotated[Mapping[Text, NodeSpec], AfterValidator(Frozen)]
 
     @model_validator(mode="wrap")
@@ -53,14 +58,15 @@ class ModelSpec(Record):
             spec = handler(raw)
         except ValidationError as error:
             raise spec_error(error, raw, model=cls, places=places) from None
+        _refuse(list(confounding_mistakes(spec.confounded, spec.nodes)), places)
+        if spec.confounded:
+            spec = spec.model_copy(update={"nodes": Frozen(with_confounders(spec.confounded, spec.nodes)), "confounded": ()})
         for stage in STAGES:
-            if found := stage(spec):
-                path, problem, mend = min(found, key=lambda mistake: places.line(mistake.path))
-                raise SpecError(places.where(path), problem, mend)
+            _refuse(stage(spec), places)
         return spec
 
     @classmethod
-    def from_graph(cls, graph: Graph) -> Self:
+    def from_graph(cls, graph: Graph, *, allow_python: bool = False) -> Self:
         """The declaration in a graph's attributes: its own as dag.yaml's top keys, its nodes' as theirs, its edges as parents, in order.
 
         >>> graph = nx.DiGraph(protected=["a"], outcome="y")
@@ -70,10 +76,16 @@ class ModelSpec(Record):
         >>> ModelSpec.from_graph(graph).nodes["y"].parents
         ('a',)
 
+        Args:
+            graph: a ``networkx.DiGraph``.
+            allow_python: whether mechanisms of the user's own, ``{"python": "module:Class"}``, may run their code.
+
         Raises:
+            CodeError: code of the user's own is declared that is not allowed, or cannot be used.
             SpecError: the graph does not declare a model; the message names the node.
         """
-        return cls.model_validate(declaration(graph), context=GraphPlaces())
+        places = GraphPlaces()
+        return cls.model_validate(admitted(declaration(graph), places, allow_python=allow_python), context=places)
 
     def to_graph(self) -> Graph:
         """A graph of its own from which ``from_graph`` makes an equal declaration."""
@@ -138,3 +150,10 @@ class ModelSpec(Record):
         if text not in levels:
             raise QueryError(f"'{node}'", f"'{text}' is not one of its levels", nearest(text, levels))
         return levels.index(text)
+
+
+def _refuse(found: Collection[Mistake], places: Places) -> None:
+    """Raise the first mistake, in the order of the file."""
+    if found:
+        path, problem, mend = min(found, key=lambda mistake: places.line(mistake.path))
+        raise SpecError(places.where(path), problem, mend)

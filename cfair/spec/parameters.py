@@ -1,6 +1,7 @@
 """Which parameters and priors a node's family allows, and what its weights are called."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
 from cfair.errors import nearest
@@ -14,22 +15,48 @@ from cfair.spec.tables import row_mistakes
 if TYPE_CHECKING:
     from cfair.spec.model import ModelSpec
 
-__all__ = ["parameter_mistakes", "prior_mistakes", "weight_names"]
+__all__ = ["parameter_mistakes", "prior_mistakes", "repeated_weights", "scale_weight_names", "weight_names"]
+
+
+_ONE_SCALE = "this node has one scale, which no parent changes"
+_SPREAD = "write mechanism: {{family: {}, heteroscedastic: true}}, or leave it out"
 
 
 def weight_names(spec: "ModelSpec", node: str) -> tuple[str, ...]:
     """What ``node``'s weights are called: a real or count parent by its name, a discrete one as ``parent=Level``, each level but the first.
 
-    Parents come in their declared order, levels in theirs.
+    Parents come in their declared order, levels in theirs. After them come the products of parents that ``interactions`` list, their
+    names joined by colons: ``race=Black:ugpa``.
     """
     return _weight_names(spec.nodes, spec.nodes[node])
+
+
+def scale_weight_names(spec: "ModelSpec", node: str) -> tuple[str, ...]:
+    """What the weights of ``node``'s scale are called: those of its observed parents; none unless it is ``heteroscedastic``."""
+    return _scale_weight_names(spec.nodes, spec.nodes[node])
 
 
 def _weight_names(nodes: Mapping[str, NodeSpec], node: NodeSpec) -> tuple[str, ...]:
     if "weights" not in node.family.parameters:
         return ()
-    parents = ((parent, nodes[parent]) for parent in node.parents)
-    return tuple(name for parent, of in parents for name in ([f"{parent}={level}" for level in of.levels[1:]] if of.discrete else [parent]))
+    groups = [*((parent,) for parent in node.parents), *node.interactions]
+    return tuple(":".join(names) for group in groups for names in product(*(_columns(nodes, parent) for parent in group)))
+
+
+def _scale_weight_names(nodes: Mapping[str, NodeSpec], node: NodeSpec) -> tuple[str, ...]:
+    if not node.heteroscedastic:
+        return ()
+    return tuple(name for parent in node.parents if not nodes[parent].latent for name in _columns(nodes, parent))
+
+
+def _columns(nodes: Mapping[str, NodeSpec], parent: str) -> list[str]:
+    return [f"{parent}={level}" for level in nodes[parent].levels[1:]] if nodes[parent].discrete else [parent]
+
+
+def repeated_weights(nodes: Mapping[str, NodeSpec], node: NodeSpec) -> str | None:
+    """A name that two of the node's weights would have."""
+    names = _weight_names(nodes, node)
+    return next((name for position, name in enumerate(names) if name in names[:position]), None)
 
 
 def parameter_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mistake]:
@@ -39,10 +66,15 @@ def parameter_mistakes(nodes: Mapping[str, NodeSpec], name: str) -> Iterator[Mis
         return
     path: Path = ("nodes", name, "parameters")
     for parameter in _foreign(node, given):
-        yield Mistake((*path, parameter), f"{node.titled} has no parameter '{parameter}'", nearest(parameter, node.family.parameters))
+        mend = nearest(parameter, node.family.parameters) if node.family.parameters else "leave 'parameters' out: all of it is learned"
+        yield Mistake((*path, parameter), f"{node.titled} has no parameter '{parameter}'", mend)
         return
     yield from _numbers(node, given, path)
-    yield from _weights(nodes, node, given, path)
+    if given.scale_weights is not None and not node.heteroscedastic:
+        yield Mistake((*path, "scale_weights"), _ONE_SCALE, _SPREAD.format(node.mechanism))
+        return
+    yield from _weights(nodes, node, given.scale_weights, _scale_weight_names(nodes, node), (*path, "scale_weights"))
+    yield from _weights(nodes, node, given.weights, _weight_names(nodes, node), (*path, "weights"))
     yield from _levels(nodes, node, given.levels or {}, path)
     yield from _probabilities(node, given, path)
     yield from [] if given.rows is None else row_mistakes(nodes, node, given.rows, (*path, "probabilities"))
@@ -76,17 +108,20 @@ def _levels(nodes: Mapping[str, NodeSpec], node: NodeSpec, given: Mapping[str, L
             yield Mistake((*path, level), f"'{level}' is not a level", nearest(level, node.levels[1:]))
         elif level == node.levels[0]:
             yield Mistake((*path, level), f"'{level}' is the reference level, whose parameters are 0", "leave it out")
-        yield from _weights(nodes, node, parameters, (*path, level))
+        yield from _weights(nodes, node, parameters.weights, _weight_names(nodes, node), (*path, level, "weights"))
 
 
-def _weights(nodes: Mapping[str, NodeSpec], node: NodeSpec, given: Parameters | LevelParameters, path: Path) -> Iterator[Mistake]:
-    names = _weight_names(nodes, node)
+def _weights(
+    nodes: Mapping[str, NodeSpec], node: NodeSpec, given: Mapping[str, float] | None, names: Sequence[str], path: Path
+) -> Iterator[Mistake]:
     references = {f"{parent}={nodes[parent].levels[0]}" for parent in node.parents if nodes[parent].discrete}
-    for weight in given.weights or ():
-        if weight in references:
-            yield Mistake((*path, "weights", weight), f"'{weight}' is a reference level, whose weight is 0", "leave it out")
-        elif weight not in names:
-            yield Mistake((*path, "weights", weight), f"'{weight}' is not a weight of this node", nearest(weight, names))
+    for weight in given or ():
+        if weight in names:
+            continue
+        if references.intersection([weight, *weight.split(":")]):
+            yield Mistake((*path, weight), f"'{weight}' is a reference level, whose weight is 0", "leave it out")
+        else:
+            yield Mistake((*path, weight), f"'{weight}' is not a weight of this node", nearest(weight, names))
 
 
 def _probabilities(node: NodeSpec, given: Parameters, path: Path) -> Iterator[Mistake]:
@@ -108,4 +143,7 @@ def prior_mistakes(name: str, node: NodeSpec) -> Iterator[Mistake]:
     for parameter in Prior.model_fields:
         if node.prior and getattr(node.prior, parameter) is not None and parameter not in node.family.priors:
             problem = f"{node.titled} has no prior for '{parameter}'"
-            yield Mistake(("nodes", name, "prior", parameter), problem, nearest(parameter, node.family.priors))
+            mend = nearest(parameter, node.family.priors) if node.family.priors else "leave 'prior' out"
+            yield Mistake(("nodes", name, "prior", parameter), problem, mend)
+    if node.prior and node.prior.scale_weights is not None and "scale_weights" in node.family.priors and not node.heteroscedastic:
+        yield Mistake(("nodes", name, "prior", "scale_weights"), _ONE_SCALE, _SPREAD.format(node.mechanism))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from unicodedata import category
 
 if TYPE_CHECKING:
+    from cfair.families import OptionValue
     from cfair.spec.given import LevelParameters, Parameters
     from cfair.spec.model import ModelSpec
     from cfair.spec.priors import Prior
@@ -28,7 +29,9 @@ def plain_head(spec: "ModelSpec") -> dict[str, PlainValue]:
 
 def plain_node(node: "NodeSpec") -> dict[str, PlainValue]:
     """What dag.yaml would say of one node: every key that differs from its default."""
-    said: dict[str, PlainValue] = {"mechanism": node.mechanism}
+    own = {name: _listed(value) for name, value in node.options.items()}
+    named: dict[str, PlainValue] = {"python": node.mechanism, "sha256": node.own.sha256} if node.own else {"family": node.mechanism}
+    said: dict[str, PlainValue] = {"mechanism": {**named, **own} if own or node.own else node.mechanism}
     said |= {key: list(names) for key, names in (("parents", node.parents), ("levels", node.levels)) if names}
     said |= {key: True for key, flag in (("latent", node.latent), ("round", node.round)) if flag}
     said |= {} if node.parameters is None else {"parameters": _parameters(node.parameters)}
@@ -43,9 +46,15 @@ def yaml_text(spec: "ModelSpec") -> str:
     return "\n".join([*head, "nodes:", *nodes, ""])
 
 
+def _listed(value: "OptionValue") -> PlainValue:
+    """An option's value, its tuples as lists."""
+    return [list(each) if isinstance(each, tuple) else each for each in value] if isinstance(value, tuple) else value
+
+
 def _parameters(given: "Parameters") -> dict[str, PlainValue]:
     said = _linear(given)
     said |= {} if given.scale is None else {"scale": given.scale}
+    said |= {} if given.scale_weights is None else {"scale_weights": dict(given.scale_weights)}
     said |= {**given.numbers, **{name: list(values) for name, values in given.lists.items()}}
     said |= {} if given.probabilities is None else {"probabilities": list(given.probabilities)}
     said |= {} if given.rows is None else {"probabilities": [{**row.given, "p": list(row.p)} for row in given.rows]}
@@ -61,7 +70,7 @@ def _prior(prior: "Prior") -> PlainValue:
     if prior.cell is not None:
         return prior.cell
     said: dict[str, PlainValue] = {}
-    for name, normal in (("intercept", prior.intercept), ("weights", prior.weights)):
+    for name, normal in (("intercept", prior.intercept), ("weights", prior.weights), ("scale_weights", prior.scale_weights)):
         said |= {} if normal is None else {name: {"normal": [normal.mean, normal.sd] if normal.mean else normal.sd}}
     return said | ({} if prior.variance is None else {"variance": {"inverse_gamma": [prior.variance.shape, prior.variance.scale]}})
 
@@ -74,7 +83,7 @@ def _flow(value: PlainValue) -> str:
         return f"{{{', '.join(f'{_scalar(key)}: {_flow(each)}' for key, each in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_flow, value))}]"
-    return str(value).lower() if isinstance(value, bool) else _number(value)
+    return str(value).lower() if isinstance(value, int) else _number(value)  # true and false are integers, too
 
 
 def _number(value: float) -> str:

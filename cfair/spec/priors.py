@@ -61,6 +61,7 @@ class Prior(Record):
     intercept: Annotated[Normal, BeforeValidator(_normal)] | None = None
     weights: Annotated[Normal, BeforeValidator(_normal)] | None = None
     variance: Annotated[InverseGamma, BeforeValidator(_inverse_gamma)] | None = None
+    scale_weights: Annotated[Normal, BeforeValidator(_normal)] | None = None
     cell: NotNegative | None = None
 
 

@@ -1,37 +1,30 @@
 """What dag.yaml says of one node, as a frozen record."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, cast
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, SkipValidation, ValidationInfo, model_validator
 
 from cfair.errors import nearest
-from cfair.families import COUPLINGS, DISCRETE, FAMILIES, Coupling, Family, Kind
-from cfair.spec.frozen import Record
+from cfair.families import COUPLINGS, DISCRETE, FAMILIES, Coupling, Family, Kind, OptionValue
+from cfair.spec.frozen import Frozen, Record
 from cfair.spec.given import Parameters, gathered
+from cfair.spec.options import family_name, split
+from cfair.spec.own import OwnFamily, own_node, taken_apart
 from cfair.spec.priors import Prior, prior_fields
 from cfair.spec.scalars import Flag, Levels, Names, described, mistake
 
-__all__ = ["NodeSpec", "family_name"]
-
-_LATER = frozenset({"neural"})  # families that interfaces promise and that are not built yet
+__all__ = ["NodeSpec"]
 
 
-def family_name(mechanism: object) -> object:
-    """The family in ``name`` or ``{family: name}``; whatever else it is, as it is."""
-    return mechanism.get("family") if isinstance(mechanism, Mapping) else mechanism
-
-
-def _mechanism(value: object) -> str:
+def _mechanism(value: object, info: ValidationInfo) -> str:
+    if own := info.data.get("own"):
+        return str(own.reference)
     name = family_name(value)
     if not isinstance(name, str) or not name:
         raise mistake("a mechanism is named by one word, or by 'family' in a mapping", f"use one of: {', '.join(FAMILIES)}")
-    if name in _LATER:
-        raise mistake(f"'{name}' is not built yet", f"for now use one of: {', '.join(FAMILIES)}")
     if name not in FAMILIES:
         raise mistake(f"'{name}' is not a known mechanism", nearest(name, FAMILIES))
-    if isinstance(value, Mapping) and (options := [key for key in value if key != "family"]):
-        raise mistake(f"'{options[0]}' is not an option of '{name}'", "leave it out", str(options[0]))
     return str(name)
 
 
@@ -45,7 +38,8 @@ class NodeSpec(Record):
     """What dag.yaml says of one node.
 
     Args:
-        mechanism: name of its family; in a file also ``{family: name}``.
+        own: the user's own mechanism, in a file ``{python: "module:Class"}``; else None.
+        mechanism: name of its family, or ``module:Class``; in a file also ``{family: name, option: value}``, whose options are kept apart.
         parents: in the order in which they are declared.
         levels: of a discrete node, by their text; the first is the reference.
         latent: never observed. A latent gaussian has intercept 0 and scale 1 unless ``parameters`` fix them otherwise.
@@ -53,8 +47,10 @@ class NodeSpec(Record):
         parameters: what is fixed; the rest is learned.
         prior: of what is learned; the family's default where not given.
         coupling: how the node's noise is shared between worlds; the family's default where not given.
+        options: the family's own choices, those that are given; ``option`` gives any.
     """
 
+    own: OwnFamily | None = None
     mechanism: Annotated[str, BeforeValidator(_mechanism)]
     parents: Names = ()
     levels: Levels = ()
@@ -63,22 +59,61 @@ class NodeSpec(Record):
     parameters: Parameters | None = None
     prior: Prior | None = None
     coupling: Annotated[Coupling, BeforeValidator(_coupling)] | None = None
+    options: Annotated[Mapping[str, SkipValidation[OptionValue]], AfterValidator(Frozen)] = Frozen({})  # read by form in ``split``
 
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, data: object) -> object:
-        """In a file, levels' names and the family's own parameters stand directly under ``parameters``."""
+        """In a file, options stand in the mechanism, levels' names and the family's own parameters directly under ``parameters``."""
+        if isinstance(data, Mapping) and not isinstance(data.get("own"), OwnFamily | None):
+            raise mistake("'own' is not a known key", "name code of your own in the mechanism: {python: module:Class}", "own")
+        if own_node(data):
+            return taken_apart(data)
         family = FAMILIES.get(str(family_name(data.get("mechanism")))) if isinstance(data, Mapping) else None
         if not isinstance(data, Mapping) or family is None:
             return data
-        given, prior = data.get("parameters"), data.get("prior")
-        said = {**data, "parameters": gathered(family, given)} if isinstance(given, Mapping) else {**data}
+        said, given, prior = split(family, data), data.get("parameters"), data.get("prior")
+        said |= {"parameters": gathered(family, given)} if isinstance(given, Mapping) else {}
         return said if prior is None else {**said, "prior": prior_fields(family, prior)}
 
     @property
     def family(self) -> Family:
         """What may be said of its mechanism."""
-        return FAMILIES[self.mechanism]
+        return self.own.family if self.own else FAMILIES[self.mechanism]
+
+    def option(self, name: str) -> OptionValue:
+        """The value of an option of the family: the one that is chosen, or the default."""
+        return self.options.get(name, self.family.options[name].default)
+
+    def flag(self, name: str) -> bool:
+        """An option that is a switch."""
+        return bool(self.option(name))
+
+    def word(self, name: str) -> str:
+        """An option that is one of several words."""
+        return str(self.option(name))
+
+    def number(self, name: str) -> float:
+        """An option that is a number above 0."""
+        return cast("float", self.option(name))
+
+    def whole(self, name: str) -> int:
+        """An option that is a whole number."""
+        return cast("int", self.option(name))
+
+    def sizes(self, name: str) -> tuple[int, ...]:
+        """An option that is a list of whole numbers."""
+        return cast("tuple[int, ...]", self.option(name))
+
+    @property
+    def interactions(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of parents whose product is a term of its own."""
+        return cast("tuple[tuple[str, ...], ...]", self.option("interactions")) if "interactions" in self.family.options else ()
+
+    @property
+    def heteroscedastic(self) -> bool:
+        """Whether its scale depends on its observed parents."""
+        return "heteroscedastic" in self.family.options and self.flag("heteroscedastic")
 
     @property
     def titled(self) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-__all__ = ["Flag", "Level", "Levels", "Names", "NotNegative", "Number", "Plain", "Positive", "Text"]
+__all__ = ["Flag", "Groups", "Level", "Levels", "Names", "NotNegative", "Number", "Plain", "Positive", "Sizes", "Text", "Whole"]
 __all__ += ["described", "is_text", "level_text", "mistake", "number"]
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -91,6 +91,13 @@ def _not_negative(value: float) -> float:
     return value
 
 
+def _whole(value: object) -> int:
+    read = number(value)
+    if read < 1 or not read.is_integer():
+        raise mistake(f"must be a whole number above 0, not {read:g}", "write a number such as 8")
+    return int(read)
+
+
 def _flag(value: object) -> bool:
     read = value.value() if isinstance(value, Plain) else value
     if isinstance(read, str) or str(read) not in {"True", "False"}:
@@ -141,6 +148,9 @@ Names = Annotated[tuple[Text, ...], BeforeValidator(_list)]
 Level = Annotated[str, BeforeValidator(_level)]
 Levels = Annotated[tuple[Level, ...], BeforeValidator(_list)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
+Groups = Annotated[tuple[Names, ...], BeforeValidator(_list)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Sizes = Annotated[tuple[Whole, ...], BeforeValidator(_list)]
 Number = Annotated[float, BeforeValidator(number)]
 NotNegative = Annotated[float, BeforeValidator(lambda value: _not_negative(number(value)))]
 Positive = Annotated[float, BeforeValidator(lambda value: _positive(number(value)))]

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from cfair.families import DISCRETE, FAMILIES, Family, Form, PriorForm
+from cfair.families import DISCRETE, FAMILIES, Family, Form, Option, OptionForm, PriorForm
 
 __all__ = ["spec_schema"]
 
@@ -12,6 +12,7 @@ _Object: TypeAlias = dict[str, Json]
 
 _TEXT: _Object = {"type": ["string", "number", "boolean"]}  # names and levels count by their text
 _NAMES: _Object = {"type": "array", "items": _TEXT, "uniqueItems": True}
+_PAIR: _Object = {**_NAMES, "minItems": 2, "maxItems": 2}
 _FLAG: _Object = {"type": "boolean"}
 _NUMBER: _Object = {"type": "number"}
 _POSITIVE: _Object = {"type": "number", "exclusiveMinimum": 0}
@@ -21,7 +22,23 @@ _CUTPOINTS: _Object = {"type": "array", "items": _NUMBER, "minItems": 1, "descri
 _CHANCES: _Object = {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 2}
 _ROW: _Object = {"type": "object", "properties": {"p": _CHANCES}, "required": ["p"], "additionalProperties": _TEXT}
 _ROWS: _Object = {"type": "array", "items": _ROW, "minItems": 1, "description": "One row per combination of the parents' levels."}
-_FORMS: dict[Form, _Object] = {"number": _NUMBER, "positive": _POSITIVE, "weights": _WEIGHTS, "cutpoints": _CUTPOINTS, "rows": _ROWS}
+_FORMS: dict[Form, _Object] = {
+    "number": _NUMBER,
+    "positive": _POSITIVE,
+    "weights": _WEIGHTS,
+    "scale_weights": _WEIGHTS,
+    "cutpoints": _CUTPOINTS,
+    "rows": _ROWS,
+}
+_WHOLE: _Object = {"type": "integer", "minimum": 1}
+_GROUP: _Object = {**_NAMES, "minItems": 2}
+_OPTIONS: dict[OptionForm, _Object] = {
+    "flag": _FLAG,
+    "positive": _POSITIVE,
+    "whole": _WHOLE,
+    "sizes": {"type": "array", "items": _WHOLE},
+    "groups": {"type": "array", "items": _GROUP},
+}
 
 
 def spec_schema() -> _Object:
@@ -38,11 +55,12 @@ def spec_schema() -> _Object:
                 "protected": {**_NAMES, "minItems": 1, "description": "The protected attributes."},
                 "outcome": {**_TEXT, "description": "The node to be predicted."},
                 "resolving": {**_NAMES, "description": "Descendants of a protected attribute through which influence is accepted."},
+                "confounded": {"type": "array", "items": _PAIR, "description": "Pairs of nodes with a hidden common cause."},
                 "nodes": {
                     "type": "object",
                     "minProperties": 1,
                     "propertyNames": {"pattern": r"^[^=,\[\]]+$", "maxLength": 200},
-                    "additionalProperties": {"oneOf": [_node(name, family) for name, family in FAMILIES.items()]},
+                    "additionalProperties": {"oneOf": [*(_node(name, family) for name, family in FAMILIES.items()), _own()]},
                 },
             },
             required=["protected", "outcome", "nodes"],
@@ -53,7 +71,7 @@ def spec_schema() -> _Object:
 def _node(name: str, family: Family) -> _Object:
     """What may be said of a node of one family."""
     said: _Object = {
-        "mechanism": {"oneOf": [{"const": name}, _object({"family": {"const": name}}, required=["family"])]},
+        "mechanism": {"oneOf": [{"const": name}, _mechanism(name, family)]},
         "parents": {**_NAMES, "description": "Nodes that cause this one."},
         "latent": {**_FLAG, "description": "Never observed."},
         "parameters": {**_parameters(family), "description": "What is fixed; the rest is learned."},
@@ -69,6 +87,25 @@ def _node(name: str, family: Family) -> _Object:
     elif family.kind == "count":
         said["round"] = {**_FLAG, "description": "Round a fractional count when reading."}
     return {"title": name, **_object(said, required=["mechanism", "levels"] if "levels" in said else ["mechanism"])}
+
+
+def _own() -> _Object:
+    """What may be said of a node whose mechanism is the user's own: which keys fit, its kind decides."""
+    reference: _Object = {"type": "string", "pattern": r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", "description": "module:Class"}
+    mapping: _Object = {"type": "object", "properties": {"python": reference, "sha256": {"type": "string"}}, "required": ["python"]}
+    said: _Object = {"mechanism": mapping, "parents": _NAMES, "latent": _FLAG, "levels": {**_NAMES, "minItems": 2}, "round": _FLAG}
+    return {"title": "python", **_object(said, required=["mechanism"])}
+
+
+def _mechanism(name: str, family: Family) -> _Object:
+    """``{family: name}`` with the family's options."""
+    options: _Object = {option: _option(stated) for option, stated in family.options.items()}
+    return _object({"family": {"const": name}, **options}, required=["family"])
+
+
+def _option(stated: Option) -> _Object:
+    form: _Object = {"enum": list(stated.form)} if isinstance(stated.form, tuple) else _OPTIONS[stated.form]
+    return {**form, "description": stated.meaning} if stated.meaning else form
 
 
 def _parameters(family: Family) -> _Object:

@@ -107,6 +107,8 @@ def _fixed(spec: ModelSpec, name: str) -> Iterator[str]:
         yield "intercept"
     if standard or (given and given.scale is not None):
         yield "variance"
+    if given and given.scale_weights is not None:
+        yield "scale_weights"
     if not node.parents or (given and given.weights is not None):
         yield "weights"
 

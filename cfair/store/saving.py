@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -11,10 +12,10 @@ from safetensors.torch import save as bytes_of
 from torch import nn
 
 from cfair.auditing import Report
-from cfair.errors import QueryError, SpecError, StoreError
+from cfair.errors import CodeError, QueryError, SpecError, StoreError
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
-from cfair.spec import dump_spec, read_spec
+from cfair.spec import ModelSpec, dump_spec, read_spec
 from cfair.store.folder import MANIFEST, Contents, read_folder, write_folder
 from cfair.store.run import Run
 
@@ -37,21 +38,32 @@ def save(run: Run, folder: str | Path, *, texts: Mapping[str, str] | None = None
     Raises:
         StoreError: ``folder`` is in the way, or cannot be written.
     """
+    if not run.scm.is_declared:
+        problem = "its model has mechanisms that dag.yaml does not declare, such as those of a Pyro model, and a folder cannot keep them"
+        raise StoreError(str(folder), problem, "learn the declared model, or declare them as {python: module:Class}")
     files = {
         DAG: dump_spec(run.spec).encode(),
         MODEL: _bytes(run.scm),
         REPORT: json.dumps(run.report.to_json(), indent=1, ensure_ascii=False, allow_nan=False).encode(),
         **{_file(name): _bytes(predictor.fitted) for name, predictor in run.predictors.items()},
+        **_own_sources(run.spec),
         **{name: text.encode() for name, text in (texts or {}).items()},
     }
     write_folder(Path(folder), Contents(tuple(run.predictors), run.head, run.report.versions, files))
     return Path(folder)
 
 
-def load(folder: str | Path) -> Run:
+def load(folder: str | Path, *, allow_python: bool = False) -> Run:
     """The run that ``save`` wrote, with every file checked against its manifest.
 
+    A run whose model has mechanisms of the user's own keeps their modules' source, and runs that.
+
+    Args:
+        folder: of the run.
+        allow_python: whether such mechanisms may run their code.
+
     Raises:
+        CodeError: the model has such mechanisms, and they are not allowed, cannot be had, or are not the code that was fitted.
         StoreError: the folder is missing, foreign, of another schema, damaged or truncated; the message names the file.
     """
     folder = Path(folder)
@@ -60,7 +72,7 @@ def load(folder: str | Path) -> Run:
         if name not in contents.files:
             raise StoreError(str(folder / MANIFEST), f"the manifest lists no '{name}'", "fit again: the folder is incomplete")
     with _reading(folder / DAG):
-        scm = SCM(read_spec(contents.files[DAG].decode(), name=str(folder / DAG)))
+        scm = SCM(read_spec(contents.files[DAG].decode(), name=str(folder / DAG), allow_python=allow_python, folder=folder))
     with _reading(folder / MODEL):
         _restore(scm, contents.files[MODEL])
     predictors = {}
@@ -71,6 +83,22 @@ def load(folder: str | Path) -> Run:
     with _reading(folder / REPORT):
         report = Report.from_json(json.loads(contents.files[REPORT]))
     return Run(scm, predictors, report, contents.head)
+
+
+def _own_sources(spec: ModelSpec) -> dict[str, bytes]:
+    """Name -> source of each module of the user's own that is one file; what lies in a package is found on ``sys.path`` again.
+
+    Raises:
+        CodeError: the file is no longer the one that was run.
+    """
+    sources = {}
+    for node in spec.nodes.values():
+        if node.own is not None and "." not in (module := node.own.reference.partition(":")[0]):
+            source = Path(node.own.path).read_bytes()
+            if sha256(source).hexdigest() != node.own.sha256:
+                raise CodeError(node.own.path, "the file has changed since the model was read", "fit again")
+            sources[f"{module}.py"] = source
+    return sources
 
 
 def _file(predictor: str) -> str:

@@ -84,3 +84,12 @@ def test_a_mistake_is_one_line_and_writes_nothing(capsys: pytest.CaptureFixture[
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err
     assert [path.name for path in Path.cwd().iterdir()] == ["dag.yaml"]
+
+
+def test_a_table_or_a_network_that_nothing_was_learned_of_is_not_drawn_from(capsys: pytest.CaptureFixture[str]) -> None:
+    for mechanism in ("{mechanism: table, levels: [l, r], parents: [a]}", "{mechanism: neural, parents: [a]}"):
+        a = '{mechanism: bernoulli, levels: ["0", "1"], parameters: {intercept: 0.0, weights: {}}}'
+        Path("open.yaml").write_text(f"protected: [a]\noutcome: y\nnodes:\n  a: {a}\n  y: {mechanism}\n")
+        code, _, err = told(capsys, "--dag", "open.yaml", "--rows", "5", "--out", "p.csv")
+        assert code == 2
+        assert "'y' has parameters to learn" in err

@@ -14,15 +14,16 @@ from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
 from cfair.worlds import counterfactual
 
-from school import OUTCOMES, people, school
+from school import OUTCOMES, clubs, people, school
 
 DO = {"race": "b", "sex": "f"}
-everywhere = pytest.mark.parametrize(("name", "outcome"), [(name, outcome) for name in PREDICTORS for outcome in OUTCOMES])
+MODELS = (*OUTCOMES, "clubs")
+everywhere = pytest.mark.parametrize(("name", "outcome"), [(name, outcome) for name in PREDICTORS for outcome in MODELS])
 
 
 @cache
 def fitted(name: str, outcome: str) -> tuple[SCM, Columns, World, Predictor]:
-    scm, columns = people(school(outcome), 400)
+    scm, columns = people(clubs() if outcome == "clubs" else school(outcome), 400)
     factual = abduct(scm, columns, draws=20)
     return scm, columns, factual, PREDICTORS[name](scm).fit([factual], columns["y"])
 

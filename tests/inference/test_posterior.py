@@ -215,13 +215,6 @@ def test_evidence_that_cannot_be_used_is_refused(given: list[str], message: str)
         posterior(SCM(declare(nodes)), columns, given=given)
 
 
-def test_a_latent_count_is_refused() -> None:
-    nodes = {"a": {"mechanism": "bernoulli", "levels": ["n", "y"]}, "k": {"mechanism": "poisson", "latent": True}}
-    spec = declare({**nodes, "y": {"mechanism": "gaussian", "parents": ["k"]}})
-    with pytest.raises(QueryError, match=r"nodes.k: a latent of kind count. Make it gaussian, or give it levels"):
-        posterior(SCM(spec), columns_of({"a": torch.zeros(3), "y": torch.zeros(3)}))
-
-
 def test_a_row_that_is_no_number_does_not_pass_for_settled() -> None:
     scm, columns = one_latent({"x": child("gaussian", 0.0, 1.0, scale=1.0)}, x=[0.5, float("nan")])
     with pytest.raises(FitError, match=r"posterior of 'k': 1 row does not settle with .* the first has"):

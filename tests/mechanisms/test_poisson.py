@@ -11,6 +11,8 @@ from torch import Tensor
 
 from cfair.interfaces import Mechanism
 from cfair.mechanisms.poisson import LARGEST
+from cfair.mechanisms.poisson_quantile import poisson_quantile
+from cfair.mechanisms.tails import poisson_step
 from cfair.scm import SCM
 
 from oracles import assert_distribution, declare
@@ -137,3 +139,24 @@ def test_search_ends_for_any_finite_noise() -> None:
         assert counts.isfinite().all()
         assert (counts[:3] == 0).all() or log_mean > 10
         assert cast("float", counts[3]) > 0
+
+
+@pytest.mark.parametrize("log_mean", [-5.0, -3.9, -2.0, -0.5, 0.0, 0.7, 1.5, 2.5, 4.0, 7.0, 10.0, 13.9, 16.0])
+def test_a_number_at_the_end_of_a_step_falls_on_it_and_the_next_one_on_the_next(log_mean: float) -> None:
+    mean = math.exp(log_mean)
+    low, high = max(0.0, mean - 7 * mean**0.5), mean + 8 * mean**0.5 + 12
+    counts = torch.linspace(low, high, 3_000, dtype=torch.float64).floor().unique()
+    rates = torch.full_like(counts, log_mean)
+    ends = poisson_step(counts, rates).ends()[1]
+    assert torch.equal(poisson_quantile(ends, rates), counts)
+    assert torch.equal(poisson_quantile(torch.nextafter(ends, torch.tensor(torch.inf, dtype=torch.float64)), rates), counts + 1)
+
+
+def test_the_quantile_is_scipys_wherever_rounding_does_not_decide() -> None:
+    source = torch.Generator().manual_seed(0)
+    log_rate = torch.rand(200_000, generator=source, dtype=torch.float64) * 12 - 5
+    p = torch.rand(200_000, generator=source, dtype=torch.float64)
+    found = poisson_quantile(torch.special.logit(p), log_rate).numpy()
+    expected = poisson.ppf(p.numpy(), log_rate.exp().numpy())
+    near = np.abs(poisson.cdf(found, log_rate.exp().numpy()) / p.numpy() - 1) < 1e-12
+    np.testing.assert_array_equal(found[~near], expected[~near])

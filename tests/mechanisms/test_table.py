@@ -153,7 +153,7 @@ nodes:
   x: {mechanism: bernoulli, levels: [0, 1]}
   d: {mechanism: categorical, levels: [s, m, l]}
   r: {mechanism: gaussian}
-  k: {mechanism: table, levels: [p, q], latent: true}
+  k: {mechanism: bernoulli, levels: [p, q], latent: true}
   v:
     mechanism: table
     levels: [u, w]

@@ -21,10 +21,16 @@ CASES = {
     "unknown parent": ("[race, k]", "[race, kk]", "7, nodes.x.parents[1]", "'kk' is not a declared node", "did you mean 'k'?"),
     "unknown mechanism": ("poisson", "poison", "7, nodes.x.mechanism", "'poison' is not a known mechanism", "'poisson'"),
     "unknown family": (X, "mechanism: {family: poison}", "7, nodes.x.mechanism", "'poison' is not a known", "'poisson'"),
-    "unknown option": (X, "mechanism: {family: poisson, hidden: 3}", "7, nodes.x.mechanism.hidden", "'hidden' is not an option", "leave"),
+    "unknown option": (
+        X,
+        "mechanism: {family: poisson, hidden: 3}",
+        "7, nodes.x.mechanism.hidden",
+        "'hidden' is not an option",
+        "interactions",
+    ),
     "no family": (X, "mechanism: {hidden: 3}", "7, nodes.x.mechanism", "a mechanism is named by", "poisson"),
     "mechanism a list": (X, "mechanism: [poisson]", "7, nodes.x.mechanism", "a mechanism is named by", "poisson"),
-    "mechanism to come": (X, "mechanism: neural", "7, nodes.x.mechanism", "'neural' is not built yet", "for now use one of"),
+    "mechanism near one": (X, "mechanism: neura", "7, nodes.x.mechanism", "'neura' is not a known mechanism", "did you mean 'neural'?"),
     "no mechanism": (X, "latent: true", "7, nodes.x", "'mechanism' is missing", "poisson"),
     "unknown key": ("name: small", "nam: small", "1, nam", "'nam' is not a known key", "did you mean 'name'?"),
     "unknown key of a node": ("latent: true", "latnt: true", "6, nodes.k.latnt", "'latnt' is not a known key", "'latent'?"),
@@ -106,6 +112,53 @@ PARAMETERS = {
     "no weight in a level": ("race", "{b: {weights: {q: 1}}}", ".b.weights.q", "not a weight of this node", "(none)"),
     "scale in a level": ("race", "{b: {scale: 1}}", ".b.scale", "not a known key", "intercept, weights"),
 }
+
+G = "mechanism: gaussian, parents: [race, k, x]"
+OPTIONS = {
+    "interaction with a stranger": ("interactions: [[race, q]]", "", ".mechanism.interactions[0][1]", "'q' is not a parent", "use one of"),
+    "interaction of one": ("interactions: [[race, x], [x]]", "", ".mechanism.interactions[1]", "of two or more", "at least two"),
+    "interaction with itself": ("interactions: [[x, x]]", "", ".mechanism.interactions[0]", "a parent is repeated", "once"),
+    "interaction twice": ("interactions: [[x, k], [k, x]]", "", ".mechanism.interactions[1]", "given twice", "keep one"),
+    "weight of no product": (
+        "interactions: [[race, x]]", ", parameters: {weights: {race=b:k: 1}}", ".parameters.weights.race=b:k", "not a weight", "race=b:x",
+    ),
+    "weight of a reference": (
+        "interactions: [[race, x]]", ", parameters: {weights: {race=a:x: 1}}", ".parameters.weights.race=a:x", "reference level", "leave",
+    ),
+    "scale of one": (
+        "heteroscedastic: false", ", parameters: {scale_weights: {x: 1}}", ".parameters.scale_weights", "one scale", "heteroscedastic",
+    ),
+    "prior of one scale": (
+        "heteroscedastic: false", ", prior: {scale_weights: {normal: 1}}", ".prior.scale_weights", "one scale", "heteroscedastic",
+    ),
+    "scale of a latent": (
+        "heteroscedastic: true", ", parameters: {scale_weights: {k: 1}}", ".parameters.scale_weights.k", "'k' is not a weight", "race=b",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_a_wrong_option_is_named_with_its_line_and_its_mend(case: str) -> None:
+    option, more, where, problem, mend = OPTIONS[case]
+    error = refusal(put(G, f"mechanism: {{family: gaussian, {option}}}, parents: [race, k, x]{more}"))
+    assert error.where == f"dag.yaml:8, nodes.y{where}"
+    assert problem in error.problem
+    assert mend in error.mend
+
+
+def test_a_link_that_a_family_lacks_and_a_latent_that_cannot_be_are_refused() -> None:
+    error = refusal(put("mechanism: gaussian, latent: true", "mechanism: student_t, latent: true"))
+    assert (error.where, error.mend) == ("dag.yaml:6, nodes.k.latent", "make it one of: gaussian, bernoulli, categorical, ordinal, table")
+    two = put("mechanism: gaussian, latent: true}", "mechanism: gaussian, latent: true}\n  l: {mechanism: gaussian, latent: true}")
+    error = refusal(two.replace(G, "mechanism: {family: gaussian, interactions: [[k, l]]}, parents: [k, l]"))
+    assert "an interaction of two latents, k and l" in error.problem
+    error = refusal(put(G, "mechanism: {family: bernoulli, link: logist}, levels: [u, v]"))
+    assert (error.where, error.problem) == ("dag.yaml:8, nodes.y.mechanism.link", "'logist' is not a link")
+    colon = put(G, 'mechanism: {family: gaussian, interactions: [[k, x]]}, parents: [k, x, "k:x"]').replace(
+        "  y:", '  "k:x": {mechanism: gaussian}\n  y:'
+    )
+    assert "two weights would be called 'k:x'" in refusal(colon).problem
+
 
 CUTPOINTS = {
     "too few": ("{cutpoints: [1]}", ".cutpoints", "1 cutpoints for 3 levels", "one fewer"),
