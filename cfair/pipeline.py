@@ -50,7 +50,7 @@ class Options:
 
     predictors: tuple[str, ...] = ("constant", "full", "unaware", "nondescendants", "latent", "residual")
     head: str = "auto"
-    engine: Literal["auto", "quadrature"] = "auto"
+    engine: Literal["auto", "quadrature", "svi"] = "auto"
     draws: int = 200
     splits: int = 1
     test_share: float = 0.2
@@ -110,7 +110,7 @@ def check(spec: ModelSpec, options: Options) -> None:
     Raises:
         QueryError: with what to do instead.
     """
-    check_latents(spec)
+    check_latents(spec, engine=options.engine)
     crossing_of(spec)
     head_for(spec.nodes[spec.outcome].kind, options.head)
 

@@ -19,7 +19,7 @@ def fit(
     out: Annotated[Path | None, typer.Option(help="Where the run is written. By default runs/<name of the model>.")] = None,
     predictors: Annotated[str, typer.Option(help="Names, separated by commas.")] = "constant,full,unaware,nondescendants,latent,residual",
     head: Annotated[str, typer.Option(help="From what is seen to a prediction: linear or logistic; auto goes by the outcome.")] = "auto",
-    engine: Annotated[str, typer.Option(help="Of the inference: auto or quadrature.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Of the inference: auto, quadrature or svi.")] = "auto",
     draws: Annotated[int, typer.Option(help="Posterior draws per audited person.")] = 200,
     splits: Annotated[int, typer.Option(help="Random splits; with several, the report gives means and intervals over them.")] = 1,
     test_share: Annotated[float, typer.Option(help="Share of people held out for the audit.")] = 0.2,

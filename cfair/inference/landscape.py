@@ -27,8 +27,10 @@ class _Bowl(NamedTuple):
             return torch.addcmul(self.height, away[0].square(), self.precision[0, 0], value=-0.5)
         total = self.height
         for j, one in enumerate(away):
-            for k, other in enumerate(away):
-                total = total - 0.5 * self.precision[j, k] * one * other
+            pull = 0.5 * self.precision[j, j] * one
+            for k, other in enumerate(away[:j]):
+                pull = torch.addcmul(pull, self.precision[j, k], other)
+            total = torch.addcmul(total, pull, one, value=-1)
         return total
 
 

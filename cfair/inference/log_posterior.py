@@ -24,8 +24,8 @@ __all__ = ["FEW", "MOVED", "LogLikelihood", "LogPosterior", "alone", "fine_enoug
 
 POINTS = 262_144  # quadrature points evaluated at a time: bounds the memory, and fits the processor's cache
 SETTLED = 1e-4  # nats, summed over all rows, that a finer quadrature may change
-MOVED = 0.05  # posterior sds that more points of importance sampling may move a parameter
-SOME, FEW = 2_000, 250  # rows by which that is judged, and those of them that give the curvature
+MOVED = 0.1  # posterior sds that more points of importance sampling may move a parameter
+SOME, FEW = 500, 250  # rows by which that is judged, and those of them that give the curvature
 RUNGS = 7  # of the ladder of rules: with one latent up to 80 panels on either side of a mode
 NEAR = 0.05  # sds: after a step so short a mode is right to 0.003 sds, and nodes around it need no more
 
@@ -215,13 +215,14 @@ def fine_enough(area: Neighbourhood, first: int = 0) -> int:
 
 def _moved(area: Neighbourhood, rung: int) -> float:
     """How far the next rung of the ladder would move the parameters that this one found most probable, in posterior sds."""
-    coarse, fine = (marginal(area, area.factors, each) for each in (rung, rung + 1))
+    first, coarse, fine = (marginal(area, area.factors, each) for each in (0, rung, rung + 1))
     if not coarse.free.count:
         return 0.0
     people = torch.randperm(coarse.log_likelihood.n, generator=torch.Generator().manual_seed(rung))[:SOME]
-    stretch = whitening(coarse.hessian(coarse.start, people[:FEW]))
+    stretch = whitening(first.hessian(first.start, people[:FEW]))
     change = fine.value_and_slope(fine.start, people)[1] - coarse.value_and_slope(coarse.start, people)[1]
-    return float((stretch.T @ change).abs().max())
+    share = (len(people) / coarse.log_likelihood.n) ** 0.5  # each row's cloud has a turn of its own: their errors grow as the root of their number
+    return share * float((stretch.T @ change).abs().max())
 
 
 def _log_evidence(area: Neighbourhood, rung: int) -> Tensor:

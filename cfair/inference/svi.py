@@ -1,0 +1,177 @@
+"""Engine ``svi``: stochastic variational inference in Pyro, with an amortised guide, minibatches, and a bound weighted by importance.
+
+It learns where latents lie whose posterior need not be log-concave, and so may have no one mode to centre on: q(u | evidence) is a
+network's answer. With K draws per row the bound is E log (1/K)·Σ_k p(u_k, evidence)/q(u_k), which K = 1 makes the evidence lower
+bound and K → ∞ the marginal likelihood. Latents with levels are summed over. Parameters that are learned are point estimates, under
+their priors. What is learned here is then made exact by importance sampling from q (see ``quadrature.importance``).
+
+Sources: Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, equation 8; Hoffman, Blei, Wang & Paisley (2013).
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.distributions import Delta, MultivariateNormal
+from pyro.infer import SVI
+from pyro.optim import ClippedAdam
+from torch import Tensor, nn
+
+from cfair.inference.guide import Guide, Sampler
+from cfair.inference.landscape import landscape
+from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
+from cfair.inference.pareto import HEAVY
+from cfair.inference.posterior import posterior_of_rows
+from cfair.interfaces import Columns, Facts, Values
+from cfair.scm import SCM
+
+__all__ = ["curved", "finish", "train"]
+
+PARTICLES = 8  # draws per row, K
+BATCH = 256  # rows of a minibatch
+CHECKED = 512  # rows by whose bound training is judged
+EVERY = 50  # steps between two looks at it
+PATIENCE = 6  # looks without a better bound after which training stops
+GAIN = 1e-4  # nats per row that count as better
+STEPS = 3_000  # at most
+RATES = {"guide": 1e-2, "parameters": 1e-2}  # of the optimiser, at first
+DECAY = 0.1  # of the rates over all STEPS
+AUDITED = 2_000  # training rows whose k-hat is kept
+
+Program = Callable[["_Batch"], object]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """Some rows, each with every combination of discrete latents' levels in turn."""
+
+    rows: Neighbourhood
+    columns: Columns  # all nodes but the latents of ``rows``
+    weights: Tensor  # of the people, (m,); their mean over all batches is 1
+    people: int  # in the whole table
+
+
+def curved(area: Neighbourhood) -> bool:
+    """Whether its real latents are sampled, and their posterior is not known to be log-concave: then a guide is worth its while."""
+    return area.sampled and not landscape(area.take(torch.arange(min(area.n, 1))).enumerated()).concave
+
+
+def train(area: Neighbourhood, values: Values, weights: Tensor | None, *, learn: bool, seed: int) -> Guide:
+    """The guide of ``area`` after training; with ``learn``, its factors' parameters are set to those that were found with it.
+
+    Args:
+        area: latents, and the evidence that the guide may read: nothing else enters it.
+        values: every node, also those outside the evidence, node -> (n,); other latents at 0.
+        weights: of the rows, (n,); all alike if None.
+        learn: whether parameters are learned too.
+        seed: of the minibatches, the draws and the first weights; torch's own stream and Pyro's store are as before.
+    """
+    known = area.take(torch.arange(min(area.n, 1))).enumerated().values
+    guide = Guide(area.scm.spec, area.real, known, seed=seed)
+    guide.fit_units(area.enumerated().values)
+    counts = torch.ones(area.n, dtype=torch.float64) if weights is None else weights
+    with torch.random.fork_rng(devices=[]), pyro.get_param_store().scope():
+        torch.manual_seed(seed)
+        free = _free(area) if learn else {}
+        best = _optimised(area, guide, free, lambda people: _batch(area, values, counts, people))
+    guide.load_state_dict({name.removeprefix("guide$$$"): value for name, value in best.items() if name.startswith("guide$$$")}, strict=False)
+    guide.requires_grad_(requires_grad=False)
+    for site, (module, name) in free.items():
+        module.get_parameter(name).data = best[site].clone()
+    return guide
+
+
+def _optimised(area: Neighbourhood, guide: Guide, free: Mapping[str, tuple[nn.Module, str]], batch: Callable[[Tensor], _Batch]) -> dict[str, Tensor]:
+    """Pyro's parameters where the bound of some rows, with the same draws each time, was highest."""
+    program = _program(guide, free)
+    rates = {"lrd": DECAY ** (1 / STEPS), "clip_norm": 10.0}
+    optimiser = ClippedAdam(lambda name: {"lr": RATES["guide" if name.startswith("guide") else "parameters"], **rates})
+    svi = SVI(lambda rows: _model(area.scm, rows), program, optimiser, loss=_loss)
+    checked = batch(torch.randperm(area.n)[:CHECKED])
+    best, lowest, since = dict[str, Tensor](), math.inf, 0
+    for step in range(STEPS):
+        svi.step(batch(torch.randint(area.n, (min(BATCH, area.n),))))
+        if (step + 1) % EVERY:
+            continue
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            reached = svi.evaluate_loss(checked) / area.n
+        since = 0 if reached < lowest - GAIN else since + 1
+        if reached < lowest:
+            lowest, best = reached, {name: value.detach().clone() for name, value in pyro.get_param_store().items()}
+        if since >= PATIENCE:
+            break
+    return best
+
+
+def _model(scm: SCM, batch: _Batch) -> object:
+    """The SCM as the Pyro model that it is."""
+    return scm.model(batch.columns, parameters="sampled")
+
+
+def _program(guide: Guide, free: Mapping[str, tuple[nn.Module, str]]) -> Program:
+    """The guide as a Pyro program: K joint draws of the latents of each row, and the parameters at their present values."""
+
+    def program(batch: _Batch) -> None:
+        for site, (module, name) in free.items():
+            value = pyro.param(site, module.get_parameter(name).detach().clone())
+            pyro.sample(site, Delta(value, event_dim=value.dim()))
+        pyro.module("guide", guide.requires_grad_())
+        center, root = guide(batch.rows.values, batch.rows.n)
+        q = MultivariateNormal(center.T, scale_tril=root.movedim(2, 0)).expand([PARTICLES, batch.rows.n])
+        joint = pyro.sample(f"q({', '.join(guide.real)})", q, infer={"is_auxiliary": True})
+        for j, latent in enumerate(guide.real):
+            pyro.sample(latent, Delta(joint[..., j]))
+
+    return program
+
+
+def _loss(model: Program, guide: Program, batch: _Batch) -> Tensor:
+    """Minus the importance-weighted bound of the whole table, estimated from the batch, and minus the log prior of the parameters."""
+    said = poutine.trace(guide).get_trace(batch)
+    done = poutine.trace(poutine.replay(model, trace=said)).get_trace(batch)
+    done.compute_log_prob()
+    (joint,) = (site for name, site in said.nodes.items() if site["type"] == "sample" and site["infer"].get("is_auxiliary"))
+    log_weight = sum((done.nodes[node]["log_prob"] for node in batch.rows.factors), -joint["fn"].log_prob(joint["value"]))
+    bound = cast("Tensor", log_weight).logsumexp(0) - math.log(PARTICLES)  # of each row with each combination of levels
+    bound = bound.reshape(-1, len(batch.weights)).logsumexp(0)
+    prior = [site["log_prob"].sum() for name, site in done.nodes.items() if site["type"] == "sample" and name in said.nodes and name not in batch.rows.scm.spec.nodes]
+    return -(batch.people / len(bound)) * (batch.weights @ bound) - sum(prior, torch.zeros((), dtype=torch.float64))
+
+
+def _batch(area: Neighbourhood, values: Values, weights: Tensor, people: Tensor) -> _Batch:
+    rows = area.take(people).enumerated()
+    outside = {node: column[people].repeat(area.combinations) for node, column in values.items() if node not in area.latents}
+    known = {node: column for node, column in rows.values.items() if node in area.latents}
+    columns = Columns(outside | known, torch.arange(rows.n), Facts("batch", rows.n, ""))
+    return _Batch(rows, columns, weights[people], area.n)
+
+
+def _free(area: Neighbourhood) -> dict[str, tuple[nn.Module, str]]:
+    """Site -> the module and name of each parameter of the factors that is learned."""
+    free = {}
+    for node in area.factors:
+        module = cast("nn.Module", area.scm.mechanisms[node])
+        masks = dict(module.named_buffers())
+        free |= {f"{node}.{name}": (module, name) for name in area.scm.mechanisms[node].priors() if masks[f"{name}_free"].any()}
+    return free
+
+
+def finish(scm: SCM, columns: Columns, *, seed: int) -> None:
+    """Train the guides of curved neighbourhoods for abduction, and keep how heavy the weights' tails are on the training rows.
+
+    These guides know the default evidence alone: never the outcome or its descendants.
+    """
+    sampler = cast("Sampler", scm.sampler)
+    values = {**columns.coded} | {latent: torch.zeros(columns.n, dtype=torch.float64) for latent in scm.spec.latents}
+    for j, area in enumerate(neighbourhoods(scm, columns.coded, scm.spec.evidence, columns.n)):
+        if curved(area):
+            sampler.guides[str(j)] = train(area, values, columns.weights, learn=False, seed=seed)
+    some = columns.take(torch.randperm(columns.n, generator=torch.Generator().manual_seed(seed))[:AUDITED])
+    moments = posterior_of_rows(scm, some.coded, some.n)
+    k_hats = torch.stack([*moments.k_hat.values()]).amax(0) if moments.k_hat else torch.zeros(1, dtype=torch.float64)
+    sampler.k_hat.copy_(torch.stack([k_hats.max(), (k_hats > HEAVY).to(torch.float64).mean()]))
