@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from cfair.auditing.records import Assumption, Row
 from cfair.families import Coupling, Kind
 from cfair.graph import d_separated
+from cfair.inference import sampler_of
+from cfair.inference.guide import Sampler
+from cfair.inference.neighbourhood import all_too_many
 from cfair.interfaces import Facts, Predictor
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, spec_warnings
@@ -43,7 +46,7 @@ def assumptions(scm: SCM, predictors: Mapping[str, Predictor], facts: Facts, pai
         *_of_graph(spec),
         *_of_latents(spec),
         *_of_mechanisms(spec),
-        *_of_inference(spec),
+        *_of_inference(scm),
         *_of_table(facts),
         *_of_predictors(predictors, pairs),
     )
@@ -93,7 +96,8 @@ def _of_mechanisms(spec: ModelSpec) -> Iterator[Assumption]:
     )
 
 
-def _of_inference(spec: ModelSpec) -> Iterator[Assumption]:
+def _of_inference(scm: SCM) -> Iterator[Assumption]:
+    spec, sampler = scm.spec, sampler_of(scm)
     seen = ", ".join(spec.evidence)
     checked = "computed from the graph, and checked wherever a predictor reads a latent"
     yield Assumption("evidence", f"Latents and noise are inferred from {seen}: never from the outcome or its descendants.", checked)
@@ -101,11 +105,29 @@ def _of_inference(spec: ModelSpec) -> Iterator[Assumption]:
         "Parameters are point estimates, the most probable given the training rows: intervals cover the sampling of people, not the model."
     )
     yield Assumption("point_estimates", text)
-    if spec.latents:
+    if sampler is not None:
+        yield _sampling(sampler)
+    if spec.latents and (sampler is None or (not sampler.for_all and not all_too_many(spec, spec.evidence))):
         doubled = (
             "row by row, nodes were doubled until the posterior mean and sd stood still: to 1e-8 sd, or 1e-5 where a density has a cliff"
         )
         yield Assumption("quadrature", "Latents are integrated out by adaptive Gauss-Hermite quadrature.", doubled)
+
+
+def _sampling(sampler: Sampler) -> Assumption:
+    """What the engine svi did, why, and what it is worth."""
+    why = "as was asked for" if sampler.for_all else "because more than three real latents hang together"
+    largest, share = sampler.k_hat.tolist()
+    text = (
+        f"Engine svi, approximate, {why}: latents are integrated out by importance sampling around each row's mode"
+        f"{', and from an amortised guide where modes will not do' if len(sampler.guides) else ''}. "
+        "Moments are right to about 0.01 posterior sd where k-hat is below 0.7, parameters to a tenth of theirs."
+    )
+    checked = (
+        f"points were added until moments moved by less than 0.005 sd; of up to 2,000 training rows {share:.1%} had a k-hat above 0.7, "
+        f"the largest {largest:.2f}"
+    )
+    return Assumption("svi", text, checked)
 
 
 def _of_table(facts: Facts) -> Iterator[Assumption]:

@@ -24,7 +24,10 @@ class Shape:
         """The log density at ``t``, (d, ...)."""
         square, d = t.square().sum(0), len(t)
         kinds, counts = self.scales.unique(return_counts=True)
-        logs = [math.log(int(c) / len(self.scales)) - 0.5 * square / s**2 - d * (0.5 * math.log(2 * math.pi) + s.log()) for s, c in zip(kinds, counts, strict=True)]
+        logs = [
+            math.log(int(c) / len(self.scales)) - 0.5 * square / s**2 - d * (0.5 * math.log(2 * math.pi) + s.log())
+            for s, c in zip(kinds, counts, strict=True)
+        ]
         total: Tensor = torch.stack(logs).logsumexp(0)
         return total
 

@@ -6,11 +6,12 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from cfair.inference.grouping import groups
 from cfair.interfaces import Values
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
-__all__ = ["Guide", "Normal", "Sampler", "sampler_of"]
+__all__ = ["Guide", "Normal", "Sampler", "bearing", "sampler_for", "sampler_of"]
 
 WIDTH = 32  # of the two hidden layers
 FARTHEST = 8.0  # sds from the training rows' mean at which an input is held: beyond them the network has seen nothing
@@ -130,6 +131,29 @@ class Sampler(nn.Module):
         """The guide for these latents given exactly this evidence, if there is one."""
         guides = cast("list[Guide]", list(self.guides.values()))
         return next((guide for guide in guides if guide.real == tuple(real) and guide.levels.keys() == set(inputs)), None)
+
+
+def sampler_for(spec: ModelSpec, names: Collection[str]) -> Sampler | None:
+    """An empty sampler, its guides as the names of a state's tensors tell them, to be filled with that state; None where it has none.
+
+    A guide's latents and inputs are those of its group given the default evidence: the graph says which.
+    """
+    own = [name.split(".") for name in names if name.startswith("sampler.")]
+    if not own:
+        return None
+    sampler = Sampler()
+    for position in {parts[2] for parts in own if parts[1] == "guides"}:
+        latents = groups(spec, spec.evidence)[int(position)]
+        sampler.guides[position] = Guide(spec, *bearing(spec, latents, spec.evidence))
+    return sampler
+
+
+def bearing(spec: ModelSpec, latents: Collection[str], given: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The real ones of latents that hang together, and what else bears on them: evidence, and the latents with levels."""
+    touched = {node for node in given if not set(latents).isdisjoint(spec.nodes[node].parents)} | set(latents)
+    real = tuple(node for node in spec.order if node in latents and not spec.nodes[node].discrete)
+    family = {name for node in touched for name in (node, *spec.nodes[node].parents)}
+    return real, tuple(node for node in spec.order if node in family and node not in real)
 
 
 def sampler_of(scm: SCM) -> Sampler | None:

@@ -1,7 +1,6 @@
 """From a table to the parameters: the most probable ones given the data, with the latents integrated out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -47,9 +46,10 @@ def learn(
     Nodes that no latent touches are learned apart, some families in closed form. Latents' own parameters and their children's
     maximise their marginal likelihood: sums over levels, and adaptive Gauss-Hermite quadrature per row, centred on the row's mode
     and checked by doubling its nodes; its gradient by Fisher's identity. More than three real latents that hang together are
-    integrated out by importance sampling (engine "svi"): around each row's mode where their posterior is log-concave, and checked
-    with more points until the parameters stand still within a tenth of their posterior sd; else from a guide that Pyro's SVI learns
-    with the parameters, on minibatches. The sign of a real latent and the order of a discrete one's
+    integrated out by importance sampling (engine "svi"), around each row's mode, and checked
+    with more points until the parameters stand still within a tenth of their posterior sd. Where it is not known to be log-concave,
+    Pyro's SVI leads there, on minibatches, with an amortised guide; another guide, which never sees the outcome, then stands in for
+    the modes of rows where they will not do. The sign of a real latent and the order of a discrete one's
     levels are conventions (see ``orient``).
 
     Args:
@@ -130,7 +130,7 @@ def _learn_together(scm: SCM, area: Neighbourhood, values: Values, weights: Tens
     """Set the free parameters of latents and their children: from one start, or the best of several, then in the declared convention."""
     start_loadings(area)
     if curved(area):
-        area = replace(area, guide=train(area, values, weights, learn=True, seed=seed))
+        train(area, values, weights, learn=True, seed=seed)  # most of the way; what is left is climbed around each row's mode
     rung = _climb(scm, area, weights, seed=seed)
     if area.discrete:
         rung = _best_of_starts(scm, area, weights, rung, seed=seed)
@@ -148,7 +148,9 @@ def _climb(scm: SCM, area: Neighbourhood, weights: Tensor | None, rung: int = 0,
             peak = _fit(density, gradient=GRADIENT, seed=seed)
         fine = fine_enough(area, rung)
         if fine == rung:
-            peak.check(f"learning {', '.join(density.nodes)}", MOVED if area.sampled else ROUNDING)  # not before: where the rule is too coarse, value and slope disagree
+            peak.check(
+                f"learning {', '.join(density.nodes)}", MOVED if area.sampled else ROUNDING
+            )  # not before: where the rule is too coarse, value and slope disagree
             return rung
         rung = fine
 
@@ -172,9 +174,7 @@ def _best_of_starts(scm: SCM, area: Neighbourhood, weights: Tensor | None, rung:
     return rung
 
 
-def _fit(
-    density: LogPosterior, *, gradient: float, rows: int = SUBSAMPLE, seed: int, bends: LogPosterior | None = None
-) -> Peak:
+def _fit(density: LogPosterior, *, gradient: float, rows: int = SUBSAMPLE, seed: int, bends: LogPosterior | None = None) -> Peak:
     """Set the free parameters to their most probable values; so many rows of ``bends`` give the curvature by which they are whitened."""
     people, start = torch.randperm(density.log_likelihood.n, generator=torch.Generator().manual_seed(seed)), density.start
     curvature = partial((bends or density).hessian, people=people[:rows])

@@ -13,8 +13,8 @@ from cfair.inference.factors import log_prob
 from cfair.inference.free import FreeParameters, Overrides
 from cfair.inference.landscape import landscape
 from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
-from cfair.inference.posterior import distinct
 from cfair.inference.optimise import whitening
+from cfair.inference.posterior import distinct
 from cfair.inference.quadrature import CLOUDS, ladder, log_integral, proposal
 from cfair.inference.shape import CLOSE
 from cfair.interfaces import Columns, Values
@@ -221,7 +221,9 @@ def _moved(area: Neighbourhood, rung: int) -> float:
     people = torch.randperm(coarse.log_likelihood.n, generator=torch.Generator().manual_seed(rung))[:SOME]
     stretch = whitening(first.hessian(first.start, people[:FEW]))
     change = fine.value_and_slope(fine.start, people)[1] - coarse.value_and_slope(coarse.start, people)[1]
-    share = (len(people) / coarse.log_likelihood.n) ** 0.5  # each row's cloud has a turn of its own: their errors grow as the root of their number
+    share = (
+        len(people) / coarse.log_likelihood.n
+    ) ** 0.5  # each row's cloud has a turn of its own: their errors grow as the root of their number
     return share * float((stretch.T @ change).abs().max())
 
 

@@ -5,18 +5,18 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 
-import networkx as nx
 import torch
 from torch import Tensor
 
 from cfair.errors import QueryError
 from cfair.inference.free import Overrides
+from cfair.inference.grouping import groups
 from cfair.inference.guide import Guide, sampler_of
 from cfair.interfaces import Values
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
-__all__ = ["Neighbourhood", "check_latents", "evidence_of", "groups", "joint", "neighbourhoods", "too_many"]
+__all__ = ["Neighbourhood", "all_too_many", "check_latents", "evidence_of", "joint", "neighbourhoods", "too_many"]
 
 MOST_REAL = 3  # real latents that a product rule integrates out together
 MOST_SAMPLED = 20  # of them that importance sampling integrates out
@@ -107,7 +107,7 @@ def neighbourhoods(scm: SCM, values: Values, given: Collection[str], n: int) -> 
 def _guided(area: Neighbourhood) -> Neighbourhood:
     """With the guide that was learned for these latents and this evidence, if there is one."""
     kept = sampler_of(area.scm)
-    return area if kept is None else replace(area, guide=kept.guide(area.real, area.enumerated().values))
+    return area if kept is None else replace(area, guide=kept.guide(area.real, (*area.values, *area.discrete)))
 
 
 def joint(scm: SCM, values: Values, given: Collection[str], n: int) -> Neighbourhood:
@@ -137,16 +137,6 @@ def _neighbourhood(scm: SCM, latents: Sequence[str], values: Values, given: Coll
     return Neighbourhood(scm, real, discrete, factors, {node: values[node] for node in spec.order if node in family}, n)
 
 
-def groups(spec: ModelSpec, given: Collection[str]) -> list[tuple[str, ...]]:
-    """The latents in groups that hang together: one is a parent of another, or they share a child in the evidence."""
-    graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from(spec.latents)
-    for node in (*spec.latents, *given):
-        together = [parent for parent in spec.nodes[node].parents if parent in spec.latents]
-        nx.add_path(graph, [*together, node] if node in spec.latents else together)
-    return [tuple(latent for latent in spec.latents if latent in group) for group in nx.connected_components(graph)]
-
-
 def check_latents(spec: ModelSpec, given: Collection[str] | None = None, *, engine: str = "auto") -> None:
     """Refuse latents that cannot be integrated out given the evidence, that of all observed nodes if None.
 
@@ -163,8 +153,18 @@ def check_latents(spec: ModelSpec, given: Collection[str] | None = None, *, engi
 
 
 def too_many(spec: ModelSpec, given: Collection[str]) -> bool:
-    """Whether more real latents hang together than a product rule integrates out."""
-    return any(sum(not spec.nodes[latent].discrete for latent in group) > MOST_REAL for group in groups(spec, given))
+    """Whether more real latents hang together than a product rule integrates out, anywhere."""
+    return any(_excess(spec, given))
+
+
+def all_too_many(spec: ModelSpec, given: Collection[str]) -> bool:
+    """Whether they are everywhere."""
+    return all(_excess(spec, given))
+
+
+def _excess(spec: ModelSpec, given: Collection[str]) -> list[bool]:
+    """Of each group of latents that hang together, whether its real ones are more than a product rule integrates out."""
+    return [sum(not spec.nodes[latent].discrete for latent in group) > MOST_REAL for group in groups(spec, given)]
 
 
 def _check_size(spec: ModelSpec, latents: Sequence[str], engine: str = "auto") -> None:

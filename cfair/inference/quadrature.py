@@ -16,7 +16,7 @@ from cfair.errors import FitError
 from cfair.inference.cloud import cloud
 from cfair.inference.landscape import Landscape, landscape
 from cfair.inference.neighbourhood import Neighbourhood
-from cfair.inference.pareto import tail_shape
+from cfair.inference.pareto import HEAVY, tail_shape
 from cfair.inference.shape import CLOSE, FAR, Summit, equal_steps, panels, summit
 
 __all__ = ["CLOUDS", "Integral", "Rule", "RuleOf", "integrate", "ladder", "log_integral", "proposal"]
@@ -130,8 +130,24 @@ def gauss_legendre(land: Landscape, top: Summit, count: int) -> Rule:
 
 
 def proposal(area: Neighbourhood, land: Landscape, start: Tensor | None = None, *, close: float = CLOSE) -> Summit:
-    """Where the points of a rule lie: around each row's mode, or where the guide says, if the area has one; arguments as of ``summit``."""
-    return summit(land, start, close=close) if area.guide is None else Summit(*area.guide.normal(area.values, area.n))
+    """Where the points of a rule lie: around each row's mode, or where a guide says, if the area has one that is better there.
+
+    A mode is left where the weights of points around it have a k-hat above HEAVY, and those of the guide's a smaller one. (With
+    student_t children, whose posterior is not log-concave, k-hat was above 0.7 around 0 in 1,000 modes, and in 5 of the guide's.)
+    """
+    top = summit(land, start, close=close)
+    if area.guide is None:
+        return top
+    said = Summit(*area.guide.normal(area.values, area.n))
+    heavy, other = (_k_hat(land, each) for each in (top, said))
+    better = (heavy > HEAVY) & (other < heavy)
+    return Summit(torch.where(better, said.center, top.center), torch.where(better, said.root, top.root))
+
+
+def _k_hat(land: Landscape, top: Summit) -> Tensor:
+    """How heavy the tails of the weights around ``top`` are, shape (n,)."""
+    rule = importance(land, top, CLOUDS[1])
+    return tail_shape(land(rule.points) + rule.log_weights)[0]
 
 
 def log_integral(land: Landscape, rule: Rule) -> Tensor:
@@ -179,6 +195,9 @@ def _settled(coarse: Tensor, fine: Tensor, land: Landscape, *, last: bool) -> Te
     tolerance = SAMPLED if land.sampled else (ENOUGH if last else SETTLED)[max(d, 1)]
     change, sd, expected, spread = (fine - coarse).abs(), fine[d : 2 * d], fine[2 * d], fine[2 * d + 1]
     smooth = change[2 * d] <= tolerance * spread + ROUNDING * expected.abs()
+    if land.sampled:
+        smooth = smooth & ~(fine[-2] > HEAVY)  # more points tell whether the tail is heavy
+        last = False
     still: Tensor = (change[: 2 * d] <= tolerance * torch.cat([sd, sd])).all(0) & (change[-1] <= tolerance) & (smooth | last)
     return still
 

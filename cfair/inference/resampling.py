@@ -28,7 +28,9 @@ def resampled(land: Landscape, top: Summit) -> Callable[[Tensor, Tensor, Tensor]
 
     def draws(at: Tensor, uniform: Tensor, shift: Tensor) -> Tensor:
         count = max(FEWEST, PER_DRAW * uniform.shape[-1])
-        return torch.cat([_of_some(land, top, at[some], uniform[0, some], shift[:, some], count) for some in torch.arange(len(at)).split(PEOPLE)], 1)
+        return torch.cat(
+            [_of_some(land, top, at[some], uniform[0, some], shift[:, some], count) for some in torch.arange(len(at)).split(PEOPLE)], 1
+        )
 
     return draws
 

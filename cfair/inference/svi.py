@@ -1,9 +1,9 @@
 """Engine ``svi``: stochastic variational inference in Pyro, with an amortised guide, minibatches, and a bound weighted by importance.
 
-It learns where latents lie whose posterior need not be log-concave, and so may have no one mode to centre on: q(u | evidence) is a
-network's answer. With K draws per row the bound is E log (1/K)·Σ_k p(u_k, evidence)/q(u_k), which K = 1 makes the evidence lower
-bound and K → ∞ the marginal likelihood. Latents with levels are summed over. Parameters that are learned are point estimates, under
-their priors. What is learned here is then made exact by importance sampling from q (see ``quadrature.importance``).
+It serves latents whose posterior need not be log-concave: q(u | evidence) is a network's answer. With K draws per row the bound is
+E log (1/K)·Σ_k p(u_k, evidence)/q(u_k), which K = 1 makes the evidence lower bound and K → ∞ the marginal likelihood. Latents with
+levels are summed over. Parameters that are learned are point estimates, under their priors. The correction is importance sampling
+with thousands of points (see ``quadrature.proposal``): around modes, or from q where modes will not do.
 
 Sources: Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, equation 8; Hoffman, Blei, Wang & Paisley (2013).
 """
@@ -35,11 +35,12 @@ PARTICLES = 8  # draws per row, K
 BATCH = 256  # rows of a minibatch
 CHECKED = 512  # rows by whose bound training is judged
 EVERY = 50  # steps between two looks at it
-PATIENCE = 6  # looks without a better bound after which training stops
-GAIN = 1e-4  # nats per row that count as better
+PATIENCE = 4  # looks without a better bound after which training stops
+GAIN = 1e-3  # nats per row that count as better
 STEPS = 3_000  # at most
 RATES = {"guide": 1e-2, "parameters": 1e-2}  # of the optimiser, at first
 DECAY = 0.1  # of the rates over all STEPS
+LEARNED = "learned "  # before a parameter's name in Pyro's store: its site in the trace goes by the name alone
 AUDITED = 2_000  # training rows whose k-hat is kept
 
 Program = Callable[["_Batch"], object]
@@ -78,14 +79,18 @@ def train(area: Neighbourhood, values: Values, weights: Tensor | None, *, learn:
         torch.manual_seed(seed)
         free = _free(area) if learn else {}
         best = _optimised(area, guide, free, lambda people: _batch(area, values, counts, people))
-    guide.load_state_dict({name.removeprefix("guide$$$"): value for name, value in best.items() if name.startswith("guide$$$")}, strict=False)
+    guide.load_state_dict(
+        {name.removeprefix("guide$$$"): value for name, value in best.items() if name.startswith("guide$$$")}, strict=False
+    )
     guide.requires_grad_(requires_grad=False)
     for site, (module, name) in free.items():
-        module.get_parameter(name).data = best[site].clone()
+        module.get_parameter(name).data = best[f"{LEARNED}{site}"]
     return guide
 
 
-def _optimised(area: Neighbourhood, guide: Guide, free: Mapping[str, tuple[nn.Module, str]], batch: Callable[[Tensor], _Batch]) -> dict[str, Tensor]:
+def _optimised(
+    area: Neighbourhood, guide: Guide, free: Mapping[str, tuple[nn.Module, str]], batch: Callable[[Tensor], _Batch]
+) -> dict[str, Tensor]:
     """Pyro's parameters where the bound of some rows, with the same draws each time, was highest."""
     program = _program(guide, free)
     rates = {"lrd": DECAY ** (1 / STEPS), "clip_norm": 10.0}
@@ -118,7 +123,7 @@ def _program(guide: Guide, free: Mapping[str, tuple[nn.Module, str]]) -> Program
 
     def program(batch: _Batch) -> None:
         for site, (module, name) in free.items():
-            value = pyro.param(site, module.get_parameter(name).detach().clone())
+            value = pyro.param(f"{LEARNED}{site}", module.get_parameter(name).detach().clone())
             pyro.sample(site, Delta(value, event_dim=value.dim()))
         pyro.module("guide", guide.requires_grad_())
         center, root = guide(batch.rows.values, batch.rows.n)
@@ -139,7 +144,11 @@ def _loss(model: Program, guide: Program, batch: _Batch) -> Tensor:
     log_weight = sum((done.nodes[node]["log_prob"] for node in batch.rows.factors), -joint["fn"].log_prob(joint["value"]))
     bound = cast("Tensor", log_weight).logsumexp(0) - math.log(PARTICLES)  # of each row with each combination of levels
     bound = bound.reshape(-1, len(batch.weights)).logsumexp(0)
-    prior = [site["log_prob"].sum() for name, site in done.nodes.items() if site["type"] == "sample" and name in said.nodes and name not in batch.rows.scm.spec.nodes]
+    prior = [
+        site["log_prob"].sum()
+        for name, site in done.nodes.items()
+        if site["type"] == "sample" and name in said.nodes and name not in batch.rows.scm.spec.nodes
+    ]
     return -(batch.people / len(bound)) * (batch.weights @ bound) - sum(prior, torch.zeros((), dtype=torch.float64))
 
 

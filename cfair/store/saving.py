@@ -13,6 +13,7 @@ from torch import nn
 
 from cfair.auditing import Report
 from cfair.errors import CodeError, QueryError, SpecError, StoreError
+from cfair.inference import sampler_for
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, dump_spec, read_spec
@@ -74,6 +75,7 @@ def load(folder: str | Path, *, allow_python: bool = False) -> Run:
     with _reading(folder / DAG):
         scm = SCM(read_spec(contents.files[DAG].decode(), name=str(folder / DAG), allow_python=allow_python, folder=folder))
     with _reading(folder / MODEL):
+        scm.sampler = sampler_for(scm.spec, tensors_of(contents.files[MODEL]))
         _restore(scm, contents.files[MODEL])
     predictors = {}
     for name in contents.predictors:
