@@ -1,6 +1,7 @@
 """What the engine ``svi`` learns about where latents lie, and keeps with the SCM: it travels with the ``state_dict``."""
 
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import NamedTuple, cast
 
 import torch
@@ -49,7 +50,7 @@ class Guide(nn.Module):
         self.register_buffer("scale", torch.ones(len(self.levels), dtype=torch.float64))
         d = len(self.real)
         sizes = [sum(levels or 1 for levels in self.levels.values()), WIDTH, WIDTH, d + d * (d + 1) // 2]
-        self.layers = nn.ModuleList(nn.Linear(size, after, dtype=torch.float64) for size, after in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(size, after, dtype=torch.float64) for size, after in pairwise(sizes))
         _begin(cast("list[nn.Linear]", list(self.layers)), seed)
 
     def fit_units(self, values: Values) -> None:
@@ -74,7 +75,7 @@ class Guide(nn.Module):
     def normal(self, values: Values, n: int) -> Normal:
         """The same without derivatives."""
         with torch.no_grad():
-            return self(values, n)
+            return self.forward(values, n)
 
     def _inputs(self, values: Values, n: int) -> Tensor:
         """What the network reads, shape (n, features)."""

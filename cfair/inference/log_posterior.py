@@ -11,11 +11,12 @@ from cfair.errors import FitError
 from cfair.inference.cloud import rotations
 from cfair.inference.factors import log_prob
 from cfair.inference.free import FreeParameters, Overrides
+from cfair.inference.importance import CLOUDS, proposal
 from cfair.inference.landscape import landscape
 from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
 from cfair.inference.optimise import whitening
 from cfair.inference.posterior import distinct
-from cfair.inference.quadrature import CLOUDS, ladder, log_integral, proposal
+from cfair.inference.quadrature import ladder, log_integral
 from cfair.inference.shape import CLOSE
 from cfair.interfaces import Columns, Values
 from cfair.scm import SCM
@@ -224,7 +225,8 @@ def _moved(area: Neighbourhood, rung: int) -> float:
     share = (
         len(people) / coarse.log_likelihood.n
     ) ** 0.5  # each row's cloud has a turn of its own: their errors grow as the root of their number
-    return share * float((stretch.T @ change).abs().max())
+    moved = float((stretch.T @ change).abs().max())
+    return float(share * moved)
 
 
 def _log_evidence(area: Neighbourhood, rung: int) -> Tensor:

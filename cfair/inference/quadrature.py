@@ -4,7 +4,6 @@ Whether a rule is fine enough is checked by a finer one. Sources: Naylor & Smith
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import NamedTuple, TypeAlias
 
@@ -13,19 +12,19 @@ import torch
 from torch import Tensor
 
 from cfair.errors import FitError
-from cfair.inference.cloud import cloud
+from cfair.inference.importance import CLOUDS, importance, proposal
 from cfair.inference.landscape import Landscape, landscape
 from cfair.inference.neighbourhood import Neighbourhood
 from cfair.inference.pareto import HEAVY, tail_shape
-from cfair.inference.shape import CLOSE, FAR, Summit, equal_steps, panels, summit
+from cfair.inference.rule import Rule, carried, log_volume
+from cfair.inference.shape import FAR, Summit, equal_steps, panels
 
-__all__ = ["CLOUDS", "Integral", "Rule", "RuleOf", "integrate", "ladder", "log_integral", "proposal"]
+__all__ = ["Integral", "Rule", "RuleOf", "integrate", "ladder", "log_integral"]
 
 SETTLED = {1: 1e-8, 2: 1e-7, 3: 1e-6}  # by dimensions, how far mean and sd may move from one rule to the next, in posterior sds
 ENOUGH = {1: 1e-5, 2: 1e-4, 3: 1e-3}  # how far the finest rule may move them: with one latent, a cliff of a ten-thousandth of the prior sd
 NODES = {1: 9, 2: 7, 3: 5}  # by dimensions, Gauss-Hermite nodes per dimension of the first rule
 DOUBLINGS = {1: 4, 2: 4, 3: 3}  # of them
-CLOUDS = (128, 512, 2_048, 8_192)  # points of importance sampling, until two agree
 SAMPLED = 0.005  # posterior sds within which they agree
 EXACT = 3  # nodes with which moments, and the likelihood with its slope and curvature by parameters, are exact where all is normal
 PANELS = (40, 80, 160, 320, 640)  # on either side of the mode, where one latent wants more than Gauss-Hermite nodes
@@ -35,14 +34,6 @@ RARE = 0.01  # probability of a combination of levels below which its k-hat does
 NOTHING = 36.0  # nats below the likeliest combination of levels at which another counts for nothing
 
 PointFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # of points (d, Q, m) and of the positions (m,) of their rows, to (Q, m)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rule:
-    """∫ f(u) du ≈ Σ_q exp(log_weights_q)·f(points_q), with points (d, Q, n) and log weights that broadcast to (Q, n)."""
-
-    points: Tensor
-    log_weights: Tensor
 
 
 RuleOf: TypeAlias = Callable[[Landscape, Summit], Rule]
@@ -80,24 +71,7 @@ def gauss_hermite(land: Landscape, top: Summit, nodes: int) -> Rule:
     """The rule that is exact for the normal approximation at the mode times a polynomial of degree 2·nodes − 1 in each direction."""
     t, log_weights = _hermite(nodes, land.d)
     scale = 2**0.5 * top.root
-    return Rule(_carried(top.center, scale, t), log_weights.unsqueeze(-1) + _log_volume(scale))
-
-
-def importance(land: Landscape, top: Summit, count: int) -> Rule:
-    """``count`` points around the mode, each weighted by the inverse of the density from which it comes (see ``cloud``)."""
-    t, log_weights = cloud(count, land.d)
-    turned = top.root if top.turn is None else torch.einsum("ijn,jkn->ikn", top.root, top.turn)
-    return Rule(_carried(top.center, turned, t), log_weights.unsqueeze(-1) + _log_volume(top.root))
-
-
-def _carried(center: Tensor, scale: Tensor, t: Tensor) -> Tensor:
-    """The points center + scale·t, shape (d, Q, n), of ``t``, shape (d, Q)."""
-    return center.unsqueeze(1) + torch.einsum("ijn,jq->iqn", scale, t)
-
-
-def _log_volume(scale: Tensor) -> Tensor:
-    """The log determinant of a lower triangular (d, d, n), shape (n,)."""
-    return scale.diagonal(dim1=0, dim2=1).log().sum(-1)
+    return Rule(carried(top.center, scale, t), log_weights.unsqueeze(-1) + log_volume(scale))
 
 
 @cache
@@ -127,27 +101,6 @@ def gauss_legendre(land: Landscape, top: Summit, count: int) -> Rule:
     half = ends.diff(dim=0) / 2
     points = ends[:-1] + half * (1 + t)
     return Rule(points.flatten(0, 1).unsqueeze(0), (half * weights).log().flatten(0, 1))
-
-
-def proposal(area: Neighbourhood, land: Landscape, start: Tensor | None = None, *, close: float = CLOSE) -> Summit:
-    """Where the points of a rule lie: around each row's mode, or where a guide says, if the area has one that is better there.
-
-    A mode is left where the weights of points around it have a k-hat above HEAVY, and those of the guide's a smaller one. (With
-    student_t children, whose posterior is not log-concave, k-hat was above 0.7 around 0 in 1,000 modes, and in 5 of the guide's.)
-    """
-    top = summit(land, start, close=close)
-    if area.guide is None:
-        return top
-    said = Summit(*area.guide.normal(area.values, area.n))
-    heavy, other = (_k_hat(land, each) for each in (top, said))
-    better = (heavy > HEAVY) & (other < heavy)
-    return Summit(torch.where(better, said.center, top.center), torch.where(better, said.root, top.root))
-
-
-def _k_hat(land: Landscape, top: Summit) -> Tensor:
-    """How heavy the tails of the weights around ``top`` are, shape (n,)."""
-    rule = importance(land, top, CLOUDS[1])
-    return tail_shape(land(rule.points) + rule.log_weights)[0]
 
 
 def log_integral(land: Landscape, rule: Rule) -> Tensor:

@@ -9,7 +9,7 @@ Sources: Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders,
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -38,8 +38,9 @@ EVERY = 50  # steps between two looks at it
 PATIENCE = 4  # looks without a better bound after which training stops
 GAIN = 1e-3  # nats per row that count as better
 STEPS = 3_000  # at most
-RATES = {"guide": 1e-2, "parameters": 1e-2}  # of the optimiser, at first
-DECAY = 0.1  # of the rates over all STEPS
+RATE = 1e-2  # of the optimiser, at first
+DECAY = 0.1  # of the rate over all STEPS
+LARGEST = 10.0  # gradient that is followed whole
 LEARNED = "learned "  # before a parameter's name in Pyro's store: its site in the trace goes by the name alone
 AUDITED = 2_000  # training rows whose k-hat is kept
 
@@ -65,7 +66,7 @@ def train(area: Neighbourhood, values: Values, weights: Tensor | None, *, learn:
     """The guide of ``area`` after training; with ``learn``, its factors' parameters are set to those that were found with it.
 
     Args:
-        area: latents, and the evidence that the guide may read: nothing else enters it.
+        area: some latents, and the evidence that the guide may read: nothing else enters it.
         values: every node, also those outside the evidence, node -> (n,); other latents at 0.
         weights: of the rows, (n,); all alike if None.
         learn: whether parameters are learned too.
@@ -77,7 +78,7 @@ def train(area: Neighbourhood, values: Values, weights: Tensor | None, *, learn:
     counts = torch.ones(area.n, dtype=torch.float64) if weights is None else weights
     with torch.random.fork_rng(devices=[]), pyro.get_param_store().scope():
         torch.manual_seed(seed)
-        free = _free(area) if learn else {}
+        free = _free(area.scm, area.factors) if learn else {}
         best = _optimised(area, guide, free, lambda people: _batch(area, values, counts, people))
     guide.load_state_dict(
         {name.removeprefix("guide$$$"): value for name, value in best.items() if name.startswith("guide$$$")}, strict=False
@@ -93,9 +94,8 @@ def _optimised(
 ) -> dict[str, Tensor]:
     """Pyro's parameters where the bound of some rows, with the same draws each time, was highest."""
     program = _program(guide, free)
-    rates = {"lrd": DECAY ** (1 / STEPS), "clip_norm": 10.0}
-    optimiser = ClippedAdam(lambda name: {"lr": RATES["guide" if name.startswith("guide") else "parameters"], **rates})
-    svi = SVI(lambda rows: _model(area.scm, rows), program, optimiser, loss=_loss)
+    optimiser = ClippedAdam({"lr": RATE, "lrd": DECAY ** (1 / STEPS), "clip_norm": LARGEST})
+    svi = SVI(_model(area, learn=bool(free)), program, optimiser, loss=_loss)
     checked = batch(torch.randperm(area.n)[:CHECKED])
     best, lowest, since = dict[str, Tensor](), math.inf, 0
     for step in range(STEPS):
@@ -113,15 +113,20 @@ def _optimised(
     return best
 
 
-def _model(scm: SCM, batch: _Batch) -> object:
-    """The SCM as the Pyro model that it is."""
-    return scm.model(batch.columns, parameters="sampled")
+def _model(area: Neighbourhood, *, learn: bool) -> Program:
+    """The SCM as the Pyro model that it is; parameters that are not learned here are held."""
+    if not learn:
+        return lambda batch: area.scm.model(batch.columns)
+    others = _free(area.scm, [node for node in area.scm.spec.order if node not in area.factors])
+    held: dict[str, Tensor] = {site: module.get_parameter(name) for site, (module, name) in others.items()}
+    return lambda batch: poutine.condition(area.scm.model, data=held)(batch.columns, parameters="sampled")
 
 
 def _program(guide: Guide, free: Mapping[str, tuple[nn.Module, str]]) -> Program:
     """The guide as a Pyro program: K joint draws of the latents of each row, and the parameters at their present values."""
 
-    def program(batch: _Batch) -> None:
+    def program(batch: _Batch) -> Tensor:
+        """Log q of the draws, shape (K, rows)."""
         for site, (module, name) in free.items():
             value = pyro.param(f"{LEARNED}{site}", module.get_parameter(name).detach().clone())
             pyro.sample(site, Delta(value, event_dim=value.dim()))
@@ -131,6 +136,8 @@ def _program(guide: Guide, free: Mapping[str, tuple[nn.Module, str]]) -> Program
         joint = pyro.sample(f"q({', '.join(guide.real)})", q, infer={"is_auxiliary": True})
         for j, latent in enumerate(guide.real):
             pyro.sample(latent, Delta(joint[..., j]))
+        log_q: Tensor = q.log_prob(joint)
+        return log_q
 
     return program
 
@@ -140,16 +147,15 @@ def _loss(model: Program, guide: Program, batch: _Batch) -> Tensor:
     said = poutine.trace(guide).get_trace(batch)
     done = poutine.trace(poutine.replay(model, trace=said)).get_trace(batch)
     done.compute_log_prob()
-    (joint,) = (site for name, site in said.nodes.items() if site["type"] == "sample" and site["infer"].get("is_auxiliary"))
-    log_weight = sum((done.nodes[node]["log_prob"] for node in batch.rows.factors), -joint["fn"].log_prob(joint["value"]))
-    bound = cast("Tensor", log_weight).logsumexp(0) - math.log(PARTICLES)  # of each row with each combination of levels
-    bound = bound.reshape(-1, len(batch.weights)).logsumexp(0)
-    prior = [
-        site["log_prob"].sum()
-        for name, site in done.nodes.items()
-        if site["type"] == "sample" and name in said.nodes and name not in batch.rows.scm.spec.nodes
-    ]
-    return -(batch.people / len(bound)) * (batch.weights @ bound) - sum(prior, torch.zeros((), dtype=torch.float64))
+    density = {name: site["log_prob"] for name, site in done.nodes.items() if "log_prob" in site}
+    log_q = cast("Tensor", said.nodes["_RETURN"]["value"])
+    log_weight = torch.stack([density[node].expand_as(log_q) for node in batch.rows.factors]).sum(0) - log_q
+    each = log_weight.logsumexp(0) - math.log(PARTICLES)  # of each row with each combination of levels
+    bound = each.reshape(-1, len(batch.weights)).logsumexp(0)
+    learned = [name for name in density if name in said.nodes and name not in batch.rows.scm.spec.nodes]
+    prior = sum((density[name].sum() for name in learned), torch.zeros((), dtype=torch.float64))
+    loss: Tensor = -(batch.people / len(bound)) * (batch.weights @ bound) - prior
+    return loss
 
 
 def _batch(area: Neighbourhood, values: Values, weights: Tensor, people: Tensor) -> _Batch:
@@ -160,13 +166,13 @@ def _batch(area: Neighbourhood, values: Values, weights: Tensor, people: Tensor)
     return _Batch(rows, columns, weights[people], area.n)
 
 
-def _free(area: Neighbourhood) -> dict[str, tuple[nn.Module, str]]:
-    """Site -> the module and name of each parameter of the factors that is learned."""
-    free = {}
-    for node in area.factors:
-        module = cast("nn.Module", area.scm.mechanisms[node])
+def _free(scm: SCM, nodes: Sequence[str]) -> dict[str, tuple[nn.Module, str]]:
+    """Site -> the module and name of each parameter of ``nodes`` that is learned."""
+    free: dict[str, tuple[nn.Module, str]] = {}
+    for node in nodes:
+        module = cast("nn.Module", scm.mechanisms[node])
         masks = dict(module.named_buffers())
-        free |= {f"{node}.{name}": (module, name) for name in area.scm.mechanisms[node].priors() if masks[f"{name}_free"].any()}
+        free |= {f"{node}.{name}": (module, name) for name in scm.mechanisms[node].priors() if masks[f"{name}_free"].any()}
     return free
 
 

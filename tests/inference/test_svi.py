@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyro
 import pytest
 import torch
 
+from cfair.data import to_frame
 from cfair.errors import QueryError
 from cfair.inference import abduct, learn, posterior
 from cfair.inference.cloud import cloud, rotations
@@ -17,8 +19,10 @@ from cfair.inference.log_posterior import marginal
 from cfair.inference.neighbourhood import neighbourhoods
 from cfair.inference.posterior import expectation
 from cfair.interfaces import Columns
+from cfair.pipeline import Options, fit
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
+from cfair.store import load, save
 from cfair.worlds import simulate
 
 from oracles import assert_mean, columns_of, declare, people
@@ -260,3 +264,18 @@ def test_the_true_latents_lie_anywhere_among_their_draws() -> None:
         counts = torch.bincount((world.values[latent] < truth.values[latent][0]).sum(0) % draws, minlength=draws).to(torch.float64)
         statistic = float(((counts - n / draws).square() / (n / draws)).sum())
         assert statistic < 47.5  # chi-square with 19 degrees of freedom exceeds it once in 3,000 times
+
+
+def test_a_run_with_four_latents_comes_back_and_its_report_says_how_they_were_inferred(tmp_path: Path) -> None:
+    nodes = chained(4, "gaussian", "poisson")
+    spec = declare({**A, **nodes, "y": {"mechanism": "gaussian", "parents": ["a", "k"]}})
+    known = spec_of(nodes)
+    run = fit(spec, people(SCM(known), 80), Options(draws=2, min_group_size=5, predictors=("constant", "latent")))
+    (line,) = (each for each in run.report.assumptions if each.name == "svi")
+    assert "approximate, because more than three real latents hang together" in line.text
+    assert "had a k-hat above 0.7" in str(line.tested)
+    assert "quadrature" not in [each.name for each in run.report.assumptions]
+    new = to_frame(known, dict(people(SCM(known), 5, seed=8)))
+    again = load(save(run, tmp_path / "run"))
+    assert again.predict(new).tolist() == run.predict(new).tolist()
+    assert run.predict(new).nunique() == 5
