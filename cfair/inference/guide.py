@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from cfair.inference.grouping import groups
 from cfair.interfaces import Values
@@ -50,7 +51,7 @@ class Guide(nn.Module):
         self.register_buffer("scale", torch.ones(len(self.levels), dtype=torch.float64))
         d = len(self.real)
         sizes = [sum(levels or 1 for levels in self.levels.values()), WIDTH, WIDTH, d + d * (d + 1) // 2]
-        self.layers = nn.ModuleList(nn.Linear(size, after, dtype=torch.float64) for size, after in pairwise(sizes))
+        self.layers = nn.ModuleList(skip_init(nn.Linear, size, after, dtype=torch.float64) for size, after in pairwise(sizes))
         _begin(cast("list[nn.Linear]", list(self.layers)), seed)
 
     def fit_units(self, values: Values) -> None:
