@@ -242,10 +242,9 @@ def test_a_guide_travels_with_the_state_dict_and_leaves_pyro_and_torch_as_they_w
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mechanism", ["poisson", "student_t"])
-def test_loadings_of_four_latents_come_back(mechanism: str) -> None:
+def test_loadings_of_four_latents_come_back() -> None:
     """Within 0.2: about five standard errors of the weakest at n = 1,500."""
-    nodes = chained(4, mechanism, "gaussian") if mechanism == "student_t" else chained(4, "gaussian", mechanism)
+    nodes = chained(4, "gaussian", "poisson")
     scm = learn(spec_of(nodes, free=True), people(SCM(spec_of(nodes)), 1_500, seed=2))
     found = scm.parameters_in_units()
     for node, said in nodes.items():
@@ -261,9 +260,13 @@ def test_the_true_latents_lie_anywhere_among_their_draws() -> None:
     truth = simulate(scm, n, seed=9)
     world = abduct(scm, columns_of({node: truth.values[node][0] for node in scm.spec.observed}), draws=draws, seed=1)
     for latent in scm.spec.latents:
-        counts = torch.bincount((world.values[latent] < truth.values[latent][0]).sum(0) % draws, minlength=draws).to(torch.float64)
-        statistic = float(((counts - n / draws).square() / (n / draws)).sum())
-        assert statistic < 47.5  # chi-square with 19 degrees of freedom exceeds it once in 3,000 times
+        bins = (
+            draws if latent == "k" else draws + 1
+        )  # the first latent's draws lie one in each stratum: none and all below are half a stratum each
+        ranks = (world.values[latent] < truth.values[latent][0]).sum(0) % bins
+        counts = torch.bincount(ranks, minlength=bins).to(torch.float64)
+        statistic = float(((counts - n / bins).square() / (n / bins)).sum())
+        assert statistic < 49.0, latent  # chi-square with 20 degrees of freedom exceeds it three times in 10,000
 
 
 def test_a_run_with_four_latents_comes_back_and_its_report_says_how_they_were_inferred(tmp_path: Path) -> None:
