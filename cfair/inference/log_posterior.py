@@ -8,22 +8,31 @@ import torch
 from torch import Tensor
 
 from cfair.errors import FitError
+from cfair.inference.cloud import rotations
 from cfair.inference.factors import log_prob
 from cfair.inference.free import FreeParameters, Overrides
+from cfair.inference.importance import CLOUDS, proposal
 from cfair.inference.landscape import landscape
 from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
+from cfair.inference.optimise import whitening
 from cfair.inference.posterior import distinct
 from cfair.inference.quadrature import ladder, log_integral
-from cfair.inference.shape import CLOSE, summit
+from cfair.inference.shape import CLOSE
 from cfair.interfaces import Columns, Values
 from cfair.scm import SCM
 
-__all__ = ["LogLikelihood", "LogPosterior", "alone", "fine_enough", "log_posteriors", "marginal", "marginals"]
+__all__ = ["FEW", "MOVED", "LogLikelihood", "LogPosterior", "alone", "fine_enough", "log_posteriors", "marginal", "marginals"]
 
 POINTS = 262_144  # quadrature points evaluated at a time: bounds the memory, and fits the processor's cache
 SETTLED = 1e-4  # nats, summed over all rows, that a finer quadrature may change
+MOVED = 0.1  # posterior sds that more points of importance sampling may move a parameter
+SOME, FEW = 500, 250  # rows by which that is judged, and those of them that give the curvature
 RUNGS = 7  # of the ladder of rules: with one latent up to 80 panels on either side of a mode
 NEAR = 0.05  # sds: after a step so short a mode is right to 0.003 sds, and nodes around it need no more
+
+
+CROWD = 8  # times the memory of a quadrature point that one in four or more dimensions needs
+SHARP = 1e-3  # sds: a cloud of points that moves with its mode by more makes the likelihood rough
 
 
 class LogLikelihood(Protocol):
@@ -146,16 +155,22 @@ class _Marginal:
         self.n, self._area, self._rung = area.n, area, rung
         self._everyone = torch.arange(area.n)
         self._modes = torch.full((len(area.real), area.combinations, area.n), torch.nan, dtype=torch.float64)  # where to start
-        self.points = area.combinations * max(9, 2 ** (3 * len(area.real) + rung))
+        per_row = CLOUDS[min(rung, len(CLOUDS) - 1)] if area.sampled else max(9, 2 ** (3 * len(area.real) + rung))
+        self.points = area.combinations * per_row * (CROWD if area.sampled else 1)
+        self._turn = rotations(area.n, len(area.real)) if area.sampled else None
 
     def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
         part = self._area if torch.equal(people, self._everyone) else self._area.take(people)
-        land = landscape(part.at(parameters).enumerated())
+        rows = part.at(parameters).enumerated()
+        land = landscape(rows)
         if land.normal:
             exact: Tensor = land.log_mass.unflatten(0, (self._area.combinations, len(people))).logsumexp(0)
             return exact
         settled = land.detached()
-        top = summit(settled, self._modes[:, :, people].flatten(1), close=CLOSE if self._exact else NEAR)
+        close = SHARP if self._area.sampled else CLOSE if self._exact else NEAR
+        top = proposal(rows, settled, self._modes[:, :, people].flatten(1), close=close)
+        if self._turn is not None:
+            top = top._replace(turn=self._turn[:, :, people].repeat(1, 1, self._area.combinations))
         self._modes[:, :, people] = top.center.unflatten(1, (self._area.combinations, len(people)))
         rules = ladder(settled)
         log_mass = log_integral(land, rules[min(self._rung, len(rules) - 1)](settled, top))
@@ -207,9 +222,13 @@ def log_posteriors(scm: SCM, columns: Columns) -> tuple[LogPosterior, ...]:
 def fine_enough(area: Neighbourhood, first: int = 0) -> int:
     """The first rung of the ladder, from ``first`` on, whose likelihood at the SCM's parameters the next one would not change.
 
+    Of importance sampling, the first from which the next one would move the parameters by less than MOVED.
+
     Raises:
         FitError: there is none.
     """
+    if area.sampled:
+        return next((rung for rung in range(first, len(CLOUDS) - 1) if _moved(area, rung) <= MOVED), len(CLOUDS) - 1)
     coarse = _log_evidence(area, first)
     for rung in range(first, RUNGS):
         fine = _log_evidence(area, rung + 1)
@@ -218,6 +237,21 @@ def fine_enough(area: Neighbourhood, first: int = 0) -> int:
         coarse = fine
     where = f"learning {', '.join(area.factors)}"
     raise FitError(where, "the marginal likelihood moves with every finer quadrature", "look for an extreme value or prior")
+
+
+def _moved(area: Neighbourhood, rung: int) -> float:
+    """How far the next rung of the ladder would move the parameters that this one found most probable, in posterior sds."""
+    first, coarse, fine = (marginal(area, area.factors, each) for each in (0, rung, rung + 1))
+    if not coarse.free.count:
+        return 0.0
+    people = torch.randperm(coarse.log_likelihood.n, generator=torch.Generator().manual_seed(rung))[:SOME]
+    stretch = whitening(first.hessian(first.start, people[:FEW]))
+    change = fine.value_and_slope(fine.start, people)[1] - coarse.value_and_slope(coarse.start, people)[1]
+    share = (
+        len(people) / coarse.log_likelihood.n
+    ) ** 0.5  # each row's cloud has a turn of its own: their errors grow as the root of their number
+    moved = float((stretch.T @ change).abs().max())
+    return float(share * moved)
 
 
 def _log_evidence(area: Neighbourhood, rung: int) -> Tensor:

@@ -9,21 +9,23 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 
-import networkx as nx
 import torch
 from torch import Tensor
 
 from cfair.errors import QueryError
+from cfair.grouping import groups
 from cfair.inference.free import Overrides
 from cfair.interfaces import Values
 from cfair.mechanisms import Indexed
+from cfair.sampler import Guide
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
-__all__ = ["Neighbourhood", "check_latents", "evidence_of", "groups", "joint", "neighbourhoods"]
+__all__ = ["Neighbourhood", "all_too_many", "check_latents", "evidence_of", "joint", "neighbourhoods", "too_many"]
 
 MOST_REAL = 3  # real latents that a product rule integrates out together
 MOST_NORMAL = 6  # of them and missing values, where their posterior is normal: three nodes per dimension are exact
+MOST_SAMPLED = 20  # of them that importance sampling integrates out
 MOST_COMBINATIONS = 256  # of discrete latents' levels that are summed over
 
 
@@ -39,6 +41,7 @@ class Neighbourhood:
         values: the evidence that bears on U, node -> (n,).
         n: how many people.
         overrides: parameters that stand in for the mechanisms' own, to differentiate by.
+        guide: what was learned about where U lies, if it was.
     """
 
     scm: SCM
@@ -48,6 +51,17 @@ class Neighbourhood:
     values: Values
     n: int
     overrides: Overrides = field(default_factory=dict)
+    guide: Guide | None = None
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the real latents are integrated out by importance sampling: the SCM says so, or they are too many for a product rule.
+
+        Where missing values hang together with them, they never are.
+        """
+        kept, spec = self.scm.sampler, self.scm.spec
+        many = len(self.real) > MOST_REAL or (bool(self.real) and kept is not None and kept.for_all)
+        return many and all(spec.nodes[name].latent for name in self.latents)
 
     @property
     def latents(self) -> tuple[str, ...]:
@@ -107,7 +121,13 @@ def neighbourhoods(
     hidden = scm.spec.latents if hidden is None else hidden
     _check_evidence(scm.spec, values, given, hidden)
     check_latents(scm.spec, given, hidden)
-    return tuple(_neighbourhood(scm, group, values, given, n) for group in groups(scm.spec, given, hidden))
+    return tuple(_guided(_neighbourhood(scm, group, values, given, n)) for group in groups(scm.spec, given, hidden))
+
+
+def _guided(area: Neighbourhood) -> Neighbourhood:
+    """With the guide that was learned for these latents and this evidence, if there is one."""
+    kept = area.scm.sampler
+    return area if kept is None or not area.sampled else replace(area, guide=kept.guide(area.real, (*area.values, *area.discrete)))
 
 
 def joint(
@@ -132,7 +152,7 @@ def joint(
     if reads is not None:
         hidden = [node for group in groups(scm.spec, given, hidden) if not set(group).isdisjoint(reads) for node in group]
     _check_size(scm.spec, hidden, given=given)
-    return _neighbourhood(scm, hidden, values, given, n)
+    return _guided(_neighbourhood(scm, hidden, values, given, n))
 
 
 def _neighbourhood(scm: SCM, latents: Sequence[str], values: Values, given: Collection[str], n: int) -> Neighbourhood:
@@ -150,19 +170,16 @@ def _neighbourhood(scm: SCM, latents: Sequence[str], values: Values, given: Coll
     return Neighbourhood(scm, real, discrete, factors, {node: values[node] for node in spec.order if node in family}, n)
 
 
-def groups(spec: ModelSpec, given: Collection[str], hidden: Sequence[str] | None = None) -> list[tuple[str, ...]]:
-    """The hidden nodes in groups that hang together: one is a parent of another, or they share a child in the evidence."""
-    hidden = spec.latents if hidden is None else hidden
-    graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from(hidden)
-    for node in (*hidden, *given):
-        together = [parent for parent in spec.nodes[node].parents if parent in hidden]
-        nx.add_path(graph, [*together, node] if node in hidden else together)
-    return [tuple(node for node in hidden if node in group) for group in nx.connected_components(graph)]
+def check_latents(
+    spec: ModelSpec, given: Collection[str] | None = None, hidden: Sequence[str] | None = None, *, engine: str = "auto"
+) -> None:
+    """Refuse latents that cannot be integrated out given the evidence, that of all observed nodes if None.
 
-
-def check_latents(spec: ModelSpec, given: Collection[str] | None = None, hidden: Sequence[str] | None = None) -> None:
-    """Refuse latents that cannot be integrated out exactly given the evidence, that of all observed nodes if None.
+    Args:
+        spec: the declared model.
+        given: the evidence.
+        hidden: what is integrated out; the latents if None.
+        engine: "svi" integrates more of them out together than others do; "auto" chooses it where it must.
 
     Raises:
         QueryError: with what to do instead.
@@ -170,7 +187,22 @@ def check_latents(spec: ModelSpec, given: Collection[str] | None = None, hidden:
     hidden = spec.latents if hidden is None else hidden
     _check_kinds(spec, hidden)
     for group in groups(spec, spec.observed if given is None else given, hidden):
-        _check_size(spec, group, given=spec.observed if given is None else given)
+        _check_size(spec, group, given=spec.observed if given is None else given, engine=engine)
+
+
+def too_many(spec: ModelSpec, given: Collection[str]) -> bool:
+    """Whether more real latents hang together than a product rule integrates out, anywhere."""
+    return any(_excess(spec, given))
+
+
+def all_too_many(spec: ModelSpec, given: Collection[str]) -> bool:
+    """Whether they are everywhere."""
+    return all(_excess(spec, given))
+
+
+def _excess(spec: ModelSpec, given: Collection[str]) -> list[bool]:
+    """Of each group of latents that hang together, whether its real ones are more than a product rule integrates out."""
+    return [sum(not spec.nodes[latent].discrete for latent in group) > MOST_REAL for group in groups(spec, given)]
 
 
 def _check_kinds(spec: ModelSpec, hidden: Sequence[str]) -> None:
@@ -184,18 +216,21 @@ def _check_kinds(spec: ModelSpec, hidden: Sequence[str]) -> None:
             raise QueryError(f"nodes.{node}", problem, "leave these rows out (missing='drop'), or make it gaussian")
 
 
-def _check_size(spec: ModelSpec, latents: Sequence[str], *, given: Collection[str]) -> None:
+def _check_size(spec: ModelSpec, latents: Sequence[str], *, given: Collection[str], engine: str = "auto") -> None:
     """Refuse hidden nodes that hang together and are too many."""
     real = [latent for latent in latents if not spec.nodes[latent].discrete]
     combinations = prod(len(spec.nodes[latent].levels) for latent in latents if latent not in real)
     missing = [node for node in latents if not spec.nodes[node].latent]
     rows = f" in rows where {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing" if missing else ""
     leave = "leave such rows out (missing='drop')" if missing else ""
-    most = MOST_NORMAL if missing and _normal(spec, real, given) else MOST_REAL
+    by_sampling = not missing and engine in ("auto", "svi")
+    most = MOST_SAMPLED if by_sampling else MOST_NORMAL if missing and _normal(spec, real, given) else MOST_REAL
     if len(real) > most:
         what = "values" if missing else "latents"
-        problem = f"{len(real)} real {what} hang together ({', '.join(real)}){rows}, and quadrature integrates out {most}"
-        raise QueryError("nodes", problem, leave or "merge some, or give them children apart")
+        problem = f"{len(real)} real {what} hang together ({', '.join(real)}){rows}, and "
+        problem += f"importance sampling integrates out {most}" if by_sampling else f"quadrature integrates out {most}"
+        mend = "merge some, or give them children apart" if by_sampling else "use engine 'svi', merge some, or give them children apart"
+        raise QueryError("nodes", problem, leave or mend)
     if combinations > MOST_COMBINATIONS:
         problem = f"{', '.join(latents)} have {combinations} combinations of levels{rows}, and {MOST_COMBINATIONS} are summed over at most"
         raise QueryError("nodes", problem, leave or "merge some, or give them fewer levels")
