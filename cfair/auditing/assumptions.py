@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from cfair.auditing.records import Assumption, Row
 from cfair.families import Coupling, Kind
 from cfair.graph import d_separated
-from cfair.inference.neighbourhood import all_too_many
+from cfair.inference.limits import all_too_many
 from cfair.interfaces import Facts, Predictor
 from cfair.sampler import Sampler
 from cfair.scm import SCM

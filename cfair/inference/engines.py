@@ -11,7 +11,8 @@ import torch
 from cfair.errors import QueryError, nearest
 from cfair.grouping import groups
 from cfair.inference.landscape import bent
-from cfair.inference.neighbourhood import check_latents, neighbourhoods
+from cfair.inference.limits import check_latents
+from cfair.inference.neighbourhood import neighbourhoods
 from cfair.interfaces import Chosen, Columns
 from cfair.registry import Registry
 from cfair.scm import SCM

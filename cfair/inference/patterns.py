@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cfair.errors import QueryError
 from cfair.graph import ancestors
-from cfair.inference.neighbourhood import check_latents, too_many
+from cfair.inference.limits import check_latents, too_many
 from cfair.interfaces import Columns
 from cfair.spec import ModelSpec
 
