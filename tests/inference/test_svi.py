@@ -12,6 +12,7 @@ import torch
 from holes import with_holes
 
 from cfair.data import to_frame
+from cfair.diagnosis.engine import engine_checks
 from cfair.errors import QueryError
 from cfair.grouping import groups
 from cfair.inference import abduct, check_patterns, learn, posterior
@@ -249,6 +250,13 @@ def test_moments_of_who_lacks_a_value_are_those_without_it() -> None:
     for latent in scm.spec.latents:
         torch.testing.assert_close(found.mean[latent][2], without.mean[latent][2], rtol=0, atol=1e-12)
         torch.testing.assert_close(found.k_hat[latent][3], whole.k_hat[latent][3], rtol=0, atol=1e-12)
+
+
+def test_doubling_the_nodes_says_nothing_of_what_is_sampled() -> None:
+    _, sampled, columns = sampled_three()
+    doubling, *_ = engine_checks(sampled, columns, seed=0)
+    assert doubling.verdict == "not checked"
+    assert "importance sampling" in str(doubling.why)
 
 
 def test_a_guide_is_restored_from_a_state() -> None:
