@@ -152,17 +152,19 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
-    """The latents' exact posterior given each person's evidence, by quadrature.
+    """The latents' posterior given each person's evidence: exact by quadrature, or by importance sampling.
 
     Args:
         mean: latent -> E[U | evidence], shape (n,); of a latent with levels, of their positions 0, 1, ...
         sd: latent -> sd[U | evidence], shape (n,).
         probabilities: latent with levels -> P(U = level | evidence), shape (n, levels).
+        k_hat: latent integrated out by importance sampling -> the weights' tail shape, shape (n,): above 0.7 do not trust the row.
     """
 
     mean: Values
     sd: Values
     probabilities: Values = field(default_factory=dict)
+    k_hat: Values = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,8 +13,7 @@ from cfair.data import blocks, check_variation, split
 from cfair.errors import QueryError, nearest
 from cfair.heads import HEADS, head_for
 from cfair.inference import abduct, check_patterns, learn
-from cfair.inference.engines import check_engine, check_uncertainty
-from cfair.inference.neighbourhood import check_latents
+from cfair.inference.engines import check_engine, check_uncertainty, choose
 from cfair.interfaces import Columns, Predictor, World
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
@@ -54,7 +53,7 @@ class Options:
 
     predictors: tuple[str, ...] = ("constant", "full", "unaware", "nondescendants", "latent", "residual")
     head: str = "auto"
-    engine: Literal["auto", "quadrature", "nuts"] = "auto"
+    engine: Literal["auto", "quadrature", "svi", "nuts"] = "auto"
     uncertainty: Literal["none", "laplace", "nuts"] = "laplace"
     parameter_draws: int = WORLDS
     draws: int = 200
@@ -117,7 +116,7 @@ def check(spec: ModelSpec, options: Options) -> None:
     Raises:
         QueryError: with what to do instead.
     """
-    check_latents(spec)
+    choose(spec, options.engine)
     crossing_of(spec)
     head_for(spec.nodes[spec.outcome].kind, options.head)
 
@@ -153,7 +152,7 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, tell: Progres
 def _learned(spec: ModelSpec, train: Columns, options: Options) -> SCM:
     """The SCM, with draws of its parameters unless the options say otherwise."""
     uncertainty = "nuts" if options.engine == "nuts" else options.uncertainty
-    if train.missing:  # parameters are drawn from whole rows only, and the report says that they were not
+    if train.missing or choose(spec, options.engine).engine == "svi":  # nobody draws them there, and the report says that they were not
         uncertainty = "none"
     drawn = max(options.parameter_draws, PARAMETER_DRAWS)
     return learn(spec, train, engine=options.engine, uncertainty=uncertainty, parameter_draws=drawn, seed=options.seed)

@@ -16,6 +16,7 @@ from cfair.errors import QueryError
 from cfair.interfaces import Chosen, Columns, Mechanism, Values
 from cfair.mechanisms import Unit, bound, build
 from cfair.pyro_models import site_mechanisms
+from cfair.sampler import Sampler, sampler_for
 from cfair.spec import ModelSpec
 from cfair.uncertainty import Uncertainty
 
@@ -35,10 +36,12 @@ class SCM(nn.Module):
         mechanisms: node -> mechanism, in the place of the declared ones.
 
     ``units`` are these, (c, s) per node in ``spec.order``, shape (nodes, 2). ``uncertainty`` holds draws of its parameters where
-    ``learn`` was asked for them, and travels with the ``state_dict``; ``engine`` says what learned it, and why.
+    ``learn`` was asked for them, and travels with the ``state_dict``; ``engine`` says what learned it, and why. ``sampler`` is what the
+    engine ``svi`` keeps of its own with the model, in the ``state_dict``, too; None where latents are integrated out by quadrature.
     """
 
     units: Tensor
+    sampler: Sampler | None
 
     def __init__(
         self, spec: ModelSpec, units: Mapping[str, Unit] | None = None, *, mechanisms: Mapping[str, Mechanism] | None = None
@@ -49,6 +52,7 @@ class SCM(nn.Module):
         self.engine: Chosen | None = None
         known = [units[node] if units and node in units else Unit() for node in spec.order]
         self.register_buffer("units", torch.tensor(known, dtype=torch.float64).reshape(-1, 2))
+        self.register_module("sampler", None)
         made = mechanisms or {node: build(spec, node, units or {}) for node in spec.order}
         self._modules_in_order = nn.ModuleList(cast("nn.Module", made[node]) for node in spec.order)
 
@@ -57,6 +61,7 @@ class SCM(nn.Module):
         """The SCM of ``spec`` whose ``state_dict`` was ``state``: its priors, too, are stated in the units that it was learned in."""
         units = {node: Unit(*row) for node, row in zip(spec.order, state["units"].tolist(), strict=True)}
         scm = cls(spec, units)
+        scm.sampler = sampler_for(spec, state)
         scm.load_state_dict(state)
         return scm
 

@@ -19,7 +19,7 @@ def fit(
     out: Annotated[Path | None, typer.Option(help="Where the run is written. By default runs/<name of the model>.")] = None,
     predictors: Annotated[str, typer.Option(help="Names, separated by commas.")] = "constant,full,unaware,nondescendants,latent,residual",
     head: Annotated[str, typer.Option(help="From what is seen to a prediction: linear or logistic; auto goes by the outcome.")] = "auto",
-    engine: Annotated[str, typer.Option(help="Of the inference: auto, quadrature or nuts.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Of the inference: auto, quadrature, svi or nuts.")] = "auto",
     uncertainty: Annotated[str, typer.Option(help="How parameters are drawn: laplace, nuts (slow) or none.")] = "laplace",
     parameter_draws: Annotated[int, typer.Option(help="Worlds of drawn parameters in which fitted predictors are judged.")] = 40,
     draws: Annotated[int, typer.Option(help="Posterior draws per audited person.")] = 200,

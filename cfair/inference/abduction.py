@@ -143,7 +143,8 @@ def _followed(scm: SCM, node: str, values: Values, noise: Values, shape: tuple[i
 
 def _drawn(area: Neighbourhood, uniform: PersonalUniforms) -> dict[str, Tensor]:
     """The values of latents that hang together, from their joint posterior."""
-    return draw(area, {latent: uniform.value(latent) for latent in area.latents})
+    shift = {latent: uniform.shift(f"{latent}[proposals]") for latent in area.real}
+    return draw(area, {latent: uniform.value(latent) for latent in area.latents}, shift)
 
 
 def _one_of(drawn: Callable[[], Mapping[str, Tensor]], latent: str) -> Tensor:

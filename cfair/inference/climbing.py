@@ -10,9 +10,9 @@ from torch import Tensor
 from cfair.errors import FitError
 from cfair.inference.conventions import orient
 from cfair.inference.loadings import perturb_loadings
-from cfair.inference.log_posterior import LogPosterior, alone
+from cfair.inference.log_posterior import FEW, MOVED, LogPosterior, alone
 from cfair.inference.neighbourhood import Neighbourhood
-from cfair.inference.optimise import GRADIENT, Peak, maximise
+from cfair.inference.optimise import GRADIENT, ROUNDING, Peak, maximise
 from cfair.interfaces import Values
 from cfair.scm import SCM
 
@@ -20,6 +20,7 @@ __all__ = ["ROUGH", "Together", "climb", "learn_alone", "learn_together"]
 
 SUBSAMPLE = 1_000  # rows from which the curvature is estimated
 FIRST = 4_000  # rows that lead to where all of them are used
+SLOPE = 2e-2  # largest slope left where importance sampling integrates latents out: its own error is larger
 ROUGH = 0.1  # slope per posterior sd that is small enough where only a place to start from is sought
 STARTS = 6  # of a mixture over levels, whose likelihood has several tops
 
@@ -39,6 +40,11 @@ class Together:
     areas: tuple[Neighbourhood, ...]
     density: Callable[[int], LogPosterior]
     fine_enough: Callable[[int], int]
+
+    @property
+    def sampled(self) -> bool:
+        """Whether importance sampling integrates some of the latents out."""
+        return any(area.sampled for area in self.areas)
 
 
 def learn_alone(scm: SCM, node: str, values: Values, weights: Tensor | None, *, gradient: float, seed: int) -> None:
@@ -63,10 +69,14 @@ def climb(group: Together, rung: int = 0, *, seed: int) -> int:
     """Maximise the marginal likelihood, with finer rules until the next one would not change it; the rung that did."""
     while True:
         density = group.density(rung)
-        peak = _fit(density, gradient=GRADIENT, seed=seed)
+        if group.sampled:  # the coarsest rule says well enough how the density bends
+            peak = _fit(density, gradient=SLOPE, rows=FEW, bends=group.density(0), seed=seed)
+        else:
+            peak = _fit(density, gradient=GRADIENT, seed=seed)
         fine = group.fine_enough(rung)
         if fine == rung:
-            peak.check(f"learning {', '.join(density.nodes)}")  # not before: where the rule is too coarse, value and slope disagree
+            # not before: where the rule is too coarse, value and slope disagree
+            peak.check(f"learning {', '.join(density.nodes)}", MOVED if group.sampled else ROUNDING)
             return rung
         rung = fine
 
@@ -91,10 +101,10 @@ def _best_of_starts(group: Together, rung: int, *, seed: int) -> int:
     return rung
 
 
-def _fit(density: LogPosterior, *, gradient: float, seed: int) -> Peak:
-    """Set the free parameters to their most probable values."""
+def _fit(density: LogPosterior, *, gradient: float, rows: int = SUBSAMPLE, bends: LogPosterior | None = None, seed: int) -> Peak:
+    """Set the free parameters to their most probable values; so many rows of ``bends`` give the curvature by which they are whitened."""
     people, start = torch.randperm(density.log_likelihood.n, generator=torch.Generator().manual_seed(seed)), density.start
-    curvature = partial(density.hessian, people=people[:SUBSAMPLE])
+    curvature = partial((bends or density).hessian, people=people[:rows])
     if len(people) > 2 * FIRST:  # most of the way, some rows lead as well as all
         start = maximise(partial(density.value_and_slope, people=people[:FIRST]), start, curvature=curvature, gradient=ROUGH).theta
     peak = maximise(density.value_and_slope, start, curvature=curvature, gradient=gradient)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cfair.inference.importance import proposal
 from cfair.inference.landscape import Landscape, landscape
 from cfair.inference.neighbourhood import Neighbourhood
 from cfair.inference.posterior import distinct
 from cfair.inference.quadrature import NODES, gauss_hermite, integrate, log_integral
+from cfair.inference.resampling import resampled
 from cfair.inference.shape import FAR, Summit, equal_steps, panels, summit
 
 __all__ = ["draw"]
@@ -38,8 +40,10 @@ class _Table:
     cumulative: Tensor
 
 
-def draw(area: Neighbourhood, uniform: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def draw(area: Neighbourhood, uniform: Mapping[str, Tensor], shift: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Joint posterior draws of the latents of ``area``, latent -> (draws, n), made by their numbers in (0, 1) of that shape.
+
+    Where importance sampling integrates out, draws are resampled from proposals that a real latent's ``shift``, (n,), in (0, 1), moves.
 
     Levels come first, from their posterior; numbers given these levels, each given those before it: by Cholesky's factor where the
     posterior is normal, else by the inverse of its distribution function, the numbers after it integrated out.
@@ -56,7 +60,8 @@ def draw(area: Neighbourhood, uniform: Mapping[str, Tensor]) -> dict[str, Tensor
             rows = area.take(first[kinds]).enumerated().take(torch.arange(len(kinds)) + c * len(kinds))
             quantiles = _quantiles(rows)
             for some in people[start:end].split(BLOCK):
-                found = quantiles(place[some] - kinds[0], torch.stack([uniform[latent][:, some].T for latent in area.real]))
+                numbers = torch.stack([uniform[latent][:, some].T for latent in area.real])
+                found = quantiles(place[some] - kinds[0], numbers, torch.stack([shift[latent][some] for latent in area.real]))
                 for latent, values in zip(area.real, found, strict=True):
                     here = combination[:, some] == c
                     drawn[latent][:, some] = torch.where(here, values.T, drawn[latent][:, some])
@@ -80,17 +85,19 @@ def _levels(area: Neighbourhood, first: Tensor, place: Tensor, uniform: Mapping[
     return drawn, left.argmax(-1)
 
 
-def _quantiles(rows: Neighbourhood) -> Callable[[Tensor, Tensor], Tensor]:
-    """From positions of rows (p,) and numbers in (0, 1), (d, p, draws), to joint draws (d, p, draws)."""
+def _quantiles(rows: Neighbourhood) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """From positions of rows (p,), numbers in (0, 1), (d, p, draws), and shifts (d, p), to joint draws (d, p, draws)."""
     land = landscape(rows)
     if land.normal:
         top = summit(land)
-        return lambda at, uniform: (
+        return lambda at, uniform, shift: (
             top.center[:, at].unsqueeze(-1) + torch.einsum("ijp,jpd->ipd", top.root[:, :, at], torch.special.ndtri(uniform))
         )
+    if land.sampled:
+        return resampled(land, proposal(rows, land))
     table = _tabulated(land, PANELS if land.d == 1 else FEW)
 
-    def quantiles(at: Tensor, uniform: Tensor) -> Tensor:
+    def quantiles(at: Tensor, uniform: Tensor, shift: Tensor) -> Tensor:
         values = _inverted(table, at, uniform[0])
         return torch.stack([values, *_later(land, at, values, uniform[1:])])
 

@@ -6,8 +6,13 @@ To add one: a file with a function as ``Engine`` says, a line in ``ENGINES``, an
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
+import torch
+
 from cfair.errors import QueryError, nearest
-from cfair.inference.neighbourhood import check_latents, groups
+from cfair.grouping import groups
+from cfair.inference.landscape import bent
+from cfair.inference.limits import check_latents
+from cfair.inference.neighbourhood import neighbourhoods
 from cfair.interfaces import Chosen, Columns
 from cfair.registry import Registry
 from cfair.scm import SCM
@@ -30,7 +35,7 @@ __all__ = [
 
 Kind = Literal["no latent", "one latent", "several latents", "latent with levels"]
 
-AUTO = ("quadrature",)  # engines that "auto" chooses from, the first that can serve a spec and is calibrated on its kind
+AUTO = ("quadrature", "svi")  # engines that "auto" chooses from: the first that can serve a spec
 
 
 class Engine(Protocol):
@@ -52,6 +57,7 @@ class ParameterDraws(Protocol):
 ENGINES: Registry[Engine] = Registry(
     "engine",
     quadrature="cfair.inference.learning:climb_to_the_top",
+    svi="cfair.inference.sampling:learn_by_sampling",
     nuts="cfair.inference.learning:climb_to_the_top",  # its chains begin at the top, and the SCM stands there
 )
 
@@ -63,25 +69,54 @@ UNCERTAINTIES: Registry[ParameterDraws] = Registry(
 
 CALIBRATED: Mapping[str, frozenset[Kind]] = {  # what simulation-based calibration found; tests/calibration computes it again
     "quadrature": frozenset({"no latent", "one latent", "several latents", "latent with levels"}),
+    "svi": frozenset(),  # approximate: its draws of latents at known parameters are calibrated, its parameters have no draws
     "nuts": frozenset(),  # not calibrated on anything so far: chains take seconds per table
 }
 
 
 def choose(spec: ModelSpec, engine: str = "auto") -> Chosen:
-    """The engine for a spec: the one that is named, or the first of AUTO that can serve it and is calibrated on its kind.
+    """The engine for a spec: the one that is named, or the first of AUTO that can serve it.
 
     Raises:
         QueryError: there is no such engine, or none can serve the spec.
     """
     check_engine(engine)
-    check_latents(spec)
+    check_latents(spec, engine=engine)
     kind = kind_of(spec)
     if engine != "auto":
         return Chosen(engine, "it was asked for", approximate=kind not in CALIBRATED[engine])
-    for name in AUTO:
-        if kind in CALIBRATED[name]:
-            return Chosen(name, f"it integrates a model with {kind} out exactly, and is calibrated on this kind")
-    raise QueryError("engine", f"no engine is calibrated on a model with {kind}", f"name one: {', '.join(ENGINES)}")
+    name = next(name for name in AUTO if _serves(name, spec))
+    if name == "quadrature":
+        return Chosen("quadrature", f"it integrates a model with {kind} out exactly, and is calibrated on this kind")
+    _check_concave(spec)
+    return Chosen(name, "more than three real latents hang together, which quadrature does not integrate out", approximate=True)
+
+
+def _serves(engine: str, spec: ModelSpec) -> bool:
+    """Whether the engine integrates out all that hangs together."""
+    try:
+        check_latents(spec, engine=engine)
+    except QueryError:
+        return False
+    return True
+
+
+def _check_concave(spec: ModelSpec) -> None:
+    """Refuse to choose "svi" where it has to find its way in a posterior that need not have one top.
+
+    Raises:
+        QueryError: too many latents hang together, and the density of some of their children is not log-concave.
+    """
+    anyone = {node: torch.zeros(1, dtype=torch.float64) for node in spec.observed}
+    for area in neighbourhoods(SCM(spec), anyone, spec.observed, 1):
+        if not area.sampled or not (nodes := bent(area)):
+            continue
+        families = ", ".join(f"'{node}' by {spec.nodes[node].mechanism}" for node in nodes)
+        problem = (
+            f"{len(area.real)} real latents hang together ({', '.join(area.real)}), and their posterior need not be log-concave with "
+            f"{families}: learning was not seen to finish there"
+        )
+        raise QueryError("engine", problem, "use engine 'svi' to try, give them other families, merge some, or give them children apart")
 
 
 def check_engine(engine: str) -> None:

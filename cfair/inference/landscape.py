@@ -28,8 +28,10 @@ class _Bowl(NamedTuple):
             return torch.addcmul(self.height, away[0].square(), self.precision[0, 0], value=-0.5)
         total = self.height
         for j, one in enumerate(away):
-            for k, other in enumerate(away):
-                total = total - 0.5 * self.precision[j, k] * one * other
+            pull = 0.5 * self.precision[j, j] * one
+            for k, other in enumerate(away[:j]):
+                pull = torch.addcmul(pull, self.precision[j, k], other)
+            total = torch.addcmul(total, pull, one, value=-1)
         return total
 
 
@@ -43,6 +45,7 @@ class Landscape:
         others: the others.
         d: how many latents.
         n: how many people.
+        sampled: whether they are integrated out by importance sampling rather than by a product rule.
     """
 
     factors: tuple[Factor, ...]
@@ -50,6 +53,7 @@ class Landscape:
     others: tuple[Factor, ...]
     d: int
     n: int
+    sampled: bool = False
 
     @property
     def normal(self) -> bool:
@@ -66,7 +70,7 @@ class Landscape:
     @property
     def concave(self) -> bool:
         """Whether it is known to be concave in u."""
-        return all(isinstance(each, Linear) and each.mechanism.log_concave for each in self.others)
+        return all(map(_is_concave, self.others))
 
     def __call__(self, u: Tensor) -> Tensor:
         """The log density at ``u``, shape (d, ..., n); of shape (..., n)."""
@@ -113,11 +117,28 @@ class Landscape:
         return _landscape((*own, first, *rest), self.d - 1, k.numel())
 
 
+def curved(area: Neighbourhood) -> bool:
+    """Whether its real latents are sampled, and their posterior is not known to be log-concave: then a guide is worth its while."""
+    return area.sampled and bool(bent(area))
+
+
+def bent(area: Neighbourhood) -> tuple[str, ...]:
+    """The nodes whose density is not known to be log-concave in the real latents of ``area``."""
+    rows = area.take(torch.arange(1)).enumerated()
+    parts = {node: factor(rows, node) for node in rows.factors}
+    return tuple(node for node, each in parts.items() if each.moves and not _is_concave(each))
+
+
+def _is_concave(each: Factor) -> bool:
+    """Whether its log density is known to be concave in the latents."""
+    return isinstance(each, Linear) and (each.mechanism.quadratic or each.mechanism.log_concave)
+
+
 def landscape(area: Neighbourhood) -> Landscape:
     """The log joint of the real latents of ``area``, which has no discrete one left."""
     assert not area.discrete
     nodes = (*area.real, *(node for node in area.factors if node not in area.real))
-    return _landscape(tuple(factor(area, node) for node in nodes), len(area.real), area.n)
+    return replace(_landscape(tuple(factor(area, node) for node in nodes), len(area.real), area.n), sampled=area.sampled)
 
 
 def _landscape(factors: tuple[Factor, ...], d: int, n: int) -> Landscape:

@@ -11,13 +11,16 @@ from cfair.inference.climbing import ROUGH, Together, learn_alone, learn_togethe
 from cfair.inference.engines import ENGINES, UNCERTAINTIES, check_uncertainty, choose
 from cfair.inference.free import FreeParameters
 from cfair.inference.incomplete import learn_incomplete
+from cfair.inference.landscape import curved
 from cfair.inference.loadings import start_loadings
 from cfair.inference.log_posterior import fine_enough, marginals
 from cfair.inference.neighbourhood import neighbourhoods
 from cfair.inference.optimise import GRADIENT
 from cfair.inference.parameter_draws import check_count
-from cfair.interfaces import Columns, SelfTaught, Values
+from cfair.inference.svi import train
+from cfair.interfaces import Chosen, Columns, SelfTaught, Values
 from cfair.mechanisms import Unit
+from cfair.sampler import Sampler
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.threads import with_threads
@@ -30,7 +33,7 @@ def learn(
     spec: ModelSpec,
     columns: Columns | None = None,
     *,
-    engine: Literal["auto", "quadrature", "nuts"] = "auto",
+    engine: Literal["auto", "quadrature", "svi", "nuts"] = "auto",
     uncertainty: Literal["none", "laplace", "nuts"] = "none",
     parameter_draws: int = 64,
     units: Mapping[str, Unit] | None = None,
@@ -40,7 +43,11 @@ def learn(
 
     Nodes that no latent touches are learned apart, some families in closed form. Latents' own parameters and their children's
     maximise their marginal likelihood: sums over levels, and adaptive Gauss-Hermite quadrature per row, centred on the row's mode
-    and checked by doubling its nodes; its gradient by Fisher's identity. The sign of a real latent and the order of a discrete one's
+    and checked by doubling its nodes; its gradient by Fisher's identity. More than three real latents that hang together are
+    integrated out by importance sampling (engine "svi"), around each row's mode, and checked
+    with more points until the parameters stand still within a tenth of their posterior sd. Where it is not known to be log-concave,
+    Pyro's SVI leads there, on minibatches, with an amortised guide; another guide, which never sees the outcome, then stands in for
+    the modes of rows where they will not do. The sign of a real latent and the order of a discrete one's
     levels are conventions (see ``orient``).
 
     Missing values are integrated out of their rows, as latents are (see ``learn_incomplete``): as if missing at random.
@@ -48,7 +55,8 @@ def learn(
     Args:
         spec: the declared model.
         columns: training rows with every observed node; None when ``parameters:`` fix every node.
-        engine: "quadrature", which "auto" chooses where it is calibrated; or "nuts", the same with uncertainty="nuts".
+        engine: "quadrature", which "auto" chooses save where more than three real latents hang together; "svi", for all of them; or
+            "nuts", quadrature with uncertainty="nuts".
         uncertainty: "laplace" and "nuts" add draws of the parameters, as ``SCM.uncertainty``: around the most probable ones with
             weights, in a second or so; or by Hamiltonian Monte Carlo with the latents integrated out, in minutes.
         parameter_draws: how many of them.
@@ -63,13 +71,15 @@ def learn(
             fall in every direction from its top, or chains do not agree.
     """
     chosen = choose(spec, engine)
-    method = _method(engine, uncertainty)
+    method = _method(chosen, uncertainty)
     check_count(parameter_draws)
     columns = columns and columns.counted()
     scm = SCM(spec, units_of(spec, {node: columns.known(node) for node in columns} if columns else {}) if units is None else units)
     scm.engine = chosen
+    scm.sampler = Sampler(for_all=engine == "svi") if chosen.engine == "svi" else None
     if unlearned := _unlearned(scm):
         columns = _whole(spec, columns, unlearned)
+    if columns is not None and (unlearned or scm.sampler is not None):
         ENGINES[chosen.engine](scm, columns, seed=seed)
     if method != "none" and columns is not None and columns.missing:
         raise QueryError("uncertainty", "parameters are drawn from whole rows, and some lack values", "use 'none', or drop these rows")
@@ -78,21 +88,26 @@ def learn(
     return scm
 
 
-def _method(engine: str, uncertainty: str) -> str:
+def _method(chosen: Chosen, uncertainty: str) -> str:
     """How parameters are drawn, if they are.
 
     Raises:
         QueryError: there is no such way, or it is not the engine's.
     """
     check_uncertainty(uncertainty)
-    if engine == "nuts" and uncertainty == "laplace":
+    if chosen.engine == "svi" and uncertainty != "none":
+        problem = f"parameters are drawn where quadrature integrates latents out, and the engine is 'svi': {chosen.why}"
+        raise QueryError("uncertainty", problem, "use uncertainty='none'")
+    if chosen.engine == "nuts" and uncertainty == "laplace":
         raise QueryError("uncertainty", "engine 'nuts' draws the parameters itself", "leave uncertainty out, or use engine='auto'")
-    return "nuts" if engine == "nuts" else uncertainty
+    return "nuts" if chosen.engine == "nuts" else uncertainty
 
 
 def climb_to_the_top(scm: SCM, columns: Columns, *, seed: int) -> None:
-    """Engine ``quadrature``: set what is free in ``scm`` to its most probable value."""
+    """Engine ``quadrature``, and ``svi`` once ``scm.sampler`` is set: set what is free in ``scm`` to its most probable value."""
     unlearned = _unlearned(scm)
+    if not unlearned:
+        return
     if columns.missing:
         learn_incomplete(scm, columns, unlearned, seed=seed)
         return
@@ -108,6 +123,8 @@ def climb_to_the_top(scm: SCM, columns: Columns, *, seed: int) -> None:
     for area in areas:
         if FreeParameters(scm, area.factors).count:
             start_loadings(area)
+            if curved(area):  # Pyro's SVI leads most of the way; what is left is climbed around each row's mode
+                train(area, values, columns.weights, learn=True, seed=seed)
             learn_together(Together(scm, (area,), marginals(area, columns.weights), partial(fine_enough, area)), seed=seed)
 
 

@@ -2,39 +2,27 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from cfair.errors import FitError
-from cfair.inference.factors import log_prob
-from cfair.inference.free import FreeParameters, Overrides
-from cfair.inference.landscape import landscape
+from cfair.inference.free import FreeParameters
+from cfair.inference.importance import CLOUDS
+from cfair.inference.likelihood import Alone, LogLikelihood, Marginal
 from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
+from cfair.inference.optimise import whitening
 from cfair.inference.posterior import distinct
-from cfair.inference.quadrature import ladder, log_integral
-from cfair.inference.shape import CLOSE, summit
 from cfair.interfaces import Columns, Values
 from cfair.scm import SCM
 
-__all__ = ["LogLikelihood", "LogPosterior", "alone", "fine_enough", "log_posteriors", "marginal", "marginals"]
+__all__ = ["FEW", "MOVED", "LogPosterior", "alone", "fine_enough", "log_posteriors", "marginal", "marginals"]
 
 POINTS = 262_144  # quadrature points evaluated at a time: bounds the memory, and fits the processor's cache
 SETTLED = 1e-4  # nats, summed over all rows, that a finer quadrature may change
+MOVED = 0.1  # posterior sds that more points of importance sampling may move a parameter
+SOME, FEW = 500, 250  # rows by which that is judged, and those of them that give the curvature
 RUNGS = 7  # of the ladder of rules: with one latent up to 80 panels on either side of a mode
-NEAR = 0.05  # sds: after a step so short a mode is right to 0.003 sds, and nodes around it need no more
-
-
-class LogLikelihood(Protocol):
-    """The log likelihood of each of some rows."""
-
-    n: int  # rows
-    points: int  # at which each row's density is evaluated
-
-    def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
-        """Of the parameters and the positions (m,) of some rows, to (m,); differentiable by the parameters."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,62 +107,18 @@ def _hessian(function: object, theta: Tensor) -> Tensor:
     return hessian
 
 
-class _Alone:
-    """log p(node | its parents) per row."""
-
-    points = 9
-
-    def __init__(self, scm: SCM, node: str, values: Values) -> None:
-        self._scm, self._node, self._own = scm, node, values
-        self.n = len(values[node])
-
-    def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
-        return log_prob(self._scm, self._node, {name: column[people] for name, column in self._own.items()}, parameters).expand(len(people))
-
-
-class _Marginal:
-    """log ∫ p(u, evidence) du per row. The nodes stand where the mode is at these parameters, and no derivative flows through it.
-
-    Args:
-        area: the latents and their evidence.
-        rung: of the ladder of rules.
-        exact: whether modes are found to rounding, rather than to NEAR.
-    """
-
-    def __init__(self, area: Neighbourhood, rung: int, *, exact: bool = False) -> None:
-        self._exact = exact or rung > 0  # a posterior that wants a finer rule bends more
-        self.n, self._area, self._rung = area.n, area, rung
-        self._everyone = torch.arange(area.n)
-        self._modes = torch.full((len(area.real), area.combinations, area.n), torch.nan, dtype=torch.float64)  # where to start
-        self.points = area.combinations * max(9, 2 ** (3 * len(area.real) + rung))
-
-    def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
-        part = self._area if torch.equal(people, self._everyone) else self._area.take(people)
-        land = landscape(part.at(parameters).enumerated())
-        if land.normal:
-            exact: Tensor = land.log_mass.unflatten(0, (self._area.combinations, len(people))).logsumexp(0)
-            return exact
-        settled = land.detached()
-        top = summit(settled, self._modes[:, :, people].flatten(1), close=CLOSE if self._exact else NEAR)
-        self._modes[:, :, people] = top.center.unflatten(1, (self._area.combinations, len(people)))
-        rules = ladder(settled)
-        log_mass = log_integral(land, rules[min(self._rung, len(rules) - 1)](settled, top))
-        log_evidence: Tensor = log_mass.unflatten(0, (self._area.combinations, len(people))).logsumexp(0)
-        return log_evidence
-
-
 def alone(scm: SCM, node: str, values: Values, weights: Tensor | None = None) -> LogPosterior:
     """Of a node that no latent touches."""
     own = {name: values[name] for name in (node, *scm.spec.nodes[node].parents)}
     rows, counts = _counted(own, len(values[node]), weights)
-    return LogPosterior((node,), FreeParameters(scm, [node]), _Alone(scm, node, rows), counts)
+    return LogPosterior((node,), FreeParameters(scm, [node]), Alone(scm, node, rows), counts)
 
 
 def marginal(area: Neighbourhood, nodes: Sequence[str], rung: int = 0, weights: Tensor | None = None) -> LogPosterior:
     """Of ``nodes``, latents and their children, with the latents of ``area`` integrated out by a rule of the ladder."""
     rows, counts = _counted(area.values, area.n, weights)
     kinds = replace(area, values=rows, n=len(counts))
-    return LogPosterior(tuple(nodes), FreeParameters(area.scm, nodes), _Marginal(kinds, rung), counts)
+    return LogPosterior(tuple(nodes), FreeParameters(area.scm, nodes), Marginal(kinds, rung), counts)
 
 
 def marginals(area: Neighbourhood, weights: Tensor | None) -> Callable[[int], LogPosterior]:
@@ -207,9 +151,13 @@ def log_posteriors(scm: SCM, columns: Columns) -> tuple[LogPosterior, ...]:
 def fine_enough(area: Neighbourhood, first: int = 0) -> int:
     """The first rung of the ladder, from ``first`` on, whose likelihood at the SCM's parameters the next one would not change.
 
+    Of importance sampling, the first from which the next one would move the parameters by less than MOVED.
+
     Raises:
         FitError: there is none.
     """
+    if area.sampled:
+        return next((rung for rung in range(first, len(CLOUDS) - 1) if _moved(area, rung) <= MOVED), len(CLOUDS) - 1)
     coarse = _log_evidence(area, first)
     for rung in range(first, RUNGS):
         fine = _log_evidence(area, rung + 1)
@@ -220,8 +168,23 @@ def fine_enough(area: Neighbourhood, first: int = 0) -> int:
     raise FitError(where, "the marginal likelihood moves with every finer quadrature", "look for an extreme value or prior")
 
 
+def _moved(area: Neighbourhood, rung: int) -> float:
+    """How far the next rung of the ladder would move the parameters that this one found most probable, in posterior sds."""
+    first, coarse, fine = (marginal(area, area.factors, each) for each in (0, rung, rung + 1))
+    if not coarse.free.count:
+        return 0.0
+    people = torch.randperm(coarse.log_likelihood.n, generator=torch.Generator().manual_seed(rung))[:SOME]
+    stretch = whitening(first.hessian(first.start, people[:FEW]))
+    change = fine.value_and_slope(fine.start, people)[1] - coarse.value_and_slope(coarse.start, people)[1]
+    share = (
+        len(people) / coarse.log_likelihood.n
+    ) ** 0.5  # each row's cloud has a turn of its own: their errors grow as the root of their number
+    moved = float((stretch.T @ change).abs().max())
+    return float(share * moved)
+
+
 def _log_evidence(area: Neighbourhood, rung: int) -> Tensor:
     """The log likelihood of each person, (n,), at the SCM's own parameters."""
-    likelihood = _Marginal(area, rung, exact=True)
+    likelihood = Marginal(area, rung, exact=True)
     blocks = torch.arange(area.n).split(max(POINTS // likelihood.points, 1))
     return torch.cat([likelihood({}, people) for people in blocks])

@@ -9,22 +9,20 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 
-import networkx as nx
 import torch
 from torch import Tensor
 
 from cfair.errors import QueryError
+from cfair.grouping import groups
 from cfair.inference.free import Overrides
+from cfair.inference.limits import MOST_REAL, check_kinds, check_latents, check_size
 from cfair.interfaces import Values
 from cfair.mechanisms import Indexed
+from cfair.sampler import Guide
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
-__all__ = ["Neighbourhood", "check_latents", "evidence_of", "groups", "joint", "neighbourhoods"]
-
-MOST_REAL = 3  # real latents that a product rule integrates out together
-MOST_NORMAL = 6  # of them and missing values, where their posterior is normal: three nodes per dimension are exact
-MOST_COMBINATIONS = 256  # of discrete latents' levels that are summed over
+__all__ = ["Neighbourhood", "evidence_of", "joint", "neighbourhoods"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +37,7 @@ class Neighbourhood:
         values: the evidence that bears on U, node -> (n,).
         n: how many people.
         overrides: parameters that stand in for the mechanisms' own, to differentiate by.
+        guide: what was learned about where U lies, if it was.
     """
 
     scm: SCM
@@ -48,6 +47,17 @@ class Neighbourhood:
     values: Values
     n: int
     overrides: Overrides = field(default_factory=dict)
+    guide: Guide | None = None
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the real latents are integrated out by importance sampling: the SCM says so, or they are too many for a product rule.
+
+        Where missing values hang together with them, they never are.
+        """
+        kept, spec = self.scm.sampler, self.scm.spec
+        many = len(self.real) > MOST_REAL or (bool(self.real) and kept is not None and kept.for_all)
+        return many and all(spec.nodes[name].latent for name in self.latents)
 
     @property
     def latents(self) -> tuple[str, ...]:
@@ -107,7 +117,13 @@ def neighbourhoods(
     hidden = scm.spec.latents if hidden is None else hidden
     _check_evidence(scm.spec, values, given, hidden)
     check_latents(scm.spec, given, hidden)
-    return tuple(_neighbourhood(scm, group, values, given, n) for group in groups(scm.spec, given, hidden))
+    return tuple(_guided(_neighbourhood(scm, group, values, given, n)) for group in groups(scm.spec, given, hidden))
+
+
+def _guided(area: Neighbourhood) -> Neighbourhood:
+    """With the guide that was learned for these latents and this evidence, if there is one."""
+    kept = area.scm.sampler
+    return area if kept is None or not area.sampled else replace(area, guide=kept.guide(area.real, (*area.values, *area.discrete)))
 
 
 def joint(
@@ -128,11 +144,11 @@ def joint(
     """
     hidden = scm.spec.latents if hidden is None else hidden
     _check_evidence(scm.spec, values, given, hidden)
-    _check_kinds(scm.spec, hidden)
+    check_kinds(scm.spec, hidden)
     if reads is not None:
         hidden = [node for group in groups(scm.spec, given, hidden) if not set(group).isdisjoint(reads) for node in group]
-    _check_size(scm.spec, hidden, given=given)
-    return _neighbourhood(scm, hidden, values, given, n)
+    check_size(scm.spec, hidden, given=given)
+    return _guided(_neighbourhood(scm, hidden, values, given, n))
 
 
 def _neighbourhood(scm: SCM, latents: Sequence[str], values: Values, given: Collection[str], n: int) -> Neighbourhood:
@@ -148,66 +164,6 @@ def _neighbourhood(scm: SCM, latents: Sequence[str], values: Values, given: Coll
             problem = f"missing values of '{node}' have observed effects, and a {spec.nodes[node].mechanism} node is not integrated out"
             raise QueryError(f"nodes.{node}", problem, "leave these rows out (missing='drop'), or make it gaussian")
     return Neighbourhood(scm, real, discrete, factors, {node: values[node] for node in spec.order if node in family}, n)
-
-
-def groups(spec: ModelSpec, given: Collection[str], hidden: Sequence[str] | None = None) -> list[tuple[str, ...]]:
-    """The hidden nodes in groups that hang together: one is a parent of another, or they share a child in the evidence."""
-    hidden = spec.latents if hidden is None else hidden
-    graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from(hidden)
-    for node in (*hidden, *given):
-        together = [parent for parent in spec.nodes[node].parents if parent in hidden]
-        nx.add_path(graph, [*together, node] if node in hidden else together)
-    return [tuple(node for node in hidden if node in group) for group in nx.connected_components(graph)]
-
-
-def check_latents(spec: ModelSpec, given: Collection[str] | None = None, hidden: Sequence[str] | None = None) -> None:
-    """Refuse latents that cannot be integrated out exactly given the evidence, that of all observed nodes if None.
-
-    Raises:
-        QueryError: with what to do instead.
-    """
-    hidden = spec.latents if hidden is None else hidden
-    _check_kinds(spec, hidden)
-    for group in groups(spec, spec.observed if given is None else given, hidden):
-        _check_size(spec, group, given=spec.observed if given is None else given)
-
-
-def _check_kinds(spec: ModelSpec, hidden: Sequence[str]) -> None:
-    """Refuse hidden nodes of a kind that is neither a number to integrate over nor levels to sum over."""
-    for node in hidden:
-        kind = spec.nodes[node].kind
-        if kind not in ("real", "binary", "category", "ordinal") and spec.nodes[node].latent:
-            raise QueryError(f"nodes.{node}", f"a latent of kind {kind}", "make it gaussian, or give it levels")
-        if kind not in ("real", "binary", "category", "ordinal"):
-            problem = f"missing values of '{node}' have observed effects, and a {kind} is not integrated out"
-            raise QueryError(f"nodes.{node}", problem, "leave these rows out (missing='drop'), or make it gaussian")
-
-
-def _check_size(spec: ModelSpec, latents: Sequence[str], *, given: Collection[str]) -> None:
-    """Refuse hidden nodes that hang together and are too many."""
-    real = [latent for latent in latents if not spec.nodes[latent].discrete]
-    combinations = prod(len(spec.nodes[latent].levels) for latent in latents if latent not in real)
-    missing = [node for node in latents if not spec.nodes[node].latent]
-    rows = f" in rows where {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing" if missing else ""
-    leave = "leave such rows out (missing='drop')" if missing else ""
-    most = MOST_NORMAL if missing and _normal(spec, real, given) else MOST_REAL
-    if len(real) > most:
-        what = "values" if missing else "latents"
-        problem = f"{len(real)} real {what} hang together ({', '.join(real)}){rows}, and quadrature integrates out {most}"
-        raise QueryError("nodes", problem, leave or "merge some, or give them children apart")
-    if combinations > MOST_COMBINATIONS:
-        problem = f"{', '.join(latents)} have {combinations} combinations of levels{rows}, and {MOST_COMBINATIONS} are summed over at most"
-        raise QueryError("nodes", problem, leave or "merge some, or give them fewer levels")
-
-
-def _normal(spec: ModelSpec, real: Collection[str], given: Collection[str]) -> bool:
-    """Whether the posterior of these hidden numbers is normal, whatever the levels of others."""
-    for node in (*real, *(node for node in given if not set(real).isdisjoint(spec.nodes[node].parents))):
-        multiplied = any(len(set(real).intersection(parents)) > 1 for parents in spec.nodes[node].interactions)
-        if spec.nodes[node].mechanism != "gaussian" or multiplied:
-            return False
-    return True
 
 
 def evidence_of(spec: ModelSpec, given: Collection[str] | None) -> frozenset[str]:

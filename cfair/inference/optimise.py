@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cfair.errors import FitError
 
-__all__ = ["Peak", "maximise", "whitening"]
+__all__ = ["ROUNDING", "Peak", "maximise", "whitening"]
 
 ROUNDS = 8  # of whitening: one is enough near the top, a start far from it wants more
 NEAR = 100.0  # sds of a start within which its sds are trusted: farther off, a posterior sd may be another
@@ -28,15 +28,15 @@ class Peak(NamedTuple):
     theta: Tensor
     slope: float
 
-    def check(self, where: str) -> None:
+    def check(self, where: str, rounding: float = ROUNDING) -> None:
         """Say that this is no top.
 
         Raises:
-            FitError: the slope is more than rounding in a sum over many rows leaves, or no number.
+            FitError: the slope is more than ``rounding``, that which a sum over many rows leaves, or no number.
         """
         if not math.isfinite(self.slope):
             raise FitError(where, "the log posterior or its curvature is no finite number", "look for an extreme value, or a wide prior")
-        if not self.slope <= ROUNDING:
+        if not self.slope <= rounding:
             problem = f"the log posterior still rises by {self.slope:.2g} per posterior sd"
             raise FitError(where, problem, "give priors, or fix a parameter: the data do not determine them")
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from cfair.inference.free import Overrides
-from cfair.inference.log_posterior import LogLikelihood, LogPosterior, alone, marginal
+from cfair.inference.likelihood import LogLikelihood
+from cfair.inference.log_posterior import LogPosterior, alone, marginal
 from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
 from cfair.inference.patterns import hidden_in, patterns
 from cfair.interfaces import Columns, Values

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cfair.errors import QueryError
 from cfair.graph import ancestors
-from cfair.inference.neighbourhood import check_latents
+from cfair.inference.limits import check_latents, too_many
 from cfair.interfaces import Columns
 from cfair.spec import ModelSpec
 
-__all__ = ["Pattern", "causes_of", "check_patterns", "hidden_in", "inferred_in", "patterns", "together"]
+__all__ = ["Pattern", "causes_of", "check_patterns", "check_whole", "hidden_in", "inferred_in", "patterns", "together"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +51,11 @@ def check_patterns(spec: ModelSpec, columns: Columns, *, needs: Iterable[Collect
         needs: sets of nodes from what is known of which alone rows are completed, too.
 
     Raises:
-        QueryError: with the nodes that are missing together.
+        QueryError: with the nodes that are missing together; or some values are missing, and so many latents hang together that
+            importance sampling integrates them out.
     """
+    if too_many(spec, spec.observed):
+        check_whole(columns)
     for given in (spec.observed, spec.evidence):
         for kind in patterns(columns, given):
             if kind.missing:
@@ -62,6 +66,18 @@ def check_patterns(spec: ModelSpec, columns: Columns, *, needs: Iterable[Collect
             if kind.missing:
                 known = kind.known(own)
                 check_latents(spec, known, causes_of(spec, known))
+
+
+def check_whole(columns: Columns) -> None:
+    """Refuse rows that lack values, where importance sampling is to learn from them.
+
+    Raises:
+        QueryError: some do.
+    """
+    if columns.missing:
+        problem = f"the engine 'svi' learns from whole rows, and some lack '{next(iter(columns.missing))}'"
+        mend = "leave these rows out (missing='drop'), or have three latents hang together at most, for engine 'quadrature'"
+        raise QueryError("engine", problem, mend)
 
 
 def causes_of(spec: ModelSpec, known: Collection[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ __all__ = ["distinct", "each_distinct_row", "expectation", "expectation_of_incom
 PointMap: TypeAlias = Callable[[Values], Tensor]  # of node -> values at points of what is hidden, to (Q, m)
 
 BLOCK = 65_536  # points integrated at a time: bounds the memory
+SAMPLED_ROWS = 256  # rows at a time where importance sampling may need many points
 
 
 @with_threads
@@ -38,7 +39,8 @@ def posterior(scm: SCM, columns: Columns, *, given: Collection[str] | None = Non
         nodes: per dimension, of the first quadrature rule: 9 for one latent, 7 for two, 5 for three if None.
 
     Returns:
-        Moments of shape (n,), exact to 1e-8 posterior sds of one latent, 1e-6 of three; empty when the model has no latent.
+        Moments of shape (n,), exact to 1e-8 posterior sds of one latent, 1e-6 of three; empty when the model has no latent. Of more
+        that hang together, or with the engine "svi", by importance sampling: to about 0.01 posterior sds where ``k_hat`` is below 0.7.
 
     Raises:
         QueryError: the evidence holds a node without an observed parent of it, or that the table lacks; or more is missing at once than
@@ -68,7 +70,7 @@ def _with_counts(scm: SCM, found: Moments, counts: Sequence[str], expected: Call
         parents = scm.spec.nodes[node].parents
         mean[node] = expected(partial(_first_moment, scm, node), parents)
         sd[node] = (expected(partial(_second_moment, scm, node), parents) - mean[node].square()).clamp(min=0).sqrt()
-    return Moments(mean, sd, found.probabilities)
+    return Moments(mean, sd, found.probabilities, found.k_hat)
 
 
 def _first_moment(scm: SCM, node: str, values: Values) -> Tensor:
@@ -86,7 +88,7 @@ def _with_known(spec: ModelSpec, hidden: Moments, known: Values) -> Moments:
     """Moments, and those of values that are known: node -> (n,)."""
     sure = {node: one_hot(column.long(), len(levels)).double() for node, column in known.items() if (levels := spec.nodes[node].levels)}
     none = {node: torch.zeros_like(column) for node, column in known.items()}
-    return Moments({**hidden.mean, **known}, {**hidden.sd, **none}, {**hidden.probabilities, **sure})
+    return Moments({**hidden.mean, **known}, {**hidden.sd, **none}, {**hidden.probabilities, **sure}, hidden.k_hat)
 
 
 def _together(found: Sequence[tuple[Tensor, Moments]], nodes: Sequence[str], n: int) -> Moments:
@@ -94,14 +96,23 @@ def _together(found: Sequence[tuple[Tensor, Moments]], nodes: Sequence[str], n: 
     mean = {node: together([(people, part.mean[node]) for people, part in found], n) for node in nodes}
     sd = {node: together([(people, part.sd[node]) for people, part in found], n) for node in nodes}
     discrete = [node for node in nodes if node in found[0][1].probabilities]
-    return Moments(mean, sd, {node: together([(people, part.probabilities[node]) for people, part in found], n) for node in discrete})
+    probabilities = {node: together([(people, part.probabilities[node]) for people, part in found], n) for node in discrete}
+    sampled = [node for node in nodes if any(node in part.k_hat for _, part in found)]
+    k_hat = {
+        node: together([(people, part.k_hat.get(node, torch.zeros(len(people), dtype=torch.float64))) for people, part in found], n)
+        for node in sampled
+    }
+    return Moments(mean, sd, probabilities, k_hat)
 
 
 def posterior_of_rows(scm: SCM, rows: Values, n: int, *, given: Collection[str] | None = None, nodes: int | None = None) -> Moments:
     """As ``posterior``, of ``n`` rows that need not come from a table: node -> (n,)."""
     found = _moments(neighbourhoods(scm, rows, evidence_of(scm.spec, given), n), nodes)
     return Moments(
-        {name: found.mean[name] for name in scm.spec.latents}, {name: found.sd[name] for name in scm.spec.latents}, found.probabilities
+        {name: found.mean[name] for name in scm.spec.latents},
+        {name: found.sd[name] for name in scm.spec.latents},
+        found.probabilities,
+        found.k_hat,
     )
 
 
@@ -110,17 +121,19 @@ def _moments(areas: Iterable[Neighbourhood], nodes: int | None) -> Moments:
     mean: dict[str, Tensor] = {}
     sd: dict[str, Tensor] = {}
     probabilities: dict[str, Tensor] = {}
+    k_hat: dict[str, Tensor] = {}
     for area in areas:
         found = each_distinct_row(area, area.values, None, nodes)
         mean |= dict(zip(area.real, found.mean, strict=True))
         sd |= dict(zip(area.real, found.sd, strict=True))
+        k_hat |= dict.fromkeys(area.real if area.sampled else (), found.k_hat)
         for latent, column in area.levels().items():
             p = torch.stack([found.combinations[:, column == level].sum(-1) for level in column.unique()], -1)
             index = torch.arange(p.shape[-1], dtype=torch.float64)
             mean[latent] = p @ index
             sd[latent] = (p * (index - mean[latent].unsqueeze(-1)).square()).sum(-1).sqrt()
             probabilities[latent] = p
-    return Moments(mean, sd, probabilities)
+    return Moments(mean, sd, probabilities, k_hat)
 
 
 def expectation(scm: SCM, values: Values, function: Callable[[Values], Tensor], *, n: int) -> Tensor:
@@ -133,7 +146,7 @@ def expectation(scm: SCM, values: Values, function: Callable[[Values], Tensor], 
         n: how many rows.
 
     Raises:
-        QueryError: there are more latents than a product rule integrates out together.
+        QueryError: there are more latents than are integrated out together.
     """
     if not scm.spec.latents:
         return function(values).expand(n)
@@ -176,7 +189,7 @@ def each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[V
     """The integral, computed once for each distinct row of ``values``."""
     first, place = distinct(values, area.n)
     d = len(area.real)
-    size = max(BLOCK // (area.combinations * NODES.get(d, EXACT) ** d), 1)
+    size = max((SAMPLED_ROWS if area.sampled else BLOCK // NODES.get(d, EXACT) ** d) // area.combinations, 1)
     parts = []
     for people in first.split(size):
         part = area.take(people)
@@ -187,6 +200,7 @@ def each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[V
         torch.cat([part.mean for part in parts], 1)[:, place],
         torch.cat([part.sd for part in parts], 1)[:, place],
         torch.cat([part.combinations for part in parts])[place],
+        torch.cat([part.k_hat for part in parts])[place],
         torch.cat([part.expected for part in parts])[place],
     )
 

@@ -4,7 +4,6 @@ Whether a rule is fine enough is checked by a finer one. Sources: Naylor & Smith
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import NamedTuple, TypeAlias
 
@@ -13,9 +12,12 @@ import torch
 from torch import Tensor
 
 from cfair.errors import FitError
+from cfair.inference.importance import CLOUDS, importance, proposal
 from cfair.inference.landscape import Landscape, landscape
 from cfair.inference.neighbourhood import Neighbourhood
-from cfair.inference.shape import FAR, Summit, equal_steps, panels, summit
+from cfair.inference.pareto import HEAVY, tail_shape
+from cfair.inference.rule import Rule, carried, log_volume
+from cfair.inference.shape import FAR, Summit, equal_steps, panels
 
 __all__ = ["Integral", "Rule", "RuleOf", "integrate", "ladder", "log_integral"]
 
@@ -23,21 +25,15 @@ SETTLED = {1: 1e-8, 2: 1e-7, 3: 1e-6}  # by dimensions, how far mean and sd may 
 ENOUGH = {1: 1e-5, 2: 1e-4, 3: 1e-3}  # how far the finest rule may move them: with one latent, a cliff of a ten-thousandth of the prior sd
 NODES = {1: 9, 2: 7, 3: 5}  # by dimensions, Gauss-Hermite nodes per dimension of the first rule
 DOUBLINGS = {1: 4, 2: 4, 3: 3}  # of them
+SAMPLED = 0.005  # posterior sds within which they agree
 EXACT = 3  # nodes with which moments, and the likelihood with its slope and curvature by parameters, are exact where all is normal
 PANELS = (40, 80, 160, 320, 640)  # on either side of the mode, where one latent wants more than Gauss-Hermite nodes
 HALVINGS = 12  # of the panels next to the mode
 ROUNDING = 1e-12  # of an expectation
+RARE = 0.01  # probability of a combination of levels below which its k-hat does not matter
 NOTHING = 36.0  # nats below the likeliest combination of levels at which another counts for nothing
 
 PointFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # of points (d, Q, m) and of the positions (m,) of their rows, to (Q, m)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rule:
-    """∫ f(u) du ≈ Σ_q exp(log_weights_q)·f(points_q), with points (d, Q, n) and log weights that broadcast to (Q, n)."""
-
-    points: Tensor
-    log_weights: Tensor
 
 
 RuleOf: TypeAlias = Callable[[Landscape, Summit], Rule]
@@ -53,14 +49,17 @@ class Integral(NamedTuple):
     mean: Tensor  # (d, n)
     sd: Tensor  # (d, n)
     combinations: Tensor  # (n, combinations)
+    k_hat: Tensor  # of the importance weights, (n,); 0 of a product rule, and where all weights are equal
     expected: Tensor  # of the function asked for, (n,)
 
 
 def ladder(land: Landscape, nodes: int | None = None) -> list[RuleOf]:
     """Rules to try in turn until two agree: Gauss-Hermite with ``nodes`` per dimension (NODES if None) and their doublings, then panels.
 
-    Where the posterior is normal one rule is exact.
+    Where the posterior is normal one rule is exact. Where latents are ``sampled``, importance sampling with more and more points.
     """
+    if land.sampled:
+        return [partial(importance, count=count) for count in (CLOUDS[:1] if land.normal else CLOUDS)]
     if land.normal or not land.d:
         return [partial(gauss_hermite, nodes=EXACT)]
     first = nodes or NODES[land.d]
@@ -72,8 +71,7 @@ def gauss_hermite(land: Landscape, top: Summit, nodes: int) -> Rule:
     """The rule that is exact for the normal approximation at the mode times a polynomial of degree 2·nodes − 1 in each direction."""
     t, log_weights = _hermite(nodes, land.d)
     scale = 2**0.5 * top.root
-    points = top.center.unsqueeze(1) + torch.einsum("ijn,jq->iqn", scale, t)
-    return Rule(points, log_weights.unsqueeze(-1) + scale.diagonal(dim1=0, dim2=1).log().sum(-1))
+    return Rule(carried(top.center, scale, t), log_weights.unsqueeze(-1) + log_volume(scale))
 
 
 @cache
@@ -114,7 +112,7 @@ def integrate(area: Neighbourhood, function: PointFunction | None = None, *, nod
     """Posterior moments of latents, and E[function(u)], to SETTLED posterior sds.
 
     Up the ladder, row by row, until they stand still; a row at its end is content with ENOUGH. E[function(u)] stands still in
-    posterior sds of the function.
+    posterior sds of the function. Importance sampling stands still within SAMPLED; at its end, k-hat says what it is worth.
 
     Args:
         area: the latents and their evidence.
@@ -126,13 +124,15 @@ def integrate(area: Neighbourhood, function: PointFunction | None = None, *, nod
     """
     rows = area.enumerated()
     land = landscape(rows)
-    top = summit(land)
-    moments = torch.full((2 * land.d + 3, rows.n), torch.nan, dtype=torch.float64)
+    top = proposal(rows, land)
+    moments = torch.full((2 * land.d + 4, rows.n), torch.nan, dtype=torch.float64)
     left, rules = torch.arange(rows.n), ladder(land, nodes)
     for rule in rules:
         part = land if len(left) == rows.n else land.take(left)
         finer = _moments(part, rule(part, Summit(top.center[:, left], top.root[:, :, left])), left, function)
-        settled = _settled(moments[:, left], finer, land.d, last=rule is rules[-1]) if len(rules) > 1 else finer.isfinite().all(0)
+        last = rule is rules[-1]
+        exact = len(rules) == 1 or (land.sampled and last)
+        settled = finer.isfinite().all(0) if exact else _settled(moments[:, left], finer, land, last=last)
         moments[:, left] = finer
         left = left[~settled]
         if not len(left):
@@ -142,18 +142,23 @@ def integrate(area: Neighbourhood, function: PointFunction | None = None, *, nod
     return _mixed(area, moments)
 
 
-def _settled(coarse: Tensor, fine: Tensor, d: int, *, last: bool) -> Tensor:
+def _settled(coarse: Tensor, fine: Tensor, land: Landscape, *, last: bool) -> Tensor:
     """Whether a row's moments stand still, False for nan; of a function that is not smooth the last rule's expectation must do."""
-    tolerance = (ENOUGH if last else SETTLED)[max(d, 1)]
+    d = land.d
+    tolerance = SAMPLED if land.sampled else (ENOUGH if last else SETTLED)[max(d, 1)]
     change, sd, expected, spread = (fine - coarse).abs(), fine[d : 2 * d], fine[2 * d], fine[2 * d + 1]
     smooth = change[2 * d] <= tolerance * spread + ROUNDING * expected.abs()
+    if land.sampled:
+        smooth = smooth & ~(fine[-2] > HEAVY)  # more points tell whether the tail is heavy
+        last = False
     still: Tensor = (change[: 2 * d] <= tolerance * torch.cat([sd, sd])).all(0) & (change[-1] <= tolerance) & (smooth | last)
     return still
 
 
 def _moments(land: Landscape, rule: Rule, rows: Tensor, function: PointFunction | None) -> Tensor:
-    """Means and sds of d latents, E[function], sd[function] and the log evidence, stacked, shape (2·d + 3, n)."""
+    """Means and sds of d latents, E[function], sd[function], k-hat and the log evidence, stacked, shape (2·d + 4, n)."""
     log_mass = land(rule.points) + rule.log_weights
+    k_hat, log_mass = tail_shape(log_mass) if land.sampled else (torch.zeros_like(log_mass[0]), log_mass)
     log_evidence = log_mass.logsumexp(0)
     weights = (log_mass - log_evidence).exp()
     mean = (weights * rule.points).sum(1)
@@ -161,20 +166,21 @@ def _moments(land: Landscape, rule: Rule, rows: Tensor, function: PointFunction 
     values = torch.zeros_like(weights) if function is None else function(rule.points, rows)
     expected = (weights * values).sum(0)
     spread = (weights * (values - expected).square()).sum(0).sqrt()
-    return torch.cat([mean, sd, torch.stack([expected, spread, log_evidence])])
+    return torch.cat([mean, sd, torch.stack([expected, spread, k_hat, log_evidence])])
 
 
 def _mixed(area: Neighbourhood, moments: Tensor) -> Integral:
     """The combinations of levels put together, each by its probability."""
     d = len(area.real)
     by_combination = moments.reshape(len(moments), area.combinations, area.n)
-    means, sds, expected, log_mass = by_combination[:d], by_combination[d : 2 * d], by_combination[2 * d], by_combination[-1]
+    means, sds, expected, (k_hats, log_mass) = by_combination[:d], by_combination[d : 2 * d], by_combination[2 * d], by_combination[-2:]
     weights = log_mass.softmax(0)
     possible = weights > 0  # of what cannot be, nothing is known
     means, sds, expected = (torch.where(possible, part, 0.0) for part in (means, sds, expected))
     mean = (weights * means).sum(1)
     sd = (weights * (sds.square() + (means - mean.unsqueeze(1)).square())).sum(1).sqrt()
-    return Integral(log_mass.logsumexp(0), mean, sd, weights.T, (weights * expected).sum(0))
+    k_hat = torch.where(weights > RARE, k_hats, 0.0).amax(0)
+    return Integral(log_mass.logsumexp(0), mean, sd, weights.T, k_hat, (weights * expected).sum(0))
 
 
 def _check_weight(area: Neighbourhood, moments: Tensor, left: Tensor) -> None:

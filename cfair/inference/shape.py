@@ -24,11 +24,13 @@ DROP = 36.0  # nats below the mode at which a density counts as 0: e⁻³⁶ is 
 class Summit(NamedTuple):
     """The mode of each person's posterior, and its normal approximation there.
 
-    ``root`` is the lower triangular S with S·Sᵀ the covariance of that approximation.
+    ``root`` is the lower triangular S with S·Sᵀ the covariance of that approximation; ``turn`` turns a cloud of points before it is
+    carried there.
     """
 
     center: Tensor  # (d, n)
     root: Tensor  # (d, d, n)
+    turn: Tensor | None = None  # (d, d, n), orthogonal
 
     @property
     def sd(self) -> Tensor:

@@ -42,11 +42,13 @@ class PersonalUniforms:
 
     def __call__(self, node: str) -> Tensor:
         """Uniform numbers in (0, 1) for the noise of ``node``: (draws, n), or (draws, n, levels)."""
-        dimensions = [_name_hash(f"{node} {j}") for j in range(self._sizes[node])]
-        bits = torch.stack([_mix(self._key + dimension) for dimension in dimensions], -1)  # (n, size)
-        shift = (_shifted(bits, 64 - BITS).to(torch.float64) + 0.5) * 2.0**-BITS
+        shift = torch.stack([self.shift(f"{node} {j}") for j in range(self._sizes[node])], -1)  # (n, size)
         uniform = (self._lattice[node].unsqueeze(1) + shift).remainder(1.0).clamp(2.0**-54, 1 - 2.0**-53)  # noise at 0 and 1 is infinite
         return uniform if self._sizes[node] > 1 else uniform.squeeze(-1)
+
+    def shift(self, name: str) -> Tensor:
+        """One number in (0, 1) of each person, (n,), uniform over people and independent of those by other names."""
+        return (_shifted(_mix(self._key + _name_hash(name)), 64 - BITS).to(torch.float64) + 0.5) * 2.0**-BITS
 
 
 def fingerprint(values: Values) -> Tensor:

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from cfair.errors import QueryError
 from cfair.inference import abduct, learn, posterior
 from cfair.inference.posterior import expectation
 from cfair.scm import SCM
@@ -254,13 +253,6 @@ def test_parameters_come_back_from_many_people(name: str) -> None:
             assert learned["intercept"] == pytest.approx(expected["intercept"], abs=0.25)  # type: ignore[index]
             for weight, value in expected["weights"].items():
                 assert learned["weights"][weight] == pytest.approx(value, abs=0.25), (node, weight)  # type: ignore[index]
-
-
-def test_four_real_latents_that_hang_together_are_refused() -> None:
-    names = ["k", "l", "m", "o"]
-    spec = declare({**A, **{name: latent() for name in names}, "x": child("gaussian", dict.fromkeys(names, 0.5), scale=1.0), **Y})
-    with pytest.raises(QueryError, match=r"4 real latents hang together \(k, l, m, o\), and quadrature integrates out 3"):
-        posterior(SCM(spec), people(SCM(spec), 3))
 
 
 def test_latents_apart_may_be_many() -> None:

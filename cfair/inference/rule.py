@@ -1,0 +1,26 @@
+"""A rule of quadrature: where to look, and how much each look counts."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Rule", "carried", "log_volume"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """∫ f(u) du ≈ Σ_q exp(log_weights_q)·f(points_q), with points (d, Q, n) and log weights that broadcast to (Q, n)."""
+
+    points: Tensor
+    log_weights: Tensor
+
+
+def carried(center: Tensor, scale: Tensor, t: Tensor) -> Tensor:
+    """The points center + scale·t, shape (d, Q, n), of ``t``, shape (d, Q)."""
+    return center.unsqueeze(1) + torch.einsum("ijn,jq->iqn", scale, t)
+
+
+def log_volume(scale: Tensor) -> Tensor:
+    """The log determinant of a lower triangular (d, d, n), shape (n,)."""
+    return scale.diagonal(dim1=0, dim2=1).log().sum(-1)
