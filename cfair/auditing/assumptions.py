@@ -31,6 +31,7 @@ CLAIMS = {
 }
 COVERED = "cover the sampling of people, not the model"
 DRAWN: Mapping[Method, str] = {"laplace": "a normal around them, weighted by importance", "nuts": "Hamiltonian Monte Carlo"}
+FEW = 20  # effective draws below which an interval over worlds is hardly one
 CLAIMED_GAP = {"declared": "gap_same_noise", "own": "gap_own_model"}
 
 
@@ -49,7 +50,7 @@ def assumptions(scm: SCM, predictors: Mapping[str, Predictor], facts: Facts, pai
         *_of_latents(spec),
         *_of_mechanisms(spec),
         *_of_inference(scm),
-        _of_parameters(scm),
+        _of_parameters(scm, facts),
         *_of_table(facts),
         *_of_predictors(predictors, pairs),
     )
@@ -117,11 +118,14 @@ def _of_inference(scm: SCM) -> Iterator[Assumption]:
         yield Assumption("quadrature", "Latents are integrated out: levels by sums, numbers by adaptive Gauss-Hermite quadrature.", doubled)
 
 
-def _of_parameters(scm: SCM) -> Assumption:
+def _of_parameters(scm: SCM, facts: Facts) -> Assumption:
     """Which numbers know that parameters are uncertain, and which do not."""
     drawn, estimates = scm.uncertainty, "Parameters are point estimates, the most probable given the training rows"
     if drawn is None and scm.sampler is not None:
         undrawn = "; the engine svi draws none, so that gaps of frozen predictors are not taken"
+        return Assumption("point_estimates", f"{estimates}{undrawn}: intervals {COVERED}.")
+    if drawn is None and facts.missing:
+        undrawn = "; none were drawn, as some rows lack values, so that gaps of frozen predictors are not taken"
         return Assumption("point_estimates", f"{estimates}{undrawn}: intervals {COVERED}.")
     if drawn is None:
         return Assumption("point_estimates", f"{estimates}: intervals {COVERED}.")
@@ -141,7 +145,12 @@ def _of_draws(drawn: Uncertainty) -> str | None:
     if drawn.k_hat:
         part, limit = max(drawn.k_hat, key=lambda part: drawn.k_hat[part]), trusted_k(drawn.count)
         found = f"the largest Pareto shape of the draws' weights is {drawn.k_hat[part]:.2f}, of {part}"
-        return f"{found}: {'no more' if drawn.k_hat[part] <= limit else 'MORE'} than the {limit:.2f} up to which they can be trusted"
+        worth = 1 / float(drawn.weights.square().sum())
+        together = (
+            f"the weights of all parts together leave {worth:.0f} effective draws of {drawn.count}{', TOO FEW' if worth < FEW else ''}"
+        )
+        compared = "no more" if drawn.k_hat[part] <= limit else "MORE"
+        return f"{found}: {compared} than the {limit:.2f} up to which they can be trusted; {together}"
     if drawn.r_hat:
         return f"R-hat at most {max(drawn.r_hat.values()):.3f}, and {drawn.divergences} divergences"
     return None
