@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from cfair.errors import QueryError
+from cfair.errors import DataError, QueryError
 from cfair.inference.climbing import ROUGH, Together, learn_alone, learn_together
 from cfair.inference.engines import ENGINES, UNCERTAINTIES, check_uncertainty, choose
 from cfair.inference.free import FreeParameters
@@ -26,6 +26,8 @@ from cfair.spec import ModelSpec
 from cfair.threads import with_threads
 
 __all__ = ["climb_to_the_top", "learn", "units_of"]
+
+LEAST = 1e-140  # of a column's sd, and of its inverse: squares of both are numbers
 
 
 @with_threads
@@ -146,11 +148,18 @@ def _whole(spec: ModelSpec, columns: Columns | None, unlearned: Sequence[str]) -
 
 
 def units_of(spec: ModelSpec, values: Values) -> dict[str, Unit]:
-    """Mean and sd of each real or count column; (mean, 1) where it is constant."""
+    """Mean and sd of each real or count column; (mean, 1) where it is constant.
+
+    Raises:
+        DataError: a column's spread is too large or too small to be squared.
+    """
     units = {}
     for node in spec.observed:
         if node in values and len(values[node]) and spec.nodes[node].kind in ("real", "count"):
             column = values[node]
             constant = bool((column == column[0]).all())
             units[node] = Unit(float(column.mean()), 1.0 if constant else float(column.std(correction=0)))
+            if not LEAST < units[node].scale < 1 / LEAST:
+                problem = f"its spread of {units[node].scale:.3g} is no number that can be squared"
+                raise DataError(f"column '{node}'", problem, "state it in another unit, as thousands or millionths")
     return units

@@ -12,7 +12,7 @@ from scipy.special import expit, gammaln, log_expit, logsumexp
 from scipy.stats import norm
 from torch import Tensor, nn
 
-from cfair.errors import FitError, QueryError
+from cfair.errors import DataError, FitError, QueryError
 from cfair.inference import learn
 from cfair.inference.factors import log_prob
 from cfair.inference.free import FreeParameters
@@ -424,3 +424,11 @@ def test_log_prior_counts_what_is_learned_only() -> None:
     parameters = dict(module.named_parameters())
     moved = {**parameters, "linear.intercept": parameters["linear.intercept"] + 100}
     assert torch.equal(log_prior(mechanism.priors(), moved, free), log_prior(mechanism.priors(), parameters, free))
+
+
+@pytest.mark.parametrize("unit", [1e160, 1e-160, 1e-170])
+def test_a_column_whose_spread_cannot_be_squared_is_refused(unit: float) -> None:
+    spec = declare({"a": {"mechanism": "bernoulli", "levels": ["n", "y"]}, "y": {"mechanism": "gaussian", "parents": ["a"]}})
+    columns = columns_of({"a": torch.tensor([0.0, 1.0] * 20), "y": unit * torch.arange(40.0, dtype=torch.float64)})
+    with pytest.raises(DataError, match=r"column 'y': its spread of .* is no number that can be squared. State it in another unit"):
+        learn(spec, columns)
