@@ -16,7 +16,7 @@ from cfair.inference.neighbourhood import neighbourhoods
 from cfair.interfaces import Chosen, Columns
 from cfair.registry import Registry
 from cfair.scm import SCM
-from cfair.spec import ModelSpec
+from cfair.spec import ModelSpec, few_indicators
 from cfair.uncertainty import Uncertainty
 
 __all__ = [
@@ -87,9 +87,20 @@ def choose(spec: ModelSpec, engine: str = "auto") -> Chosen:
         return Chosen(engine, "it was asked for", approximate=kind not in CALIBRATED[engine])
     name = next(name for name in AUTO if _serves(name, spec))
     if name == "quadrature":
-        return Chosen("quadrature", f"it integrates a model with {kind} out exactly, and is calibrated on this kind")
+        return _by_quadrature(spec, kind)
     _check_concave(spec)
     return Chosen(name, "more than three real latents hang together, which quadrature does not integrate out", approximate=True)
+
+
+def _by_quadrature(spec: ModelSpec, kind: Kind) -> Chosen:
+    """Quadrature, and whether the draws around its most probable parameters are known to be calibrated."""
+    exactly = "it integrates latents out exactly" if spec.latents else "there is no latent to integrate out"
+    if loose := few_indicators(spec):
+        problem = f"{exactly}, but the data hardly identify the loadings of {', '.join(loose)}: draws around their top are too narrow"
+        return Chosen("quadrature", problem, approximate=True)
+    if kind not in CALIBRATED["quadrature"]:
+        return Chosen("quadrature", exactly, approximate=True)
+    return Chosen("quadrature", f"{exactly}, and draws of the parameters are calibrated on models with {kind}")
 
 
 def _serves(engine: str, spec: ModelSpec) -> bool:

@@ -10,7 +10,7 @@ from cfair.spec.records import NodeSpec
 from cfair.spec.scalars import level_text
 from cfair.spec.schema import spec_schema
 from cfair.spec.shipped import find_model, shipped_models
-from cfair.spec.warnings import SpecWarning, spec_warnings
+from cfair.spec.warnings import SpecWarning, few_indicators, spec_warnings
 
 __all__ = [
     "InverseGamma",
@@ -24,6 +24,7 @@ __all__ = [
     "Row",
     "SpecWarning",
     "dump_spec",
+    "few_indicators",
     "find_model",
     "level_text",
     "load_spec",

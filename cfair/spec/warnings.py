@@ -9,7 +9,7 @@ from cfair.graph import directed_paths
 from cfair.spec.model import ModelSpec
 from cfair.spec.parameters import weight_names
 
-__all__ = ["SpecWarning", "spec_warnings"]
+__all__ = ["SpecWarning", "few_indicators", "spec_warnings"]
 
 _INDICATORS = 3  # children with free loadings that identify one linear-Gaussian factor
 
@@ -59,16 +59,32 @@ def _moving_latents(spec: ModelSpec) -> Iterator[SpecWarning]:
 def _indicators(spec: ModelSpec) -> Iterator[SpecWarning]:
     """Source: Bollen (1989), Structural Equations with Latent Variables, chapter 7: the three-indicator rule."""
     for latent in spec.latents:
-        children = {child: _loading(spec, latent, child) for child in spec.observed if latent in spec.nodes[child].parents}
+        children = _loadings(spec, latent)
         free = [child for child, loading in children.items() if loading == "free"]
         if not children:
             problem = f"latent '{latent}' has no observed child: nothing can be learned of it"
             yield SpecWarning(f"nodes.{latent}", problem, "give it one, or leave it out")
-        elif free and "fixed" not in children.values() and not _triple(spec, free):
+        elif latent in few_indicators(spec):
             found = f"latent '{latent}' has {len(free)} observed children with free loadings ({', '.join(free)})"
             problem = f"{found}; a linear-Gaussian factor needs {_INDICATORS} without edges among them"
             mend = "add an observed child, or fix a loading under a child's 'parameters'"
             yield SpecWarning(f"nodes.{latent}", problem, mend)
+
+
+def few_indicators(spec: ModelSpec) -> tuple[str, ...]:
+    """The latents with observed children by too few of which their free loadings are identified in a linear-Gaussian model."""
+    found = []
+    for latent in spec.latents:
+        children = _loadings(spec, latent)
+        free = [child for child, loading in children.items() if loading == "free"]
+        if free and "fixed" not in children.values() and not _triple(spec, free):
+            found.append(latent)
+    return tuple(found)
+
+
+def _loadings(spec: ModelSpec, latent: str) -> dict[str, Literal["free", "fixed", "absent"]]:
+    """The observed children of a latent, and what is known of their weights on it."""
+    return {child: _loading(spec, latent, child) for child in spec.observed if latent in spec.nodes[child].parents}
 
 
 def _loading(spec: ModelSpec, latent: str, child: str) -> Literal["free", "fixed", "absent"]:
