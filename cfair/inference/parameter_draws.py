@@ -36,7 +36,8 @@ def laplace(scm: SCM, columns: Columns | None, *, count: int = 64, seed: int = 0
     """Weighted draws of the parameters around those of a learned ``scm``, the most probable ones given ``columns``;
     of none where all are fixed.
 
-    Closed-form families are drawn exactly. See ``draw_normal`` for the others.
+    Closed-form families are drawn exactly. See ``draw_normal`` for the others. Where several parts do not depend on one another each
+    is drawn anew by its own weights, and all draws then weigh the same: a product of many weights would leave hardly a draw.
 
     Raises:
         FitError: the log posterior does not fall in every direction from the SCM's parameters.
@@ -47,13 +48,26 @@ def laplace(scm: SCM, columns: Columns | None, *, count: int = 64, seed: int = 0
     draws, uncovered = exact_draws(scm, columns, count=count, seed=seed)
     log_weights = none_learned("laplace", count).log_weights
     k_hat, ess = dict[str, float](), dict[str, float]()
-    for place, density in enumerate(log_posteriors(scm, columns)):
+    parts = log_posteriors(scm, columns)
+    for place, density in enumerate(parts):
         own = draw_normal(density, count=count, accept=inside(scm, density), images=images(scm, density), seed=part_seed(seed, place))
-        draws |= density.free.spread(own.thetas)
-        log_weights = log_weights + own.log_weights
+        if len(parts) == 1:
+            log_weights = own.log_weights
+        draws |= density.free.spread(own.thetas if len(parts) == 1 else own.thetas[resampled(own.log_weights, seed=part_seed(seed, place))])
         k_hat[density.part] = own.k_hat
         ess |= dict.fromkeys(density.names, own.ess)
     return Uncertainty("laplace", draws, log_weights.log_softmax(0), k_hat=k_hat, ess=ess, uncovered=uncovered)
+
+
+def resampled(log_weights: Tensor, *, seed: int) -> Tensor:
+    """Positions (S,) of draws with weights (S,), each as often as it weighs but for rounding up or down, in random order.
+
+    Source: Kitagawa (1996), systematic resampling.
+    """
+    source, count = torch.Generator().manual_seed(seed), len(log_weights)
+    grid = (torch.arange(count, dtype=torch.float64) + torch.rand((), generator=source, dtype=torch.float64)) / count
+    chosen = torch.searchsorted(log_weights.softmax(0).cumsum(0), grid).clamp(max=count - 1)
+    return chosen[torch.randperm(count, generator=source)]
 
 
 def none_learned(method: Method, count: int) -> Uncertainty:

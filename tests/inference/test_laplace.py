@@ -12,7 +12,7 @@ from cfair.inference import learn
 from cfair.inference.conventions import is_oriented
 from cfair.inference.laplace import draw_normal
 from cfair.inference.log_posterior import log_posteriors
-from cfair.inference.parameter_draws import images
+from cfair.inference.parameter_draws import images, resampled
 from cfair.inference.pareto import tail_shape
 from cfair.interfaces import Columns
 from cfair.mechanisms.table import Table  # noqa: TC001
@@ -196,3 +196,23 @@ def test_the_shape_of_pareto_weights_is_found(k: float) -> None:
     log_weights = torch.log1p(torch.expm1(-k * torch.log1p(-uniform)) / k)  # quantiles of 1 + a generalised Pareto of shape k
     found, _ = tail_shape(log_weights.unsqueeze(1))
     assert float(found) == pytest.approx(k, abs=0.06)
+
+
+def test_draws_of_many_parts_weigh_the_same() -> None:
+    """Each part is drawn anew by its own weights: a product of a dozen would leave hardly a draw."""
+    nodes = {f"x{j}": {"mechanism": "bernoulli", "levels": ["no", "yes"], "parents": ["a"]} for j in range(12)}
+    spec = declare({"a": {"mechanism": "bernoulli", "levels": ["no", "yes"]}, **nodes, "y": {"mechanism": "gaussian", "parents": ["a"]}})
+    source = torch.Generator().manual_seed(0)
+    columns = columns_of({name: torch.randint(0, 2, (60,), generator=source).double() for name in spec.nodes})
+    uncertain = learn(spec, columns, uncertainty="laplace", parameter_draws=200).uncertainty
+    assert uncertain is not None
+    assert torch.equal(uncertain.weights, torch.full((200,), 1 / 200, dtype=torch.float64))
+    draws = uncertain.draws["x0"]["linear.intercept"]
+    assert len(draws.unique()) > 100
+
+
+def test_resampled_draws_have_the_weighted_mean() -> None:
+    values = torch.randn(2_000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    log_weights = (0.5 * values).log_softmax(0)
+    chosen = values[resampled(log_weights, seed=0)]
+    assert float(chosen.mean()) == pytest.approx(float(log_weights.exp() @ values), abs=0.03)
