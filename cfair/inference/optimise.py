@@ -17,7 +17,7 @@ __all__ = ["ROUNDING", "Peak", "maximise", "whitening"]
 ROUNDS = 8  # of whitening: one is enough near the top, a start far from it wants more
 NEAR = 100.0  # sds of a start within which its sds are trusted: farther off, a posterior sd may be another
 GRADIENT = 1e-5  # largest slope left, per posterior sd of a parameter: its error in posterior sds
-ROUNDING = 1e-2  # slope, and so error in posterior sds, that rounding in a sum over many rows, or a nearly flat ridge, may leave
+ROUNDING = 1e-3  # slope that a sum over many rows may leave
 FLATTEST = 1e-24  # curvature of a parameter that hardly matters: a step of 10¹² is one sd
 SINGULAR = 1e-10  # share of their own curvatures that several parameters together may have
 
@@ -50,13 +50,15 @@ def maximise(
 ) -> Peak:
     """The argmax of a log density, shape (p,), to ``gradient`` posterior sds, or where it rises no more.
 
+    Of the points that whitenings near them lead to it is the flattest: along a ridge, steps that gain nothing wander.
+
     Args:
         value_and_slope: parameters (p,) -> log density and its gradient (p,).
         start: where to begin, shape (p,).
         curvature: parameters (p,) -> Hessian of the log density (p, p), which may be an estimate from some of the rows.
         gradient: largest slope that may be left, per posterior sd of a parameter.
     """
-    theta, reached, steepest = start, -math.inf, math.inf
+    theta, reached, flattest = start, -math.inf, Peak(start, math.inf)
     for _ in range(ROUNDS):
         hessian, begin = curvature(theta), theta
         if not hessian.isfinite().all():
@@ -65,10 +67,12 @@ def maximise(
         theta, value, slope = _ascend(value_and_slope, theta, stretch, gradient)
         steepest = float((stretch.T @ slope).abs().max())
         near = float(torch.linalg.solve(stretch, theta - begin).abs().max()) <= NEAR
+        if near and steepest <= flattest.slope:
+            flattest = Peak(theta, steepest)
         if (steepest <= gradient and near) or value <= reached:
             break
         reached = value
-    return Peak(theta, steepest)
+    return flattest if math.isfinite(flattest.slope) else Peak(theta, steepest)
 
 
 def _ascend(

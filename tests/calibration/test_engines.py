@@ -19,7 +19,7 @@ from oracles import declare
 
 pytestmark = pytest.mark.slow
 
-SIMULATIONS = int(os.environ.get("CFAIR_SIMULATIONS", "100"))  # 400 by hand: the table was found by as many
+SIMULATIONS = int(os.environ.get("CFAIR_SIMULATIONS", "400"))
 CHAINS = int(os.environ.get("CFAIR_NUTS_SIMULATIONS", "0"))  # chains take seconds per table: by hand only
 ROWS = 100
 A = {"mechanism": "table", "levels": ["no", "yes"], "prior": 5.0}

@@ -49,11 +49,11 @@ def test_every_figure_is_that_of_its_pair() -> None:
     lines = {tuple(cell.strip() for cell in line.split("|")[1:3]): line.split("|")[3:-1] for line in part.splitlines() if "|" in line}
     pairs = [row for row in report.rows if (row.predictor, row.measure, row.attribute) == ("latent", "gap_frozen", "sex")]
     worst = max(pairs, key=lambda row: row.value or 0)
-    assert float(re.findall(r"[\d.]+", lines["latent", "gap"][1])[0]) == pytest.approx(worst.value, rel=0.05)
+    assert float(re.findall(r"[\d.]+", lines["latent", "gap"][1])[0]) == pytest.approx(worst.value, rel=0.01)
     for error in ("parameter", "sampling"):
         measure = f"gap_frozen_{error}_error"
         (row,) = [row for row in report.rows if row.predictor == "latent" and (row.measure, row.world) == (measure, worst.world)]
-        assert float(lines["latent", f"{error} error"][1]) == pytest.approx(row.value, rel=0.05)
+        assert float(lines["latent", f"{error} error"][1]) == pytest.approx(row.value, rel=0.01)
     assert [cell.strip() for cell in lines["constant", "gap"]] == ["0", "0", "0"]
     assert ("constant", "sampling error") not in lines
 
