@@ -25,7 +25,7 @@ def _opening(found: Diagnosis) -> Sheet:
     learned = f"The model is learned from {found.training_rows:,} others" if found.training_rows else "The parameters are taken as known"
     tested = sum(check.p is not None for check in found.checks)
     said = (
-        f"{learned}. {tested:,} checks were made; a check fails where p < 0.01 after Holm's correction "
+        f"{learned}. A check, of {tested:,}, fails where p < 0.01 after Holm's correction "
         "and its effect is outside the tolerance. Passing does not show that a model is right."
     )
     return Sheet(title=f"{found.model}: what {found.rows:,} tested rows say against it", after=(said, *found.notes))
@@ -140,7 +140,7 @@ def _engine(found: Diagnosis) -> Sheet:
         said.append(f"Passes: {'; '.join(f'{each.check} {plain(each.value)}' for each in parted['passes'])}.")
     if parted["not checked"]:
         said.append(f"Not computed: {', '.join(each.check for each in parted['not checked'])}.")
-    return Sheet(title="Inference", header=("", "", "", ""), rows=rows, names=4, prose=True, after=tuple(said))
+    return Sheet(title="Inference", header=("", "", "", ""), rows=rows, names=4, prose=True, after=(" ".join(said),) if said else ())
 
 
 def _figure(check: EngineCheck) -> str:
