@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from cfair.access import needs
 from cfair.auditing import audit
@@ -14,6 +14,7 @@ from cfair.errors import QueryError, nearest
 from cfair.heads import HEADS, head_for
 from cfair.inference import abduct, check_patterns, learn
 from cfair.inference.engines import check_engine, check_uncertainty, choose
+from cfair.inference.learning import how_drawn
 from cfair.interfaces import Columns, Predictor, World
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
@@ -39,7 +40,8 @@ class Options:
         predictors: names in PREDICTORS.
         head: a name in HEADS, or "auto" by the outcome's kind.
         engine: of the inference.
-        uncertainty: how parameters are drawn, for the gap of frozen predictors; engine "nuts" draws them itself.
+        uncertainty: how parameters are drawn, for the gap of frozen predictors; "auto" is "laplace", "nuts" with that engine, and
+            "none" where rows lack values or the engine is "svi", of which the report speaks.
         parameter_draws: worlds of drawn parameters in which that gap is measured.
         draws: posterior draws per audited person.
         splits: random splits into training and test rows; with several, the report gives means and intervals over them.
@@ -54,7 +56,7 @@ class Options:
     predictors: tuple[str, ...] = ("constant", "full", "unaware", "nondescendants", "latent", "residual")
     head: str = "auto"
     engine: Literal["auto", "quadrature", "svi", "nuts"] = "auto"
-    uncertainty: Literal["none", "laplace", "nuts"] = "laplace"
+    uncertainty: Literal["auto", "none", "laplace", "nuts"] = "auto"
     parameter_draws: int = WORLDS
     draws: int = 200
     splits: int = 1
@@ -76,7 +78,8 @@ class Options:
         if self.head not in ("auto", *HEADS):
             raise QueryError("head", f"'{self.head}' is not a head", nearest(self.head, ("auto", *HEADS)))
         check_engine(self.engine)
-        check_uncertainty(self.uncertainty)
+        if self.uncertainty != "auto":
+            check_uncertainty(self.uncertainty)
 
 
 @with_threads
@@ -100,6 +103,7 @@ def fit(spec: ModelSpec, columns: Columns, options: Options | None = None, *, pr
     options = options or Options()
     check(spec, options)
     check_variation(columns, spec)
+    _how_drawn(spec, columns, options)
     check_patterns(spec, columns, needs=[needs(spec, name) for name in options.predictors])
     tell = progress or (lambda what, share: None)
     runs = []
@@ -151,11 +155,22 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, tell: Progres
 
 def _learned(spec: ModelSpec, train: Columns, options: Options) -> SCM:
     """The SCM, with draws of its parameters unless the options say otherwise."""
-    uncertainty = "nuts" if options.engine == "nuts" else options.uncertainty
-    if train.missing or choose(spec, options.engine).engine == "svi":  # nobody draws them there, and the report says that they were not
-        uncertainty = "none"
     drawn = max(options.parameter_draws, PARAMETER_DRAWS)
-    return learn(spec, train, engine=options.engine, uncertainty=uncertainty, parameter_draws=drawn, seed=options.seed)
+    how = _how_drawn(spec, train, options)
+    return learn(spec, train, engine=options.engine, uncertainty=how, parameter_draws=drawn, seed=options.seed)
+
+
+def _how_drawn(spec: ModelSpec, columns: Columns, options: Options) -> Literal["none", "laplace", "nuts"]:
+    """How parameters are drawn.
+
+    Raises:
+        QueryError: not as the options ask.
+    """
+    chosen, asked = choose(spec, options.engine), options.uncertainty
+    if asked == "auto" and chosen.engine != "nuts":
+        asked = "none" if columns.missing or chosen.engine == "svi" else "laplace"
+    how = how_drawn(chosen, "nuts" if asked == "auto" else asked, whole=not columns.missing)
+    return cast("Literal['none', 'laplace', 'nuts']", how)
 
 
 def _fitted(scm: SCM, train: Columns, options: Options) -> dict[str, Predictor]:

@@ -8,7 +8,7 @@ from typing import Literal, Self, cast
 import torch
 from torch import Tensor
 
-__all__ = ["Method", "Uncertainty", "trusted_k"]
+__all__ = ["LARGEST_K", "Method", "Uncertainty", "trusted_k"]
 
 Method = Literal["laplace", "nuts"]
 

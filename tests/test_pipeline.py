@@ -184,3 +184,15 @@ def test_what_cannot_be_integrated_out_is_refused_before_any_learning() -> None:
     with pytest.raises(QueryError, match="missing values of 'x' have observed effects, and a count is not integrated out"):
         fit(declare(nodes), with_holes(columns, {"x": [3]}), QUICK, progress=lambda what, share: told.append(what))
     assert not told
+
+
+def test_a_way_to_draw_parameters_that_cannot_be_had_is_refused_before_any_work() -> None:
+    """Where it was asked for by name; left to itself it is "none" there, and the report says so."""
+    spec, (_, columns) = school(), people(school(), 80)
+    with pytest.raises(QueryError, match="engine 'nuts' draws the parameters itself"):
+        fit(spec, columns, replace(QUICK, engine="nuts", uncertainty="laplace"), progress=lambda what, share: pytest.fail(what))
+    grade = columns["grade"].clone()
+    grade[0] = torch.nan
+    holes = replace(columns, coded={**columns.coded, "grade": grade}, missing={"grade": grade.isnan()})
+    with pytest.raises(QueryError, match="parameters are drawn from whole rows, and some lack values"):
+        fit(spec, holes, replace(QUICK, uncertainty="laplace"), progress=lambda what, share: pytest.fail(what))

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol, cast
 
 import torch
 
@@ -13,32 +12,21 @@ from cfair.inference import posterior
 from cfair.inference.quadrature import NODES
 from cfair.interfaces import Columns
 from cfair.scm import SCM
+from cfair.uncertainty import LARGEST_K, Uncertainty, trusted_k
 
-__all__ = ["Uncertainty", "engine_checks"]
+__all__ = ["engine_checks"]
 
 ROWS = 2_000  # integrated twice; a tenth of them for each further dimension
 LEAST = 1e-6  # sd of a latent with levels below which it counts as known
 MOVE = 1e-4  # posterior sds that doubling may move a mean or an sd
-K_HAT, K_HAT_GOOD = 0.7, 0.5  # Vehtari, Simpson, Gelman, Yao & Gabry (2024): unreliable above the first
 R_HAT, ESS = 1.01, 400.0  # Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021)
 WEIGHED = 20.0  # of weighted draws, which are few by choice: their mean is then right to a fifth of a posterior sd
 ABSENT = "the model was learned without it"
 
 
-class Uncertainty(Protocol):
-    """What a learned SCM may tell of its parameters' posterior."""
-
-    method: str
-    k_hat: Mapping[str, float]  # per block of nodes
-    r_hat: Mapping[str, float]  # per parameter
-    ess: Mapping[str, float]  # per parameter
-    divergences: int
-
-
 def engine_checks(scm: SCM, columns: Columns, *, seed: int) -> tuple[EngineCheck, ...]:
     """Quadrature doubling on some of the rows, R-hat, effective sample sizes, k-hat and divergences; "not computed" where they were not."""
-    uncertainty = cast("Uncertainty | None", getattr(scm, "uncertainty", None))
-    return (*_doubling(scm, columns, seed), *_sampled(uncertainty))
+    return (*_doubling(scm, columns, seed), *_sampled(scm.uncertainty))
 
 
 def _doubling(scm: SCM, columns: Columns, seed: int) -> Iterator[EngineCheck]:
@@ -75,7 +63,8 @@ def _sampled(uncertainty: Uncertainty | None) -> Iterator[EngineCheck]:
     yield _worst("R-hat", r_hat, max, lambda r: r <= R_HAT, f"at most {R_HAT}")
     least = ESS if r_hat else WEIGHED
     yield _worst("ESS", ess, min, lambda size: size >= least, f"at least {least:.0f}")
-    yield _worst("k-hat", k_hat, max, lambda k: k <= K_HAT, f"at most {K_HAT}, and better below {K_HAT_GOOD}")
+    trusted = trusted_k(uncertainty.count) if uncertainty is not None else LARGEST_K
+    yield _worst("k-hat", k_hat, max, lambda k: k <= trusted, f"at most {trusted:.2f}")
     divergences = {"chains": float(uncertainty.divergences)} if uncertainty is not None and r_hat else none
     yield _worst("divergences", divergences, max, lambda count: count == 0, "none")
 

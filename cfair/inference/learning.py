@@ -25,7 +25,7 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.threads import with_threads
 
-__all__ = ["climb_to_the_top", "learn", "units_of"]
+__all__ = ["climb_to_the_top", "how_drawn", "learn", "units_of"]
 
 LEAST = 1e-140  # of a column's sd, and of its inverse: squares of both are numbers
 
@@ -73,7 +73,7 @@ def learn(
             fall in every direction from its top, or chains do not agree.
     """
     chosen = choose(spec, engine)
-    method = _method(chosen, uncertainty)
+    method = how_drawn(chosen, uncertainty, whole=columns is None or not columns.missing)
     check_count(parameter_draws)
     columns = columns and columns.counted()
     scm = SCM(spec, units_of(spec, {node: columns.known(node) for node in columns} if columns else {}) if units is None else units)
@@ -83,20 +83,25 @@ def learn(
         columns = _whole(spec, columns, unlearned)
     if columns is not None and (unlearned or scm.sampler is not None):
         ENGINES[chosen.engine](scm, columns, seed=seed)
-    if method != "none" and columns is not None and columns.missing:
-        raise QueryError("uncertainty", "parameters are drawn from whole rows, and some lack values", "use 'none', or drop these rows")
     if method != "none":
         scm.uncertainty = UNCERTAINTIES[method](scm, columns, count=parameter_draws, seed=seed)
     return scm
 
 
-def _method(chosen: Chosen, uncertainty: str) -> str:
-    """How parameters are drawn, if they are.
+def how_drawn(chosen: Chosen, uncertainty: str, *, whole: bool) -> str:
+    """How parameters are drawn, if they are: "laplace", "nuts" or "none".
+
+    Args:
+        chosen: the engine.
+        uncertainty: what was asked for.
+        whole: whether no row lacks a value.
 
     Raises:
-        QueryError: there is no such way, or it is not the engine's.
+        QueryError: there is no such way, or not with this engine or these rows.
     """
     check_uncertainty(uncertainty)
+    if not whole and (uncertainty != "none" or chosen.engine == "nuts"):
+        raise QueryError("uncertainty", "parameters are drawn from whole rows, and some lack values", "use 'none', or drop these rows")
     if chosen.engine == "svi" and uncertainty != "none":
         problem = f"parameters are drawn where quadrature integrates latents out, and the engine is 'svi': {chosen.why}"
         raise QueryError("uncertainty", problem, "use uncertainty='none'")

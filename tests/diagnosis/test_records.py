@@ -1,17 +1,19 @@
 """What a diagnosis holds: tidy, in JSON, the same for the same seed, and honest about what it did not compute."""
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 
 import pytest
+import torch
 
 import cfair
 from cfair.diagnosis import Diagnosis, diagnose
 from cfair.diagnosis.engine import engine_checks
 from cfair.inference import learn
 from cfair.scm import SCM
+from cfair.uncertainty import Uncertainty
 
 from oracles import LINEAR, people
 from school import people as pupils
@@ -71,25 +73,21 @@ def test_untestable_assumptions_are_those_that_coefficients_absorb_and_the_coupl
     }
 
 
-@dataclass
-class Sampled:
-    method: str = "nuts"
-    k_hat: Mapping[str, float] = field(default_factory=lambda: {"x": 0.2, "y": 0.9})
-    r_hat: Mapping[str, float] = field(default_factory=lambda: {"x.scale": 1.001, "y.scale": 1.003})
-    ess: Mapping[str, float] = field(default_factory=lambda: {"x.scale": 120.0, "y.scale": 900.0})
-    divergences: int = 0
+def sampled(k_hat: Mapping[str, float], r_hat: Mapping[str, float], ess: Mapping[str, float]) -> Uncertainty:
+    even = torch.full((1_000,), -math.log(1_000), dtype=torch.float64)
+    return Uncertainty("nuts", {}, even, k_hat=k_hat, r_hat=r_hat, ess=ess)
 
 
 def test_figures_of_sampling_are_read_where_they_are_and_named_by_their_worst() -> None:
     scm, table = SCM(LINEAR), people(SCM(LINEAR), 50)
     assert {each.check: each.verdict for each in engine_checks(scm, table, seed=0)}["R-hat"] == "not checked"
-    scm.uncertainty = Sampled()
+    scm.uncertainty = sampled({"x": 0.2, "y": 0.9}, {"x.scale": 1.001, "y.scale": 1.003}, {"x.scale": 120.0, "y.scale": 900.0})
     figures = {each.check: each for each in engine_checks(scm, table, seed=0)}
     assert (figures["k-hat"].of, figures["k-hat"].verdict) == ("y", "fails")
     assert (figures["R-hat"].of, figures["R-hat"].verdict) == ("y.scale", "passes")
     assert (figures["ESS"].of, figures["ESS"].value, figures["ESS"].verdict) == ("x.scale", 120.0, "fails")
     assert figures["divergences"].verdict == "passes"
-    scm.uncertainty = Sampled(k_hat={"x": float("inf")}, r_hat={}, ess={})
+    scm.uncertainty = sampled({"x": float("inf")}, {}, {})
     figures = {each.check: each for each in engine_checks(scm, table, seed=0)}
     assert (figures["k-hat"].value, figures["k-hat"].verdict, figures["k-hat"].why) == (None, "fails", "it is not a finite number")
     assert figures["divergences"].verdict == "not checked"
