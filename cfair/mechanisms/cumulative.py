@@ -1,7 +1,8 @@
 """Distributions of ordered levels: a location between increasing cutpoints."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -17,8 +18,8 @@ NARROW = -37.0  # of a log step, below which 1 − exp(−step) is the step to r
 THIN = -16.0  # of a log step of normal deviates, below which its probability is step times density to 1e-12 within 40 deviates
 
 
-class CumulativeLogit(Distribution):
-    """P(x ≤ j) = sigmoid(r_j − location) with r_0 = 0 and r_j − r_{j−1} = exp(log_steps_j): levels by their index.
+class _Cumulative(Distribution):
+    """P(x ≤ j) = F(r_j − location) with r_0 = 0 and r_j − r_{j−1} = exp(log_steps_j): levels by their index.
 
     Args:
         location: shape (...).
@@ -32,7 +33,7 @@ class CumulativeLogit(Distribution):
         self.location, self.log_steps = location, log_steps
         super().__init__(location.shape, validate_args=False)
 
-    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> "CumulativeLogit":
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Self:
         """The same distribution over a larger batch."""
         return type(self)(self.location.expand(torch.Size(batch_shape)), self.log_steps)
 
@@ -40,7 +41,21 @@ class CumulativeLogit(Distribution):
         """Levels, shape sample_shape + batch_shape."""
         with torch.no_grad():
             uniform = torch.rand(self._extended_shape(torch.Size(sample_shape)), dtype=self.location.dtype).clamp(min=2**-54)
-            return step_of(torch.special.logit(uniform), offsets(self.log_steps) - self.location.unsqueeze(-1))
+            levels: Tensor = step_of(self.quantile(uniform), offsets(self.log_steps) - self.location.unsqueeze(-1))
+            return levels
+
+    @abstractmethod
+    def quantile(self, uniform: Tensor) -> Tensor:
+        """F⁻¹ of numbers in (0, 1)."""
+
+
+class CumulativeLogit(_Cumulative):
+    """P(x ≤ j) = sigmoid(r_j − location)."""
+
+    def quantile(self, uniform: Tensor) -> Tensor:
+        """The log-odds."""
+        quantile: Tensor = torch.special.logit(uniform)
+        return quantile
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log of P(x), log sigmoid(b) + log sigmoid(−a) + log(1 − e^(a−b)) for the step (a, b] of x, where a − b depends on no parent.
@@ -56,30 +71,13 @@ class CumulativeLogit(Distribution):
         return torch.where(x < last, under, 0.0) + torch.where(x > 0, over, 0.0) + widths[x]
 
 
-class CumulativeProbit(Distribution):
-    """P(x ≤ j) = Φ(r_j − location) with r as in CumulativeLogit: levels by their index.
+class CumulativeProbit(_Cumulative):
+    """P(x ≤ j) = Φ(r_j − location)."""
 
-    Args:
-        location: shape (...).
-        log_steps: shape (levels − 2,).
-    """
-
-    arg_constraints: ClassVar = {"location": constraints.real}
-    support = constraints.nonnegative_integer
-
-    def __init__(self, location: Tensor, log_steps: Tensor, validate_args: bool | None = None) -> None:
-        self.location, self.log_steps = location, log_steps
-        super().__init__(location.shape, validate_args=False)
-
-    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> "CumulativeProbit":
-        """The same distribution over a larger batch."""
-        return type(self)(self.location.expand(torch.Size(batch_shape)), self.log_steps)
-
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Levels, shape sample_shape + batch_shape."""
-        with torch.no_grad():
-            noise = torch.randn(self._extended_shape(torch.Size(sample_shape)), dtype=self.location.dtype)
-            return step_of(noise, offsets(self.log_steps) - self.location.unsqueeze(-1))
+    def quantile(self, uniform: Tensor) -> Tensor:
+        """The normal deviate."""
+        quantile: Tensor = torch.special.ndtri(uniform)
+        return quantile
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log of P(x): of a tail for the first and the last level, of Φ(b) − Φ(a) for the step (a, b] between."""
