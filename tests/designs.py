@@ -1,5 +1,6 @@
 """Populations of an attribute, confounders, mediators and an outcome whose effects are known, for estimators that see only rows."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -10,10 +11,11 @@ from scipy.special import expit
 
 from cfair.effects.doubly_robust import one_step
 from cfair.effects.folds import CrossFitting
+from cfair.effects.learners import learners_for
 from cfair.effects.observations import Observations, observations
 from cfair.effects.records import TERMS
 
-__all__ = ["BINARY", "CURVED", "LINEAR", "THREE", "Coverage", "Design", "coverage", "terms_from"]
+__all__ = ["BINARY", "CURVED", "DESIGNS", "LINEAR", "THREE", "Coverage", "Design", "coverage", "terms_from"]
 
 Floats = NDArray[np.float64]
 NODES, QUADRATURE = np.polynomial.legendre.leggauss(200)  # Gauss and Legendre, on [-1, 1]
@@ -26,7 +28,6 @@ class Design:
     Args:
         sample: (n, generator) -> the rows of n people.
         truth: direction ("forward" or "reverse") -> term -> its value.
-        propensities: generator -> P(x = 1 | z) and P(x = 1 | z, w) of many people, or of x0 and x1 alike where there are more levels.
     """
 
     sample: Callable[[int, np.random.Generator], Observations]
@@ -54,14 +55,14 @@ def terms_from(mean: Callable[[int, int, object], float]) -> dict[str, dict[str,
     return {"forward": one_way(0, 1), "reverse": one_way(1, 0)}
 
 
-# --- real outcome, everything linear: z ~ U(-1, 1), logit x = .2 + .8 z; w1, w2 gaussian, linear in x and z, so that logit P(x | z, w) is linear;
-# y linear within each level of x, with another slope of w1 in each.
+# --- real outcome, everything linear: z ~ U(-1, 1), logit x = .1 + 1.9 z, so that P(x | z) is in (.14, .89); w1, w2 gaussian, linear in x and z, so that logit P(x | z, w) is
+# linear; y linear within each level of x, with another slope of w1 in each.
 
 SHIFT, SLOPE, SIZES = np.array([0.4, -0.3]), np.array([0.6, 0.3]), np.array([1.0, 0.8])
 
 
 def _linear_propensity(z: Floats) -> Floats:
-    return np.asarray(expit(0.2 + 0.8 * z))
+    return np.asarray(expit(0.1 + 1.9 * z))
 
 
 def _linear_outcome(x: Floats | float, z: Floats, w1: Floats, w2: Floats) -> Floats:
@@ -78,21 +79,21 @@ def _linear_sample(n: int, generator: np.random.Generator) -> Observations:
 
 def _linear_mean(a: int, b: int, c: object) -> float:
     """E[y_{a, W_b} | c]: linear in w, so W_b may be replaced by its mean; over z by quadrature."""
-    share = {"all": np.ones_like(NODES), 1: _linear_propensity(NODES), 0: 1 - _linear_propensity(NODES)}[c]  # type: ignore[index]
+    share = {"all": np.ones_like(NODES), 1: _linear_propensity(NODES), 0: 1 - _linear_propensity(NODES)}[c]
     w1, w2 = (b * SHIFT[k] + SLOPE[k] * NODES for k in (0, 1))
     return float(np.average(_linear_outcome(float(a), NODES, w1, w2), weights=QUADRATURE * share))
 
 
 LINEAR = Design(_linear_sample, terms_from(_linear_mean))
 
-# --- binary outcome: z of three levels, two binary mediators that x and z move on the logit scale without interaction, so that every nuisance
-# is exactly logistic: those given z because z is saturated, P(x | z, w) because its log odds are linear in w and free in z.
+# --- binary outcome: z of three levels, two binary mediators that x and z move on the logit scale without interaction, so that every
+# nuisance is exactly logistic: those given z because z is saturated, P(x | z, w) because its log odds are linear in w and free in z.
 
 Z_SHARES = np.array([0.3, 0.45, 0.25])
 
 
 def _binary_propensity(z: NDArray[np.int64]) -> Floats:
-    return np.array([0.3, 0.5, 0.7])[z]
+    return np.array([0.17, 0.5, 0.83])[z]
 
 
 def _binary_mediators(x: Floats | float, z: NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -120,7 +121,7 @@ def _binary_sample(n: int, generator: np.random.Generator) -> Observations:
 def _binary_mean(a: int, b: int, c: object) -> float:
     """E[y_{a, W_b} | c], by enumeration."""
     z = np.arange(3)
-    share = Z_SHARES * {"all": np.ones(3), 1: _binary_propensity(z), 0: 1 - _binary_propensity(z)}[c]  # type: ignore[index]
+    share = Z_SHARES * {"all": np.ones(3), 1: _binary_propensity(z), 0: 1 - _binary_propensity(z)}[c]
     p1, p2 = _binary_mediators(float(b), z)
     given_z = sum(
         np.where(w1, p1, 1 - p1) * np.where(w2, p2, 1 - p2) * _binary_outcome(float(a), z, float(w1), float(w2))
@@ -185,12 +186,15 @@ def _curved_sample(n: int, generator: np.random.Generator) -> Observations:
 def _curved_mean(a: int, b: int, c: object) -> float:
     z1, z2 = np.meshgrid(NODES, NODES)
     one = _curved_propensity(z1, z2)
-    share = {"all": np.ones_like(one), 1: one, 0: 1 - one}[c]  # type: ignore[index]
+    share = {"all": np.ones_like(one), 1: one, 0: 1 - one}[c]
     expected = _curved_outcome(float(a), z1, z2, _curved_mediator(float(b), z1, z2), 1.0)
     return float(np.average(expected, weights=share * np.outer(QUADRATURE, QUADRATURE)))
 
 
 CURVED = Design(_curved_sample, terms_from(_curved_mean))
+
+
+DESIGNS = {"linear": LINEAR, "binary": BINARY, "three": THREE, "curved": CURVED}
 
 
 @dataclass(frozen=True)
@@ -224,3 +228,18 @@ def coverage(design: Design, how: CrossFitting, *, sets: int, n: int, seed: int 
         standard.mean(axis=0) / spread,
     )
     return Coverage(*(dict(zip(keys, (float(value) for value in each), strict=True)) for each in figures))
+
+
+def main(design: str, learners: str, sets: str, n: str) -> None:
+    """``python tests/designs.py curved boosted 400 10000``: the coverage of every term, a line each."""
+    how = CrossFitting(learners=learners_for(learners, design == "binary"))
+    found = coverage(DESIGNS[design], how, sets=int(sets), n=int(n))
+    for way, term in found.share:
+        key = (way, term)
+        figures = f"covered {found.share[key]:.4f}  mean error / its se {found.z[key]:6.2f}  se / sd {found.ratio[key]:.3f}"
+        sys.stdout.write(f"{way:8s}{term:12s} truth {DESIGNS[design].truth[way][term]:8.4f}  {figures}\n")
+    sys.stdout.write(f"{sets} data sets of {n}: covered {min(found.share.values()):.4f} to {max(found.share.values()):.4f}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

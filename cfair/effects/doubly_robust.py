@@ -25,6 +25,7 @@ causal mediation analysis, theorem 1 (a ≠ b, all people); Farbmacher et al. (2
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from math import fsum, sqrt
 from statistics import NormalDist
 from typing import Literal, Self
 
@@ -32,10 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfair.effects.folds import CrossFitting, split
-from cfair.effects.learners import Floats
 from cfair.effects.nuisances import Nuisances, cross_fit
 from cfair.effects.observations import Observations
 from cfair.effects.records import TERMS, Estimate
+from cfair.effects.regressions import Floats
 from cfair.errors import QueryError, nearest
 
 __all__ = ["MEDIATED", "Effect", "Level", "OneStep", "Where", "estimate", "one_step"]
@@ -65,8 +66,8 @@ class Effect:
 
     @property
     def standard_error(self) -> float:
-        """√Σ influence² / n."""
-        return float(np.sqrt(np.square(self.influence).sum()) / len(self.influence))
+        """√Σ influence² / n, of the exact sum: it does not hang on the order of the people."""
+        return sqrt(fsum(np.square(self.influence))) / len(self.influence)
 
     def estimate(self) -> Estimate:
         """The value with its 95 % interval, value ± 1.96 standard errors."""

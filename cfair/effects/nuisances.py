@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfair.effects.folds import LEVELS, CrossFitting
-from cfair.effects.learners import Classifier, Floats, Regressor, fit_weighted
 from cfair.effects.observations import Observations
+from cfair.effects.regressions import Classifier, Floats, Regressor, fit_weighted
 from cfair.errors import CodeError, QueryError
 
 __all__ = ["Nuisances", "cross_fit"]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from cfair.effects.learners import Floats
+from cfair.effects.regressions import Floats
 from cfair.errors import DataError
 from cfair.weights import check_weights
 
