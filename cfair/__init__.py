@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cfair.constraints import CONSTRAINTS
     from cfair.data import read_table
     from cfair.diagnosis import Diagnosis, diagnose
+    from cfair.effects import Decomposition, Prediction, decompose
     from cfair.errors import CfairError, CodeError, DataError, FitError, LeakageError, QueryError, SpecError, StoreError
     from cfair.heads import HEADS
     from cfair.inference import abduct, learn, posterior
@@ -36,12 +37,14 @@ __all__ = [
     "CodeError",
     "Columns",
     "DataError",
+    "Decomposition",
     "Diagnosis",
     "FitError",
     "LeakageError",
     "ModelSpec",
     "Moments",
     "Options",
+    "Prediction",
     "QueryError",
     "Report",
     "Run",
@@ -54,6 +57,7 @@ __all__ = [
     "audit",
     "calibrate",
     "counterfactual",
+    "decompose",
     "diagnose",
     "fit",
     "learn",
@@ -72,6 +76,7 @@ _ROOMS = {
     "cfair.constraints": ("CONSTRAINTS",),
     "cfair.data": ("read_table",),
     "cfair.diagnosis": ("Diagnosis", "diagnose"),
+    "cfair.effects": ("Decomposition", "Prediction", "decompose"),
     "cfair.errors": ("CfairError", "CodeError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError"),
     "cfair.heads": ("HEADS",),
     "cfair.inference": ("abduct", "learn", "posterior"),

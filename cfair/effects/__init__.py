@@ -1,6 +1,9 @@
 """What a protected attribute does to a node or a prediction: total, natural and counterfactual effects, path by path, and their bounds."""
 
+from cfair.effects.decomposing import decompose
+from cfair.effects.decomposition import Decomposition
+from cfair.effects.prediction import Prediction
 from cfair.effects.records import TERMS, Estimate
 from cfair.effects.scored import Score, scored, with_score
 
-__all__ = ["TERMS", "Estimate", "Score", "scored", "with_score"]
+__all__ = ["TERMS", "Decomposition", "Estimate", "Prediction", "Score", "decompose", "scored", "with_score"]

@@ -1,0 +1,68 @@
+"""A prediction whose effects are asked for: the map that makes it, or only its values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from cfair.effects.scored import Score, scored, with_score
+from cfair.errors import QueryError
+from cfair.interfaces import Values, World
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+
+__all__ = ["Prediction", "model_with", "name_for", "world_with"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """A map from rows to predictions, as one that is deployed.
+
+    Args:
+        needs: the observed nodes that it reads.
+        score: columns (m,) of m rows, and m -> their predictions (m,), as ``Predictor.deploy``.
+        name: of the node that it becomes; no node of the model may have it.
+    """
+
+    needs: Sequence[str]
+    score: Score
+    name: str = "prediction"
+
+
+def name_for(spec: ModelSpec) -> str:
+    """``prediction``, with as many underscores after it as tell it from all nodes."""
+    name = "prediction"
+    while name in spec.nodes:
+        name += "_"
+    return name
+
+
+def model_with(scm: SCM, prediction: Prediction | None) -> SCM:
+    """The model with the prediction as its last node; as it is if there is none.
+
+    Raises:
+        QueryError: the prediction's name is taken, or it reads what is no observed node.
+    """
+    if prediction is None:
+        return scm
+    return scored(scm, prediction.name, prediction.needs, _whole(prediction.score))
+
+
+def world_with(model: SCM, world: World, prediction: Prediction | None) -> World:
+    """The people of ``world`` with their predictions, shape (draws, n)."""
+    return world if prediction is None else with_score(model, world, prediction.name)
+
+
+def _whole(score: Score) -> Score:
+    """The same map, once what it returns is known to be one finite number per row."""
+
+    def checked(rows: Values, n: int) -> Tensor:
+        found = score(rows, n)
+        if found.shape != (n,):
+            raise QueryError("prediction", f"{n} rows got predictions of shape {tuple(found.shape)}", "return one number per row")
+        if not found.isfinite().all():
+            count = int((~found.isfinite()).sum())
+            raise QueryError("prediction", f"{count} of {n} predictions are not finite numbers", "mend the model that makes them")
+        return found
+
+    return checked
