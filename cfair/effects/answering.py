@@ -15,7 +15,7 @@ from cfair.effects.paths import Path, recanting
 from cfair.effects.prediction import Prediction, model_with, world_with
 from cfair.effects.readings import Readings, exact_readings, tallied_readings
 from cfair.effects.shapley import shares
-from cfair.inference import abduct
+from cfair.inference import abduct, occurrences
 from cfair.interfaces import Columns, World
 from cfair.scm import SCM
 from cfair.worlds import simulate
@@ -144,9 +144,12 @@ def _some(columns: Columns, contrast: Contrast, seed: int) -> Columns:
 
 
 def _abducted(scm: SCM, columns: Columns, given: Collection[str], work: Work) -> Iterator[World]:
-    """The factual worlds of a table's people, a block at a time."""
+    """The factual worlds of a table's people, a block at a time; equal people have draws of their own."""
+    occurrence, done = occurrences({node: columns.coded[node] for node in given}), 0
     for block in blocks(columns, work.block_rows or max(BLOCK_DRAWS // work.draws, 1)):
-        yield abduct(scm, block, given=given, draws=work.draws, seed=work.seed)
+        own = occurrence[done : done + block.n]
+        yield abduct(scm, block, given=given, draws=work.draws, seed=work.seed, occurrence=own)
+        done += block.n
 
 
 def _simulated(scm: SCM, work: Work) -> Iterator[World]:

@@ -12,7 +12,7 @@ from cfair.effects.contrast import Contrast
 from cfair.effects.decomposition import Difference, RowsOnly
 from cfair.effects.doubly_robust import OneStep, one_step
 from cfair.effects.folds import CrossFitting
-from cfair.effects.identification import not_identified
+from cfair.effects.identification import MEDIATED, not_identified
 from cfair.effects.learners import learners_for
 from cfair.effects.modelled import Asked, FromModel
 from cfair.effects.observations import FROM, OTHER, TO, observations
@@ -58,7 +58,8 @@ def from_rows(asked: Asked) -> FromRows:
     """The terms that adjustment and the mediation formula identify, by cross-fitted one-step estimators.
 
     Confounders and mediators are those of the graph; what it does not identify is left out. Rows of other levels of the attribute
-    count for the terms about everyone (TE, NDE, NIE, Exp-SE) and for no other.
+    count for the terms about everyone (TE, NDE, NIE, Exp-SE) and for no other. Where mediators all but tell the level, the terms that
+    need them are left out, and that is said.
 
     Raises:
         QueryError: the attribute has no levels, or the levels hardly overlap.
@@ -80,8 +81,14 @@ def from_rows(asked: Asked) -> FromRows:
         None if columns.weights is None else columns.weights.numpy(),
     )
     how = CrossFitting(learners=learners_for(asked.learners, rows.binary), seed=asked.work.seed)
-    found = one_step(rows, how, [term for term in TERMS if term not in hidden])
-    return FromRows(found, tuple(_said(found)))
+    wanted = [term for term in TERMS if term not in hidden]
+    try:
+        found, without = one_step(rows, how, wanted), ""
+    except QueryError as error:
+        if error.where != "propensities" or "mediators" not in error.problem:
+            raise
+        found, without = one_step(rows, how, [term for term in wanted if term not in MEDIATED]), error.problem
+    return FromRows(found, tuple(_said(found, without)))
 
 
 def difference_between(told: FromModel, rows: FromRows) -> Difference:
@@ -128,8 +135,10 @@ def _outcome(asked: Asked, columns: Columns) -> Tensor:
     return prediction.score({node: columns[node] for node in prediction.needs}, columns.n)
 
 
-def _said(found: OneStep) -> Iterator[str]:
-    """Trimming, which changes what is estimated."""
+def _said(found: OneStep, without: str) -> Iterator[str]:
+    """Trimming, which changes what is estimated; and terms that could not be, with the reason."""
+    if without:
+        yield f"rows do not tell {', '.join(MEDIATED)}: {without}"
     for share, of in ((found.trimmed_z, "confounders"), (found.trimmed_zw, "confounders and mediators")):
         if share > 0:
             yield f"of {share:.1%} of the people a propensity given {of} was raised: for these the regressions alone must be right"
