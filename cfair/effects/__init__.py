@@ -2,8 +2,8 @@
 
 from cfair.effects.decomposing import decompose
 from cfair.effects.decomposition import Decomposition
-from cfair.effects.prediction import Prediction
+from cfair.effects.prediction import Predicted, Prediction
 from cfair.effects.records import TERMS, Estimate
 from cfair.effects.scored import Score, scored, with_score
 
-__all__ = ["TERMS", "Decomposition", "Estimate", "Prediction", "Score", "decompose", "scored", "with_score"]
+__all__ = ["TERMS", "Decomposition", "Estimate", "Predicted", "Prediction", "Score", "decompose", "scored", "with_score"]

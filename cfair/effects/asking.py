@@ -5,15 +5,43 @@ from collections.abc import Collection, Sequence
 from cfair.effects.contrast import Contrast, Question
 from cfair.effects.mediators import entries
 from cfair.effects.paths import MOST_PATHS, Path, checked_paths, paths_between
-from cfair.effects.targets import Target
+from cfair.effects.prediction import Predicted, Prediction, model_with
+from cfair.effects.roles import roles_of
+from cfair.effects.targets import Target, target_of
 from cfair.errors import DataError, QueryError
 from cfair.interfaces import Columns
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 
-__all__ = ["Along", "check_people", "contrast_of", "parse_path", "question_of"]
+__all__ = ["Along", "ask", "check_people", "contrast_of", "parse_path", "question_of"]
 
 Along = Sequence[str] | Sequence[Sequence[Sequence[str]]]
+
+
+def ask(
+    scm: SCM,
+    *,
+    attribute: str,
+    start: str | float,
+    end: str | float,
+    of: str | None = None,
+    prediction: Prediction | Predicted | None = None,
+    along: Along | None = None,
+) -> tuple[SCM, Question]:
+    """The model with the prediction as its last node, and what is asked of it; of the parameters nothing is read.
+
+    Raises:
+        QueryError: what ``decompose`` cannot be asked.
+    """
+    if of is not None and prediction is not None:
+        raise QueryError("of", "a node and a prediction are both asked for", "leave one of them out")
+    model = model_with(scm, prediction)
+    target = target_of(scm.spec, of) if prediction is None else Target(prediction.name, prediction=True)
+    roles_of(model.spec, attribute, target.node)  # refuses an attribute or a target that is none
+    question = question_of(model, contrast_of(scm.spec, attribute, target, start=start, end=end), along)
+    if isinstance(prediction, Predicted) and question.along:
+        raise QueryError("along", "of the predictions' map nothing is known but their values", "ask for no paths, or give the map")
+    return model, question
 
 
 def contrast_of(spec: ModelSpec, attribute: str, target: Target, *, start: str | float, end: str | float) -> Contrast:

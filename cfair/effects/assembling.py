@@ -19,9 +19,9 @@ AMONG: tuple[Given | None, Given] = (None, "start")  # everyone, and the people 
 
 
 def rows_of(readings: Readings, *, reverse: bool = False) -> dict[str, Tensor]:
-    """Term -> its row, a difference of two readings' rows."""
+    """Term -> its row, a difference of two readings' rows, where both are there."""
     keys: Mapping[MeanName, Key] = REVERSE if reverse else FORWARD
-    return terms({mean: readings.rows[key] for mean, key in keys.items()})
+    return terms({mean: readings.rows[key] for mean, key in keys.items() if key in readings.rows})
 
 
 def terms_of(readings: Readings, *, reverse: bool = False) -> dict[str, Estimate]:

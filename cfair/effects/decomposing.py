@@ -6,17 +6,16 @@ from importlib.metadata import version
 from typing import Literal
 
 from cfair.effects.answering import Work
-from cfair.effects.asking import Along, check_people, contrast_of, question_of
+from cfair.effects.asking import Along, ask, check_people
 from cfair.effects.decomposition import Decomposition
-from cfair.effects.identification import not_identified
+from cfair.effects.identification import NotIdentified, not_identified, without_map
 from cfair.effects.modelled import Asked, FromModel, from_model
-from cfair.effects.prediction import Prediction, model_with
+from cfair.effects.prediction import Predicted, Prediction, checked_values
 from cfair.effects.records import Json
 from cfair.effects.remarks import assumed, noticed
 from cfair.effects.roles import roles_of
-from cfair.effects.rows_only import FromRows, difference_between, from_rows
-from cfair.effects.targets import Target, target_of
-from cfair.errors import QueryError, nearest
+from cfair.effects.rows_only import FromRows, check_source, difference_between, from_rows
+from cfair.errors import QueryError
 from cfair.inference.free import is_fixed
 from cfair.interfaces import Columns
 from cfair.scm import SCM
@@ -26,7 +25,6 @@ from cfair.weights import effective_size
 __all__ = ["decompose"]
 
 Source = Literal["scm", "doubly_robust", "both"]
-SOURCES = ("scm", "doubly_robust", "both")
 VERSIONED = ("cfair", "torch", "pyro-ppl", "numpy", "networkx", "scipy", "scikit-learn")  # packages that a decomposition names
 
 
@@ -39,7 +37,7 @@ def decompose(
     start: str | float,
     end: str | float,
     of: str | None = None,
-    prediction: Prediction | None = None,
+    prediction: Prediction | Predicted | None = None,
     along: Along | None = None,
     source: Source = "scm",
     draws: int = 100,
@@ -68,7 +66,8 @@ def decompose(
         start: x0, a level or a number.
         end: x1.
         of: a node, or a level of one as ``node=level``; the outcome if None.
-        prediction: a map from rows to predictions, whose effects are asked for in the place of a node's.
+        prediction: a map from rows to predictions, whose effects are asked for in the place of a node's; or the values of one whose map
+            is not known, of which the model tells TV alone.
         along: paths whose effect is asked for, each ``"race->lsat->y"``, or sets of paths, each a list of lists of nodes.
         source: ``scm``; ``doubly_robust``, from rows and the nodes' roles without the mechanisms; or ``both``, and their difference.
         draws: posterior draws per abducted person.
@@ -85,21 +84,23 @@ def decompose(
 
     Source: Plečko & Bareinboim (2024), Causal fairness analysis, Definitions 4.1 to 4.5 and Theorem 4.1.
     """
+    check_source(source, learners)
     _check(source, columns, draws=draws, people=people, parameter_draws=parameter_draws)
-    if of is not None and prediction is not None:
-        raise QueryError("of", "a node and a prediction are both asked for", "leave one of them out")
-    model = model_with(scm, prediction)
-    target = target_of(scm.spec, of) if prediction is None else Target(prediction.name, prediction=True)
-    roles_of(model.spec, attribute, target.node)  # refuses what cannot be asked
-    question = question_of(model, contrast_of(scm.spec, attribute, target, start=start, end=end), along)
+    model, question = ask(scm, attribute=attribute, start=start, end=end, of=of, prediction=prediction, along=along)
+    mapless = prediction if isinstance(prediction, Predicted) else None
+    if mapless is not None and columns is None:
+        raise QueryError("prediction", "its values are those of people, and there is no table", "give the people's table")
+    values = None
     if columns is not None:
+        values = None if mapless is None else checked_values(mapless, columns)
         columns = columns.counted()
         check_people(scm.spec, columns, question.contrast)
     work = Work(draws, people, parameter_draws, seed, block_rows)
-    asked = Asked(scm, model, prediction, question, columns, work, learners, is_fixed(scm))
+    with_map = prediction if isinstance(prediction, Prediction) else None
+    asked = Asked(scm, model, with_map, question, columns, work, learners, is_fixed(scm), values)
     told = from_model(asked, progress) if source != "doubly_robust" else None
     rows = from_rows(asked) if source != "scm" else None
-    return _composed(asked, source, told, rows, start=str(start), end=str(end), of=of or target.node)
+    return _composed(asked, source, told, rows, start=str(start), end=str(end), of=of or question.contrast.target.node)
 
 
 def _composed(
@@ -126,7 +127,7 @@ def _composed(
         along=along,
         rows_only=rows.record if told is not None and rows is not None else None,
         difference=difference_between(told, rows) if told is not None and rows is not None else None,
-        not_identified=not_identified(spec, contrast.attribute, contrast.target.node, fixed=asked.certain),
+        not_identified=_hidden(asked, source),
         said=(*said, *(rows.said if rows is not None else ())),
         options=_options(asked, source),
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
@@ -135,10 +136,16 @@ def _composed(
     )
 
 
+def _hidden(asked: Asked, source: Source) -> tuple[NotIdentified, ...]:
+    """The terms that are not identified."""
+    if asked.values is not None and source == "scm":
+        return without_map()
+    contrast = asked.question.contrast
+    return not_identified(asked.model.spec, contrast.attribute, contrast.target.node, fixed=asked.certain)
+
+
 def _check(source: str, columns: Columns | None, *, draws: int, people: int, parameter_draws: int) -> None:
     """Refuse options that are out of their range."""
-    if source not in SOURCES:
-        raise QueryError("source", f"'{source}' is not a source of effects", nearest(source, SOURCES))
     if source != "scm" and columns is None:
         raise QueryError("source", f"'{source}' estimates from rows, and there is no table", "give one, or use 'scm'")
     for name, given, least in (("draws", draws, 1), ("people", people, 2), ("parameter_draws", parameter_draws, 0)):

@@ -9,7 +9,7 @@ from cfair.effects.roles import Roles, roles_of
 from cfair.graph import Graph, ancestors, d_separated, descendants
 from cfair.spec import ModelSpec, few_indicators
 
-__all__ = ["ADJUSTED", "MEDIATED", "NotIdentified", "not_identified"]
+__all__ = ["ADJUSTED", "MEDIATED", "NotIdentified", "not_identified", "without_map"]
 
 ADJUSTED = ("te", "ett", "ctf_se", "exp_se_from", "exp_se_to")  # by adjustment for the confounders
 MEDIATED = ("nde", "nie", "ctf_de", "ctf_ie")  # by the mediation formula; what is in neither always is
@@ -77,6 +77,12 @@ def not_identified(spec: ModelSpec, attribute: str, target: str, *, fixed: bool 
     found = dict.fromkeys(ADJUSTED, adjusted) | dict.fromkeys(MEDIATED, mediated)
     hidden = {term: found[term] for term in TERMS if term in found}
     return tuple(NotIdentified(term, why[0], why[1], _told(spec, why[0], fixed)) for term, why in hidden.items() if why is not None)
+
+
+def without_map() -> tuple[NotIdentified, ...]:
+    """All terms but TV, of a prediction of which only the values are known: no model tells what it would be of other rows."""
+    why = "the predictions come without the map that makes them, so that the model cannot tell them of other rows"
+    return tuple(NotIdentified(term, (), why, "nothing") for term in TERMS if term in ADJUSTED + MEDIATED)
 
 
 Hidden = tuple[tuple[str, ...], str]  # the latents, and why they hide the effect

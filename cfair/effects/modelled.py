@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
+from torch import Tensor
+
 from cfair.effects.answering import Work, enumerated, followed
 from cfair.effects.assembling import along_parts, mediator_parts, path_parts, summing_to, terms_of
 from cfair.effects.contrast import Key, Question
 from cfair.effects.decomposition import AlongPart, MediatorPart, PathPart
 from cfair.effects.enumeration import why_not_enumerable
+from cfair.effects.monte_carlo import tally_of_facts
 from cfair.effects.prediction import Prediction
-from cfair.effects.readings import Readings
+from cfair.effects.readings import Readings, tallied_readings
 from cfair.effects.records import Estimate
+from cfair.errors import QueryError
 from cfair.interfaces import Columns
 from cfair.scm import SCM
 
@@ -30,6 +35,7 @@ class Asked:
         work: how much to spend.
         learners: of what is estimated from rows alone.
         certain: whether every parameter is fixed.
+        values: of a prediction whose map is not known, of the people, (n,); else None.
     """
 
     scm: SCM
@@ -40,6 +46,7 @@ class Asked:
     work: Work
     learners: str
     certain: bool
+    values: Tensor | None = None
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -88,6 +95,8 @@ def from_model(asked: Asked, progress: Callable[[int], None] | None = None) -> F
     Raises:
         QueryError: nobody has one of the levels under the model.
     """
+    if asked.values is not None:
+        return _facts(asked, asked.values)
     scm, prediction, question, work = asked.scm, asked.prediction, asked.question, asked.work
     if why_not_enumerable(asked.model, question.contrast) is not None:
         readings = followed(scm, prediction, question, work, columns=asked.columns, given=asked.given, progress=progress)
@@ -98,6 +107,21 @@ def from_model(asked: Asked, progress: Callable[[int], None] | None = None) -> F
     some = followed(scm, prediction, replace(question, mediators=()), work, progress=progress)  # single paths need the noise
     adjusted = some if Key("path:0") in exact.rows else summing_to(some, exact, question)
     return _told(asked, "enumeration", replace(adjusted, rows={**adjusted.rows, **exact.rows}))
+
+
+def _facts(asked: Asked, values: Tensor) -> FromModel:
+    """The difference between the groups, of predictions of which nothing else is known.
+
+    Raises:
+        QueryError: the attribute is a number, which hardly two people share.
+    """
+    columns, contrast = asked.columns, asked.question.contrast
+    assert columns is not None
+    if asked.scm.spec.nodes[contrast.attribute].kind == "real":
+        raise QueryError("prediction", f"'{contrast.attribute}' is a number, and without a map groups are compared", "give the map")
+    found = tally_of_facts(values, columns[contrast.attribute], contrast)
+    readings = tallied_readings(found, columns.weights, [], torch.zeros(0, dtype=torch.float64))
+    return FromModel(readings, "facts", (), (), ())
 
 
 def _told(asked: Asked, method: str, readings: Readings) -> FromModel:

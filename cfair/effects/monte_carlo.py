@@ -16,7 +16,7 @@ from cfair.scm import SCM
 from cfair.weights import evened
 from cfair.worlds import counterfactual
 
-__all__ = ["Tally", "measured", "tally"]
+__all__ = ["LEVELS", "Tally", "measured", "tally", "tally_of_facts"]
 
 LEVELS: tuple[Given, ...] = get_args(Given)
 
@@ -52,6 +52,19 @@ def tally(scm: SCM, worlds: Iterable[World], question: Question, *, seed: int = 
         {key: torch.cat([part.added[key] for part in parts]) for key in parts[0].added},
         {given: torch.cat([part.counted[given] for part in parts]) for given in parts[0].counted},
     )
+
+
+def tally_of_facts(values: Tensor, attribute: Tensor, contrast: Contrast) -> Tally:
+    """What people add to the means of their two groups, all that can be had where nobody knows the values of other worlds.
+
+    Args:
+        values: of the target, shape (n,).
+        attribute: of the people, shape (n,).
+        contrast: the levels.
+    """
+    members = {given: (attribute == contrast.level(given)).to(torch.float64) for given in LEVELS}
+    keys: dict[Given, Key] = {"start": Key("none", "start"), "end": Key("all", "end")}
+    return Tally({keys[given]: values * m for given, m in members.items()}, {given: members[given] for given in LEVELS})
 
 
 def measured(found: Tally, key: Key, weights: Tensor | None = None) -> Measured:

@@ -61,7 +61,7 @@ def _assumed(scm: SCM, method: str, *, certain: bool, has_rows: bool) -> Iterato
     if spec.latents:
         yield "latents", f"{', '.join(spec.latents)}: their distributions and their effects are as declared"
     yield "attribute", "the attribute can be set: it stands for all that the graph lets follow from it, a bundle rather than a switch"
-    if method != "rows":
+    if method not in ("rows", "facts"):
         yield "mechanisms", "mechanisms have the declared form" + ("; their parameters are fixed by the declaration" if certain else "")
     yield "intervals", _covered(scm, method, certain=certain, has_rows=has_rows)
 
@@ -70,6 +70,8 @@ def _covered(scm: SCM, method: str, *, certain: bool, has_rows: bool) -> str:
     """What the 95 % intervals cover."""
     drawn = scm.uncertainty is not None and bool(scm.uncertainty.draws)
     parameters = "what the data leave open of the parameters" if drawn else "the parameters are taken as they are"
+    if method == "facts":
+        return "95 % over the sampling of people"
     if method == "rows":
         return "95 % over the sampling of people, if all that was learned of them converges fast enough; not a wrong graph"
     if method == "enumeration" and certain:

@@ -19,11 +19,13 @@ from cfair.effects.observations import FROM, OTHER, TO, observations
 from cfair.effects.readings import QUANTILE
 from cfair.effects.records import TERMS, Estimate
 from cfair.effects.roles import roles_of
-from cfair.errors import QueryError
+from cfair.errors import QueryError, nearest
 from cfair.interfaces import Columns, Values
 from cfair.spec import ModelSpec
 
-__all__ = ["FromRows", "difference_between", "from_rows"]
+__all__ = ["FromRows", "check_source", "difference_between", "from_rows"]
+
+SOURCES = ("scm", "doubly_robust", "both")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +54,18 @@ class FromRows:
     def record(self) -> RowsOnly:
         """For the decomposition."""
         return RowsOnly(self.terms, self.reverse, (self.found.trimmed_z, self.found.trimmed_zw))
+
+
+def check_source(source: str, learners: str) -> None:
+    """Refuse, before any work, a source or learners that do not exist.
+
+    Raises:
+        QueryError: there are none of that name.
+    """
+    if source not in SOURCES:
+        raise QueryError("source", f"'{source}' is not a source of effects", nearest(source, SOURCES))
+    if source != "scm":
+        learners_for(learners, binary=False)
 
 
 def from_rows(asked: Asked) -> FromRows:
@@ -101,6 +115,8 @@ def difference_between(told: FromModel, rows: FromRows) -> Difference:
     model = rows_of(readings)
     found, errors = {}, {}
     for term, effect in rows.found.forward.items():
+        if term not in model:
+            continue
         own, influence = torch.from_numpy(effect.influence), readings.influence(model[term])
         between = influence - own if len(influence) else own  # an exact sum hangs on nobody
         errors[term] = sqrt(float(between.square().sum()) / len(own) ** 2 + readings.parameter_variance(model[term]))
@@ -130,6 +146,8 @@ def _numbers(spec: ModelSpec, nodes: Sequence[str], columns: Values) -> Tensor:
 def _outcome(asked: Asked, columns: Columns) -> Tensor:
     """The target of the people as they are, shape (n,)."""
     target, prediction = asked.question.contrast.target, asked.prediction
+    if asked.values is not None:
+        return asked.values
     if prediction is None:
         return target.read(columns[target.node])
     return prediction.score({node: columns[node] for node in prediction.needs}, columns.n)
