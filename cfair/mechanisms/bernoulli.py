@@ -72,7 +72,7 @@ class Bernoulli(Indexed):
 
     def location(self, parents: Values) -> Tensor:
         """The log-odds λ(η)."""
-        return self.link.log_odds(self.index(parents).squeeze(-1))
+        return self.link.log_odds(self.linear.located(parents)[0])
 
     def priors(self) -> dict[str, Distribution]:
         """Prior of each parameter, of its shape, on the scale on which it is learned."""

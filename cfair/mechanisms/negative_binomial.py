@@ -72,7 +72,7 @@ class NegativeBinomial(Indexed):
 
     def log_mean(self, parents: Values) -> Tensor:
         """Log μ."""
-        return self.index(parents).squeeze(-1)
+        return self.linear.located(parents)[0]
 
     def _coupled_size(self) -> Tensor:
         return self.log_size.detach().clamp(*(math.log(size) for size in FLAT))
