@@ -1,6 +1,6 @@
 """Worlds: simulated, counterfactual, and what may be asked of them."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -14,13 +14,11 @@ from cfair.errors import QueryError, nearest
 from cfair.interfaces import Mechanism, Values, World
 from cfair.lazy import Lazy
 from cfair.scm import SCM
+from cfair.settings import Setting, coded, label
 from cfair.spec import ModelSpec
 
 __all__ = ["Setting", "collapse", "counterfactual", "simulate"]
 
-UNTOUCHED = ("factual", "simulated")  # labels of worlds in which nothing was done
-
-Setting: TypeAlias = str | float | Tensor | Sequence[str]  # a level's name, a number, coded values, or a level's name per person
 Edges: TypeAlias = Collection[tuple[str, str]]
 
 
@@ -66,7 +64,7 @@ def counterfactual(scm: SCM, factual: World, do: Mapping[str, Setting], *, along
     Tchetgen (2016).
     """
     spec = scm.spec
-    settings = {node: _coded(spec, node, setting, factual.shape) for node, setting in do.items()}
+    settings = {node: coded(spec, node, setting, factual.shape) for node, setting in do.items()}
     moving = _moving(spec, settings, None if along is None else _edges(spec, along))
     thunks: dict[str, Callable[[], Tensor]] = {}
     values = Lazy(thunks)
@@ -79,7 +77,7 @@ def counterfactual(scm: SCM, factual: World, do: Mapping[str, Setting], *, along
             thunks[node] = partial(_value, mechanism, node, factual, _Read(spec.nodes[node].parents, moving[node], new, changed))
         else:
             thunks[node] = partial(factual.values.__getitem__, node)
-    return replace(factual, values=values, label=_label(spec, factual.label, do))
+    return replace(factual, values=values, label=label(spec, factual.label, do))
 
 
 def collapse(values: Tensor) -> Tensor:
@@ -163,36 +161,6 @@ def _distinct(values: Tensor) -> Tensor:
     return values[: None if draws else 1, : None if people else 1]
 
 
-def _coded(spec: ModelSpec, node: str, setting: Setting, shape: tuple[int, int]) -> Tensor:
-    """What ``do`` says, as values of shape (draws, n)."""
-    if node not in spec.nodes:
-        raise QueryError("do", f"'{node}' is not a node", nearest(node, spec.nodes))
-    if isinstance(setting, Tensor):
-        return _checked(spec, node, setting.detach().to(torch.float64), shape)
-    levels = spec.nodes[node].levels
-    if isinstance(setting, Iterable) and not isinstance(setting, str):
-        return _checked(spec, node, torch.tensor([float(spec.level(node, text)) for text in setting], dtype=torch.float64), shape)
-    if levels:
-        return torch.tensor(float(spec.level(node, setting)), dtype=torch.float64).expand(shape)
-    if isinstance(setting, str):
-        raise QueryError("do", f"'{node}' is a number, and '{setting}' is a level's name", f"give a number, as {{'{node}': 1.0}}")
-    return _checked(spec, node, torch.tensor(float(setting), dtype=torch.float64), shape)
-
-
-def _checked(spec: ModelSpec, node: str, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Coded values as (draws, n), once they are known to be values that the node can have."""
-    if values.shape not in ((), (shape[1],), (1, shape[1]), shape):
-        raise QueryError("do", f"values of '{node}' have shape {tuple(values.shape)}", f"give one value, or shape ({shape[1]},) or {shape}")
-    levels = spec.nodes[node].levels
-    if not values.isfinite().all():
-        raise QueryError("do", f"a value of '{node}' is not finite", "give finite numbers")
-    if levels and not ((values >= 0) & (values < len(levels)) & (values == values.floor())).all():
-        raise QueryError("do", f"a value of '{node}' is not the index of a level", f"give whole numbers from 0 to {len(levels) - 1}")
-    if spec.nodes[node].kind == "count" and not ((values >= 0) & (values == values.floor())).all():
-        raise QueryError("do", f"a value of '{node}' is not a count", "give whole numbers from 0")
-    return values.expand(shape)
-
-
 def _edges(spec: ModelSpec, along: Edges) -> frozenset[tuple[str, str]]:
     """The active edges, once they are known to be the graph's."""
     edges = frozenset(spec.graph.edges)
@@ -201,17 +169,3 @@ def _edges(spec: ModelSpec, along: Edges) -> frozenset[tuple[str, str]]:
         known = sorted(f"{a} -> {b}" for a, b in edges)
         raise QueryError("along", f"'{parent} -> {child}' is not an edge of the graph", nearest(f"{parent} -> {child}", known))
     return active
-
-
-def _label(spec: ModelSpec, before: str, do: Mapping[str, Setting]) -> str:
-    """``race=Black,sex=female``: what was done, in the spec's order, after what had been done ``before``."""
-    done = [f"{node}={_text(spec, node, do[node])}" for node in spec.nodes if node in do]
-    return ",".join(done if done and before in UNTOUCHED else [before, *done])
-
-
-def _text(spec: ModelSpec, node: str, setting: Setting) -> str:
-    """A level's name, or a number; a tensor and a sequence say something else of each person."""
-    if isinstance(setting, Iterable) and not isinstance(setting, str):
-        return "(per person)"
-    levels = spec.nodes[node].levels
-    return levels[spec.level(node, setting)] if levels else f"{setting:g}"
