@@ -99,13 +99,14 @@ class LocationScale(Indexed, ABC):
 
     def location(self, parents: Values) -> Tensor:
         """The location c + s·η, in memory of its own."""
-        return self.linear.located(parents, self.center.item(), self.unit.item())[0]
+        return self.linear.located(parents, float(self.center), float(self.unit))[0]
 
     def scale(self, parents: Values) -> Tensor | float:
         """The scale s·σ: one for everybody, or of a shape that broadcasts with the location's."""
         if self.spread is None:
-            return self.unit.item() * math.exp(self.log_scale.item())
-        return self.unit * (self.log_scale + self.spread(parents)).exp()
+            return float(self.unit) * math.exp(float(self.log_scale))
+        scale: Tensor = self.unit * (self.log_scale + self.spread(parents)).exp()
+        return scale
 
     def shared_priors(self) -> dict[str, Distribution]:
         """Priors of the parameters that all these families have."""
