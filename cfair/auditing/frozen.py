@@ -119,7 +119,7 @@ def _people(drawn: Drawn, predictors: Mapping[str, Predictor], crossing: Crossin
     """What is followed through all worlds; of few rows, each by more draws of its noise."""
     spec = drawn.scms[0].spec
     read = {*spec.evidence, *spec.protected, *(node for predictor in predictors.values() for node in predictor.needs)}
-    read |= {node for node in spec.resolving if node in columns}
+    read |= {node for node in spec.held if node in columns}
     rows, weights = distinct_people(columns, read, weights_of(columns))
     deployed = {name: predictor.deploy(rows, rows.n) for name, predictor in predictors.items()}
     return _People(rows, crossing.group(rows), weights, deployed, min(-(-NOISES // rows.n), draws))

@@ -68,7 +68,8 @@ def block_gaps(
 
     D_id = prediction for person i in the counterfactual world minus in the factual one. *Same noise*: both share draw d of the noise.
     *Re-abducted*: the deployed map on the counterfactual row, its own inference inside. *Own model*: the deployed map on the rows
-    that the predictor's working SCM makes. Resolving nodes are held at their factual values in every world. People enter by their weights.
+    that the predictor's working SCM makes. Nodes that the spec holds keep their factual values in every world.
+    People enter by their weights.
 
     A value that somebody lacks is drawn with the noise, and is then theirs: deployed maps read the row that it completes, in the factual
     world and in every other, draw by draw.
@@ -106,11 +107,11 @@ def each_world(
 ) -> Iterator[tuple[int, Mapping[str, str | Tensor], Tensor, World]]:
     """Each counterfactual world: its position, what is done, the positions of those whom it moves, and the world itself.
 
-    Resolving nodes keep their factual values. For people who are where the world would put them it is the factual one, and every gap
-    exactly 0.
+    Held nodes (``ModelSpec.held``) keep their factual values. For people who are where the world would put them it is the factual
+    one, and every gap exactly 0.
     """
     group = crossing.group(block)
-    held = {node: factual.values[node] if node in block.missing else block[node] for node in scm.spec.resolving if node in block}
+    held = {node: factual.values[node] if node in block.missing else block[node] for node in scm.spec.held if node in block}
     for world, setting in enumerate(crossing.settings()):
         moved = (group != world).nonzero().squeeze(-1)
         do: dict[str, str | Tensor] = {**setting, **held}

@@ -104,6 +104,22 @@ def test_resolving_nodes_keep_their_factual_values() -> None:
     assert all(row.value == 0 for row in report.rows if row.measure.startswith("gap_"))
 
 
+def test_only_what_lies_on_an_unfair_path_moves() -> None:
+    declared = school().to_graph()
+    declared.graph["unfair_paths"] = [["race", "grade", "track"]]
+    scm, columns = people(ModelSpec.from_graph(declared), 400)
+    assert scm.spec.held == ("visits",)
+    unaware = PREDICTORS["unaware"](scm).fit([abduct(scm, columns, draws=2)], columns["y"])
+    report = audit(scm, {"unaware": unaware}, columns, draws=6)
+    factual, white = abduct(scm, columns, draws=6), columns["race"] == 0
+    after = counterfactual(scm, factual, {"race": "b", "visits": columns["visits"]})
+    moves = (unaware.predict(after) - unaware.predict(factual))[:, white]
+    assert float(moves.abs().mean()) > 0
+    assert found(report, "unaware", "gap_same_noise", "race", "w", "race=b") == pytest.approx(float(moves.abs().mean()), abs=1e-14)
+    said = next(each.text for each in report.assumptions if each.name == "unfair_paths")
+    assert said.startswith("Only influence along race -> grade -> track is called unfair: visits off these paths keeps its factual values.")
+
+
 def test_group_measures_are_those_of_the_group_alone() -> None:
     _, predictors, test, report = audited("bernoulli")
     women = test["sex"] == 1
