@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cfair.diagnosis import Diagnosis, diagnose
     from cfair.effects import Decomposition, Prediction, decompose
     from cfair.errors import CfairError, CodeError, DataError, FitError, LeakageError, QueryError, SpecError, StoreError
+    from cfair.explaining import Explanation, explain
     from cfair.heads import HEADS
     from cfair.inference import abduct, learn, posterior
     from cfair.interfaces import Columns, Moments, World
@@ -39,6 +40,7 @@ __all__ = [
     "DataError",
     "Decomposition",
     "Diagnosis",
+    "Explanation",
     "FitError",
     "LeakageError",
     "ModelSpec",
@@ -59,6 +61,7 @@ __all__ = [
     "counterfactual",
     "decompose",
     "diagnose",
+    "explain",
     "fit",
     "learn",
     "load",
@@ -78,6 +81,7 @@ _ROOMS = {
     "cfair.diagnosis": ("Diagnosis", "diagnose"),
     "cfair.effects": ("Decomposition", "Prediction", "decompose"),
     "cfair.errors": ("CfairError", "CodeError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError"),
+    "cfair.explaining": ("Explanation", "explain"),
     "cfair.heads": ("HEADS",),
     "cfair.inference": ("abduct", "learn", "posterior"),
     "cfair.interfaces": ("Columns", "Moments", "World"),
