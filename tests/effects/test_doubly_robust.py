@@ -324,6 +324,7 @@ NEIGHBOURS = CrossFitting(learners=learners_from(KNeighborsClassifier(), KNeighb
         (lambda: one_step(apart(), PLAIN, ["te"]), "propensities", "more alike"),
         (lambda: one_step(apart_in_mediators(), PLAIN), "propensities", "no natural or counterfactual"),
         (lambda: one_step(weighted_rows(), NEIGHBOURS), "learners", "use 'linear'"),
+        (lambda: one_step(sample(LINEAR, 200), CrossFitting(learners=EVENT)), "learners", "binary=False"),
     ],
 )
 def test_a_mistake_is_refused_with_its_mend(wrong: Callable[[], object], where: str, mend: str) -> None:
