@@ -376,7 +376,7 @@ def test_intervals_of_every_term_cover_as_often_as_they_say(name: str) -> None:
 
 @pytest.mark.slow
 def test_intervals_from_boosted_learners_cover_nearly_as_often_as_they_say() -> None:
-    found = coverage(CURVED, CrossFitting(learners=learners_for("boosted", False)), sets=100, n=10_000)
+    found = coverage(CURVED, CrossFitting(learners=learners_for("boosted", False)), sets=400, n=10_000)
     assert {key: share for key, share in found.share.items() if share < 0.88} == {}
 
 
