@@ -162,11 +162,8 @@ def test_what_cannot_be_audited_is_refused_before_any_work() -> None:
         audit(scm, predictors, test, metrics=["brier"])
     with pytest.raises(QueryError, match="group constraints need a binary outcome"):
         audit(scm, predictors, test, constraints=["demographic_parity"])
-    declared = school().to_graph()
-    declared.graph["protected"] = ["age"]
-    aged = SCM(ModelSpec.from_graph(declared))
-    with pytest.raises(QueryError, match="no levels to swap"):
-        audit(aged, predictors, test)
+    with pytest.raises(QueryError, match="no protected attribute that is a number"):
+        audit(scm, predictors, test, points={"race": [1.0]})
 
 
 def test_a_block_that_a_world_leaves_as_it_is_has_no_gap_there() -> None:
