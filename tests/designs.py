@@ -55,14 +55,14 @@ def terms_from(mean: Callable[[int, int, object], float]) -> dict[str, dict[str,
     return {"forward": one_way(0, 1), "reverse": one_way(1, 0)}
 
 
-# --- real outcome, everything linear: z ~ U(-1, 1), logit x = .1 + 1.9 z, so that P(x | z) is in (.14, .89); w1, w2 gaussian, linear in x and z, so that logit P(x | z, w) is
-# linear; y linear within each level of x, with another slope of w1 in each.
+# --- real outcome, everything linear: z ~ U(-1, 1), logit P(x | z) = .1 + 1.5 z, so in (.19, .84); w1, w2 gaussian, linear in x and z, so
+# that logit P(x | z, w) is linear, and in (.1, .9) for 99 % of the people; y linear within each level of x, with another slope of w1 each.
 
-SHIFT, SLOPE, SIZES = np.array([0.4, -0.3]), np.array([0.6, 0.3]), np.array([1.0, 0.8])
+SHIFT, SLOPE, SIZES = np.array([0.3, -0.2]), np.array([0.6, 0.3]), np.array([1.0, 0.8])
 
 
 def _linear_propensity(z: Floats) -> Floats:
-    return np.asarray(expit(0.1 + 1.9 * z))
+    return np.asarray(expit(0.1 + 1.5 * z))
 
 
 def _linear_outcome(x: Floats | float, z: Floats, w1: Floats, w2: Floats) -> Floats:
@@ -87,7 +87,8 @@ def _linear_mean(a: int, b: int, c: object) -> float:
 LINEAR = Design(_linear_sample, terms_from(_linear_mean))
 
 # --- binary outcome: z of three levels, two binary mediators that x and z move on the logit scale without interaction, so that every
-# nuisance is exactly logistic: those given z because z is saturated, P(x | z, w) because its log odds are linear in w and free in z.
+# nuisance is exactly logistic: those given z because z is saturated, P(x | z, w), in (.11, .89), because its log odds are linear in w and
+# free in z.
 
 Z_SHARES = np.array([0.3, 0.45, 0.25])
 

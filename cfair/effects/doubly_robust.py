@@ -25,54 +25,25 @@ causal mediation analysis, theorem 1 (a ≠ b, all people); Farbmacher et al. (2
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from math import fsum, sqrt
-from statistics import NormalDist
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfair.effects.folds import CrossFitting, split
+from cfair.effects.influence import Effect
 from cfair.effects.nuisances import Nuisances, cross_fit
 from cfair.effects.observations import Observations
-from cfair.effects.records import TERMS, Estimate
+from cfair.effects.records import TERMS
 from cfair.effects.regressions import Floats
 from cfair.errors import QueryError, nearest
 
-__all__ = ["MEDIATED", "Effect", "Level", "OneStep", "Where", "estimate", "one_step"]
+__all__ = ["MEDIATED", "Level", "OneStep", "Where", "estimate", "one_step"]
 
 Level = Literal[0, 1]
 Where = Literal[0, 1, "all"]
 
 MEDIATED = ("nde", "nie", "ctf_de", "ctf_ie")  # the terms that need the mediators
-QUANTILE = NormalDist().inv_cdf(0.975)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Effect:
-    """An estimate, and how much each person moves it.
-
-    Args:
-        value: in the outcome's unit.
-        influence: of each person, shape (n,), with mean 0; 0 for a person of weight 0.
-    """
-
-    value: float
-    influence: Floats
-
-    def __sub__(self, other: Self) -> "Effect":
-        """The difference of two estimates from the same people."""
-        return Effect(self.value - other.value, self.influence - other.influence)
-
-    @property
-    def standard_error(self) -> float:
-        """√Σ influence² / n, of the exact sum: it does not hang on the order of the people."""
-        return sqrt(fsum(np.square(self.influence))) / len(self.influence)
-
-    def estimate(self) -> Estimate:
-        """The value with its 95 % interval, value ± 1.96 standard errors."""
-        half = QUANTILE * self.standard_error
-        return Estimate(self.value, self.value - half, self.value + half)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +70,8 @@ def one_step(rows: Observations, how: CrossFitting, terms: Collection[str] = TER
     is the plain difference of means. The order of the rows changes nothing, bit for bit.
 
     Args:
-        rows: from ``observations``; rows of other levels than x0 and x1 inform the terms of all people, te, nde, nie, exp_se.
-        how: the nuisances are learned.
+        rows: from ``observations``; those of other levels than x0 and x1 count in the terms of all people: te, nde, nie, exp_se.
+        how: the nuisances are learned; one random split into folds, by its seed.
         terms: of ``TERMS``; without those in ``MEDIATED`` the mediators are not looked at.
 
     Raises:

@@ -26,12 +26,14 @@ class Learners:
         outcome: E[y | ·]; for an outcome of 0 and 1 a probability.
         nested: E[E[y | x1, z, w] | x0, z], whose values are numbers within the range of the outcome's regression.
         weighted: they take sampling weights.
+        binary: they are for an outcome of 0 and 1 only.
     """
 
     propensity: Callable[[], Classifier]
     outcome: Callable[[], Regressor]
     nested: Callable[[], Regressor]
     weighted: bool = True
+    binary: bool = False
 
 
 def learners_for(name: str, binary: bool) -> Learners:
@@ -48,8 +50,9 @@ def learners_for(name: str, binary: bool) -> Learners:
         raise QueryError("learners", f"'{name}' names no learners", nearest(name, NAMES))
     if name == "linear":
         regression: Callable[[], Regressor] = FractionalLogit if binary else LinearRegression
-        return Learners(Logistic, regression, regression)
-    return Learners(_boosted_classifier, (lambda: Probability(_boosted_classifier())) if binary else _boosted_regressor, _boosted_regressor)
+        return Learners(Logistic, regression, regression, binary=binary)
+    outcome = (lambda: Probability(_boosted_classifier())) if binary else _boosted_regressor
+    return Learners(_boosted_classifier, outcome, _boosted_regressor, binary=binary)
 
 
 def learners_from(classifier: BaseEstimator, regressor: BaseEstimator, *, binary: bool, seed: int = 0) -> Learners:
@@ -73,7 +76,7 @@ def learners_from(classifier: BaseEstimator, regressor: BaseEstimator, *, binary
     classes = cast("Callable[[], Classifier]", _copies(classifier, seed))
     numbers = cast("Callable[[], Regressor]", _copies(regressor, seed))
     weighted = all(has_fit_parameter(each, "sample_weight") for each in (classifier, regressor))
-    return Learners(classes, (lambda: Probability(classes())) if binary else numbers, numbers, weighted)
+    return Learners(classes, (lambda: Probability(classes())) if binary else numbers, numbers, weighted, binary)
 
 
 def _boosted_classifier() -> Classifier:

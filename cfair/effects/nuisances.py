@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfair.effects.folds import LEVELS, CrossFitting
+from cfair.effects.learners import Learners
 from cfair.effects.observations import Observations
 from cfair.effects.regressions import Classifier, Floats, Regressor, fit_weighted
 from cfair.errors import CodeError, QueryError
@@ -47,13 +48,10 @@ def cross_fit(rows: Observations, fold: NDArray[np.int64], how: CrossFitting, *,
         mediated: the (a, b) of the means E[y_{a, W_b}], a ≠ b, that are asked for.
 
     Raises:
-        QueryError: more propensities than ``how`` allows had to be trimmed, or the learners take no weights and the rows have some.
+        QueryError: more propensities than ``how`` allows had to be trimmed, or the learners are for other outcomes, or take no weights.
         CodeError: a learner raised something, or does not predict finite numbers.
     """
-    if rows.weighted and not how.learners.weighted:
-        raise QueryError(
-            "learners", "they take no weights, and the people have some", "use 'linear' or 'boosted', or leave out the weights"
-        )
+    _check_learners(rows, how.learners)
     z = rows.z if rows.z.shape[1] else np.zeros((len(rows.x), 1))  # learners want a column: of a constant they learn means
     zw = np.concatenate([z, rows.w], axis=1)
     given_z, trimmed_z = _propensities(rows, z, fold, how=how)
@@ -146,6 +144,20 @@ def _predict(predict: Callable[[Floats], Floats], features: Floats) -> Floats:
 def _bounded(rows: Observations, expected: Floats) -> Floats:
     """A probability is in [0, 1], whatever a regression of numbers says."""
     return expected.clip(0.0, 1.0) if rows.binary else expected
+
+
+def _check_learners(rows: Observations, learners: Learners) -> None:
+    """Refuse learners that these rows are nothing for.
+
+    Raises:
+        QueryError: they take no weights and the people have some, or are for events and the outcome is a number.
+    """
+    if rows.weighted and not learners.weighted:
+        raise QueryError(
+            "learners", "they take no weights, and the people have some", "use 'linear' or 'boosted', or leave out the weights"
+        )
+    if learners.binary and not rows.binary:
+        raise QueryError("learners", "they are for an outcome of 0 and 1, and it has other values", "make them with binary=False")
 
 
 def _check_overlap(trimmed: float, how: CrossFitting, given: str, mend: str) -> None:

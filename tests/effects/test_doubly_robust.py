@@ -324,6 +324,7 @@ NEIGHBOURS = CrossFitting(learners=learners_from(KNeighborsClassifier(), KNeighb
         (lambda: one_step(apart(), PLAIN, ["te"]), "propensities", "more alike"),
         (lambda: one_step(apart_in_mediators(), PLAIN), "propensities", "no natural or counterfactual"),
         (lambda: one_step(weighted_rows(), NEIGHBOURS), "learners", "use 'linear'"),
+        (lambda: one_step(sample(LINEAR, 200), CrossFitting(learners=EVENT)), "learners", "binary=False"),
     ],
 )
 def test_a_mistake_is_refused_with_its_mend(wrong: Callable[[], object], where: str, mend: str) -> None:
@@ -375,7 +376,7 @@ def test_intervals_of_every_term_cover_as_often_as_they_say(name: str) -> None:
 
 @pytest.mark.slow
 def test_intervals_from_boosted_learners_cover_nearly_as_often_as_they_say() -> None:
-    found = coverage(CURVED, CrossFitting(learners=learners_for("boosted", False)), sets=100, n=10_000)
+    found = coverage(CURVED, CrossFitting(learners=learners_for("boosted", False)), sets=400, n=10_000)
     assert {key: share for key, share in found.share.items() if share < 0.88} == {}
 
 
