@@ -99,7 +99,8 @@ def of_run(folder: Path, predictor: str | None, asked: People, *, spec: ModelSpe
     if predictor is None:
         return run.scm, columns, _predicted(spec, columns, asked)
     chosen = run.predictors[predictor]
-    return run.scm, columns, Prediction(chosen.needs, chosen.deploy, name_for(spec))
+    same_noise = None if chosen.function_of_row else chosen.predict
+    return run.scm, columns, Prediction(chosen.needs, chosen.deploy, name_for(spec), same_noise)
 
 
 def _predicted(spec: ModelSpec, columns: Columns, asked: People) -> Predicted | None:

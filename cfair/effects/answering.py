@@ -81,7 +81,8 @@ def followed(
     def tallied(each: SCM, people: Columns | None, effort: Work, tell: Callable[[int], None] | None) -> Tally:
         model = model_with(each, prediction)
         worlds = _simulated(each, effort) if people is None else _abducted(each, people, given, effort)
-        return tally(model, _told((world_with(model, world, prediction) for world in worlds), tell), question, seed=effort.seed)
+        with_it = _told((world_with(model, world, prediction) for world in worlds), tell)
+        return tally(model, with_it, question, same_noise=None if prediction is None else prediction.same_noise, seed=effort.seed)
 
     found = tallied(scm, columns, work, progress)
     others = [(tallied(each, few, less, None), None if few is None else few.weights) for each in drawn]

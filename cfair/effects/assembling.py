@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from cfair.effects.contrast import FORWARD, REVERSE, Given, Key, Question
-from cfair.effects.decomposition import AlongPart, MediatorPart, PathPart
+from cfair.effects.parts import AlongPart, MediatorPart, PathPart
 from cfair.effects.paths import Path, recanting
 from cfair.effects.readings import Readings
 from cfair.effects.records import Estimate
@@ -18,15 +18,16 @@ __all__ = ["along_parts", "mediator_parts", "path_parts", "rows_of", "summing_to
 AMONG: tuple[Given | None, Given] = (None, "start")  # everyone, and the people of x0: of whom parts are told
 
 
-def rows_of(readings: Readings, *, reverse: bool = False) -> dict[str, Tensor]:
-    """Term -> its row, a difference of two readings' rows, where both are there."""
+def rows_of(readings: Readings, *, reverse: bool = False, prefix: str = "") -> dict[str, Tensor]:
+    """Term -> its row, a difference of two readings' rows, where both are there; of the worlds whose names have the prefix."""
     keys: Mapping[MeanName, Key] = REVERSE if reverse else FORWARD
-    return terms({mean: readings.rows[key] for mean, key in keys.items() if key in readings.rows})
+    named = {mean: Key(f"{prefix}{key.what}", key.given) for mean, key in keys.items()}
+    return terms({mean: readings.rows[key] for mean, key in named.items() if key in readings.rows})
 
 
-def terms_of(readings: Readings, *, reverse: bool = False) -> dict[str, Estimate]:
+def terms_of(readings: Readings, *, reverse: bool = False, prefix: str = "") -> dict[str, Estimate]:
     """Term -> estimate."""
-    return {term: readings.estimate(row) for term, row in rows_of(readings, reverse=reverse).items()}
+    return {term: readings.estimate(row) for term, row in rows_of(readings, reverse=reverse, prefix=prefix).items()}
 
 
 def mediator_parts(readings: Readings, question: Question) -> tuple[MediatorPart, ...]:

@@ -13,10 +13,11 @@ from cfair.effects.terms import MeanName
 from cfair.graph import ancestors
 from cfair.spec import ModelSpec
 
-__all__ = ["FORWARD", "REVERSE", "WORLDS", "Contrast", "Given", "Key", "Question", "children_of", "groups_of"]
+__all__ = ["FORWARD", "REVERSE", "SAME_NOISE", "WORLDS", "Contrast", "Given", "Key", "Question", "children_of", "groups_of"]
 
 Given: TypeAlias = Literal["start", "end"]  # among the people of that level; None: among all
 
+SAME_NOISE = "same noise:"  # before the name of a world in which a prediction's own inference is not done anew
 WORLDS = ("none", "all", "direct", "rest")  # by what hears x1 of the attribute: nothing, everything, the target alone, all but the target
 
 

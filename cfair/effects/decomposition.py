@@ -1,98 +1,25 @@
-"""What a decomposition says, as records and as JSON."""
+"""What a decomposition says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from cfair.effects.identification import NotIdentified
-from cfair.effects.paths import Path
-from cfair.effects.records import TERMS, Estimate, Json
+from cfair.effects.parts import (
+    AlongPart,
+    Difference,
+    MediatorPart,
+    PathPart,
+    RowsOnly,
+    Terms,
+    mediator_json,
+    numbers_json,
+    path_json,
+    terms_json,
+)
+from cfair.effects.records import Json
 from cfair.effects.roles import Roles
 
-__all__ = ["AlongPart", "Decomposition", "Difference", "MediatorPart", "PathPart", "RowsOnly"]
-
-Terms: TypeAlias = Mapping[str, Estimate]
-
-
-@dataclass(frozen=True, slots=True)
-class MediatorPart:
-    """The part of the indirect effect that enters by one mediator, with the sign of NIE and Ctf-IE: the parts add up to these.
-
-    Args:
-        mediator: a child of the attribute.
-        nie: Shapley average over the orders of mediators.
-        nie_sequential: in topological order.
-        ctf_ie: Shapley average, among the people of x0.
-        ctf_ie_sequential: in topological order, among the people of x0.
-    """
-
-    mediator: str
-    nie: Estimate
-    nie_sequential: Estimate
-    ctf_ie: Estimate
-    ctf_ie_sequential: Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class PathPart:
-    """What one path contributes to the total effect, as a Shapley average over paths: the parts of all paths add up to TE, and to ETT.
-
-    Args:
-        path: from the attribute to the target.
-        te: among everyone.
-        ett: among the people of x0.
-        recanting: the witnesses that make the effect along this path alone depend on the coupling of noise.
-    """
-
-    path: Path
-    te: Estimate
-    ett: Estimate
-    recanting: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AlongPart:
-    """The effect along some paths together, E[y when they alone carry x1] − E[y_{x0}].
-
-    Args:
-        paths: that carry x1.
-        te: among everyone.
-        ett: among the people of x0.
-        recanting: the witnesses that make it depend on the coupling of noise.
-    """
-
-    paths: tuple[Path, ...]
-    te: Estimate
-    ett: Estimate
-    recanting: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RowsOnly:
-    """The terms from rows and roles alone, by one-step estimators; those that rows do not tell are left out.
-
-    Args:
-        terms: term -> estimate.
-        reverse: the same with x0 and x1 swapped.
-        trimmed: shares of the people of whom a propensity was raised: given confounders, and given mediators, too.
-    """
-
-    terms: Terms
-    reverse: Terms
-    trimmed: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The model's terms minus those from rows alone.
-
-    Args:
-        terms: term -> difference, with the interval of the difference.
-        standard_errors: term -> of the difference.
-    """
-
-    terms: Terms
-    standard_errors: Mapping[str, float]
+__all__ = ["Decomposition"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +39,7 @@ class Decomposition:
         mediators: parts of the indirect effect.
         paths: parts of the total effect.
         along: effects along the paths that were asked for.
+        same_noise: terms of a prediction with an inference of its own inside, when that is not done anew in other worlds; else empty.
         rows_only: the terms from rows alone, where ``source`` is both.
         difference: between the two sources, where ``source`` is both.
         not_identified: what observed nodes do not tell.
@@ -134,6 +62,7 @@ class Decomposition:
     mediators: tuple[MediatorPart, ...] = ()
     paths: tuple[PathPart, ...] = ()
     along: tuple[AlongPart, ...] = ()
+    same_noise: Terms = field(default_factory=dict)
     rows_only: RowsOnly | None = None
     difference: Difference | None = None
     not_identified: tuple[NotIdentified, ...] = ()
@@ -155,14 +84,15 @@ class Decomposition:
             "from": self.start,
             "to": self.end,
             "of": self.of,
-            **_terms(self.terms),
-            "reverse": dict(_terms(self.reverse)),
-            "mediators": [_mediator(part) for part in self.mediators],
-            "paths": [{"path": list(part.path), **_path(part)} for part in self.paths],
-            "along": [{"paths": [list(path) for path in part.paths], **_path(part)} for part in self.along],
+            **terms_json(self.terms),
+            "reverse": dict(terms_json(self.reverse)),
+            "mediators": [mediator_json(part) for part in self.mediators],
+            "paths": [{"path": list(part.path), **path_json(part)} for part in self.paths],
+            "along": [{"paths": [list(path) for path in part.paths], **path_json(part)} for part in self.along],
             "source": self.source,
             "method": self.method,
             "not_identified": [each.to_json() for each in self.not_identified],
+            **({"same_noise": dict(terms_json(self.same_noise))} if self.same_noise else {}),
             **self._both(),
             "confounders": list(self.roles.confounders),
             "mediating": [*self.roles.mediators, *self.roles.latent_mediators],
@@ -180,30 +110,11 @@ class Decomposition:
             return {}
         errors = self.difference.standard_errors
         differences: dict[str, Json] = {
-            term: {**_numbers(each), "standard_error": errors[term]} for term, each in self.difference.terms.items()
+            term: {**numbers_json(each), "standard_error": errors[term]} for term, each in self.difference.terms.items()
         }
         rows: dict[str, Json] = {
-            **_terms(self.rows_only.terms),
-            "reverse": dict(_terms(self.rows_only.reverse)),
+            **terms_json(self.rows_only.terms),
+            "reverse": dict(terms_json(self.rows_only.reverse)),
             "trimmed": list(self.rows_only.trimmed),
         }
         return {"doubly_robust": rows, "difference": differences}
-
-
-def _terms(found: Terms) -> dict[str, Json]:
-    return {term: _numbers(found.get(term)) for term in TERMS}
-
-
-def _numbers(estimate: Estimate | None) -> dict[str, Json]:
-    """``{"value", "low", "high"}``."""
-    ends: Sequence[float | None] = (None,) * 3 if estimate is None else (estimate.value, estimate.low, estimate.high)
-    return dict(zip(("value", "low", "high"), ends, strict=True))
-
-
-def _mediator(part: MediatorPart) -> dict[str, Json]:
-    parts = {"sequential": part.nie_sequential, "ctf_ie": part.ctf_ie, "ctf_ie_sequential": part.ctf_ie_sequential}
-    return {"mediator": part.mediator, **_numbers(part.nie), **{name: _numbers(each) for name, each in parts.items()}}
-
-
-def _path(part: PathPart | AlongPart) -> dict[str, Json]:
-    return {**_numbers(part.te), "ett": _numbers(part.ett), "recanting": list(part.recanting)}

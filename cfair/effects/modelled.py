@@ -8,10 +8,10 @@ from torch import Tensor
 
 from cfair.effects.answering import Work, enumerated, followed
 from cfair.effects.assembling import along_parts, mediator_parts, path_parts, summing_to, terms_of
-from cfair.effects.contrast import Key, Question
-from cfair.effects.decomposition import AlongPart, MediatorPart, PathPart
+from cfair.effects.contrast import SAME_NOISE, Key, Question
 from cfair.effects.enumeration import why_not_enumerable
 from cfair.effects.monte_carlo import tally_of_facts
+from cfair.effects.parts import AlongPart, MediatorPart, PathPart
 from cfair.effects.prediction import Prediction
 from cfair.effects.readings import Readings, tallied_readings
 from cfair.effects.records import Estimate
@@ -88,6 +88,11 @@ class FromModel:
         """The same with x0 and x1 swapped."""
         return terms_of(self.readings, reverse=True)
 
+    @property
+    def same_noise(self) -> dict[str, Estimate]:
+        """Term -> estimate, of a prediction whose own inference is not done anew in other worlds; empty for all others."""
+        return terms_of(self.readings, prefix=SAME_NOISE)
+
 
 def from_model(asked: Asked, progress: Callable[[int], None] | None = None) -> FromModel:
     """All terms, mediators and paths.
@@ -102,10 +107,11 @@ def from_model(asked: Asked, progress: Callable[[int], None] | None = None) -> F
         readings = followed(scm, prediction, question, work, columns=asked.columns, given=asked.given, progress=progress)
         return _told(asked, "common noise", readings)
     exact = enumerated(scm, prediction, question, work, certain=asked.certain)
-    if {part for part, _ in exact.rows} >= set(question.parts):
+    anew = prediction is None or prediction.same_noise is None
+    if anew and {part for part, _ in exact.rows} >= set(question.parts):
         return _told(asked, "enumeration", exact)
     some = followed(scm, prediction, replace(question, mediators=()), work, progress=progress)  # single paths need the noise
-    adjusted = some if Key("path:0") in exact.rows else summing_to(some, exact, question)
+    adjusted = some if Key("path:0") in exact.rows or not question.paths else summing_to(some, exact, question)
     return _told(asked, "enumeration", replace(adjusted, rows={**adjusted.rows, **exact.rows}))
 
 

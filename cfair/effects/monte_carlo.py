@@ -1,17 +1,19 @@
 """Means in worlds that share their noise: of abducted or simulated people, a block at a time."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import get_args
 
 import torch
 from torch import Tensor
 
-from cfair.effects.contrast import WORLDS, Contrast, Given, Key, Question, groups_of
+from cfair.effects.contrast import SAME_NOISE, WORLDS, Contrast, Given, Key, Question, groups_of
 from cfair.effects.mediators import sequential_parts, shapley_parts
 from cfair.effects.paths import along_paths
 from cfair.effects.shapley import shares
 from cfair.interfaces import Measured, World
+from cfair.lazy import Lazy
 from cfair.scm import SCM
 from cfair.weights import evened
 from cfair.worlds import counterfactual
@@ -34,7 +36,9 @@ class Tally:
     counted: Mapping[Given | None, Tensor]
 
 
-def tally(scm: SCM, worlds: Iterable[World], question: Question, *, seed: int = 0) -> Tally:
+def tally(
+    scm: SCM, worlds: Iterable[World], question: Question, *, same_noise: Callable[[World], Tensor] | None = None, seed: int = 0
+) -> Tally:
     """What each of the people in ``worlds`` adds: all terms from the same draws and the same noise.
 
     y in the worlds "none" (x0), "all" (x1), "direct" (y_{x1, W_{x0}}) and "rest" (y_{x0, W_{x1}}), by ``counterfactual`` along edges.
@@ -45,9 +49,10 @@ def tally(scm: SCM, worlds: Iterable[World], question: Question, *, seed: int = 
         scm: in which worlds are made.
         worlds: the people, abducted or simulated, in blocks.
         question: what is asked.
+        same_noise: predictions of a world whose inference is not done anew, beside the target.
         seed: of sampled orders, where mediators or paths are many.
     """
-    parts = [_block(scm, world, question, seed) for world in worlds]
+    parts = [_block(scm, world, question, same_noise, seed) for world in worlds]
     return Tally(
         {key: torch.cat([part.added[key] for part in parts]) for key in parts[0].added},
         {given: torch.cat([part.counted[given] for part in parts]) for given in parts[0].counted},
@@ -83,14 +88,16 @@ def measured(found: Tally, key: Key, weights: Tensor | None = None) -> Measured:
     return Measured(float(value), own * (added - value * counted) * (people / total), people)
 
 
-def _block(scm: SCM, factual: World, question: Question, seed: int) -> Tally:
+def _block(scm: SCM, factual: World, question: Question, same_noise: Callable[[World], Tensor] | None, seed: int) -> Tally:
     """What the people of one block add."""
     contrast = question.contrast
     members = {given: _membership(scm, factual, contrast, given) for given in LEVELS}
     values = _values(scm, factual, question, seed)
+    if same_noise is not None:
+        values |= _with_same_noise(scm, factual, contrast, same_noise)
     added = {Key(what): value.mean(0) for what, value in values.items()}
     for what, value in values.items():
-        among = LEVELS if what in WORLDS else LEVELS[:1]
+        among = LEVELS if what.removeprefix(SAME_NOISE) in WORLDS else LEVELS[:1]
         added |= {Key(what, given): (value * members[given]).mean(0) for given in among}
     everyone = torch.ones(factual.shape[1], dtype=torch.float64)
     return Tally(added, {None: everyone, **{given: m.mean(0) for given, m in members.items()}})
@@ -116,6 +123,24 @@ def _values(scm: SCM, factual: World, question: Question, seed: int) -> dict[str
         values |= {f"sequential:{name}": part for name, part in zip(question.mediators, steps, strict=True)}
         values |= {f"shapley:{name}": part for name, part in zip(question.mediators, parts, strict=True)}
     return values | _by_path(scm, factual, question, seed)
+
+
+def _with_same_noise(scm: SCM, factual: World, contrast: Contrast, predict: Callable[[World], Tensor]) -> dict[str, Tensor]:
+    """Predictions in the worlds of the terms, of what was inferred once; in the mixed ones the attribute's column alone is another's."""
+    attribute, levels = contrast.attribute, {given: contrast.level(given) for given in LEVELS}
+    worlds = {given: counterfactual(scm, factual, {attribute: level}) for given, level in levels.items()}
+
+    def showing(world: World, level: Tensor) -> World:
+        thunks = {node: partial(world.values.__getitem__, node) for node in world.values}
+        return replace(world, values=Lazy({**thunks, attribute: partial(level.expand, world.shape)}))
+
+    made = {
+        "none": worlds["start"],
+        "all": worlds["end"],
+        "direct": showing(worlds["start"], levels["end"]),
+        "rest": showing(worlds["end"], levels["start"]),
+    }
+    return {f"{SAME_NOISE}{what}": predict(world) for what, world in made.items()}
 
 
 def _by_path(scm: SCM, factual: World, question: Question, seed: int) -> dict[str, Tensor]:

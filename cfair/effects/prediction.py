@@ -1,6 +1,6 @@
 """A prediction whose effects are asked for: the map that makes it, or only its values."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,11 +23,14 @@ class Prediction:
         needs: the observed nodes that it reads.
         score: columns (m,) of m rows, and m -> their predictions (m,), as ``Predictor.deploy``.
         name: of the node that it becomes; no node of the model may have it.
+        same_noise: of a map with an inference of its own inside, its predictions (draws, n) in a world that shares its noise with the
+            factual one, as ``Predictor.predict``: the inference is then not done anew. None: the same as the map's.
     """
 
     needs: Sequence[str]
     score: Score
     name: str = "prediction"
+    same_noise: Callable[[World], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

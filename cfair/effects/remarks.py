@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from cfair.effects.decomposition import AlongPart, PathPart
+from cfair.effects.contrast import Question
+from cfair.effects.parts import AlongPart, PathPart
+from cfair.effects.paths import MOST_PATHS
 from cfair.effects.records import Estimate
+from cfair.graph import Graph, descendants
 from cfair.scm import SCM
 
-__all__ = ["assumed", "noticed"]
+__all__ = ["assumed", "noticed", "untold_paths"]
 
 SMALL = 0.2  # of the largest part: a disparity below it hides more than it shows
 ROUNDING = 1e-9
@@ -16,6 +19,16 @@ PARTS = {"ctf_de": "direct", "ctf_ie": "indirect", "ctf_se": "spurious"}
 def noticed(terms: Mapping[str, Estimate], of: str, paths: Sequence[PathPart], along: Sequence[AlongPart]) -> tuple[str, ...]:
     """Parts that cancel, and effects that depend on how noise is shared."""
     return (*_cancelling(terms, of), *_recanting([*paths, *along]))
+
+
+def untold_paths(question: Question, graph: Graph) -> tuple[str, ...]:
+    """That paths are not told apart, where there are too many of them."""
+    contrast = question.contrast
+    if question.paths or contrast.target.node not in descendants(graph, contrast.attribute):
+        return ()
+    return (
+        f"more than {MOST_PATHS} paths lead to {contrast.target.node}: not told apart unless 'along' names some",
+    )
 
 
 def assumed(scm: SCM, *, method: str, certain: bool, has_rows: bool) -> dict[str, str]:

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from cfair.effects.assembling import rows_of
 from cfair.effects.contrast import Contrast
-from cfair.effects.decomposition import Difference, RowsOnly
 from cfair.effects.doubly_robust import OneStep, one_step
 from cfair.effects.folds import CrossFitting
 from cfair.effects.identification import MEDIATED, not_identified
 from cfair.effects.learners import learners_for
 from cfair.effects.modelled import Asked, FromModel
 from cfair.effects.observations import FROM, OTHER, TO, observations
+from cfair.effects.parts import Difference, RowsOnly
 from cfair.effects.readings import QUANTILE
 from cfair.effects.records import TERMS, Estimate
 from cfair.effects.roles import roles_of

@@ -34,7 +34,9 @@ METHODS = {
 
 def to_decomposition(found: Decomposition) -> Printed:
     """What a reader looks at first: the terms, what to notice, the mediators and paths, and what all of it rests on."""
-    return Printed([_terms(found), _meaning(), *_both(found), *_mediators(found), *_paths(found), *_hidden(found), _rests(found)])
+    return Printed(
+        [_terms(found), _meaning(), *_same_noise(found), *_both(found), *_mediators(found), *_paths(found), *_hidden(found), _rests(found)]
+    )
 
 
 def _terms(found: Decomposition) -> Sheet:
@@ -64,6 +66,17 @@ def _both(found: Decomposition) -> Iterator[Sheet]:
         header=("term", "model", "rows", "model - rows"),
         rows=rows,
     )
+
+
+def _same_noise(found: Decomposition) -> Iterator[Sheet]:
+    """A prediction that infers something, beside itself with that inferred once."""
+    if found.same_noise:
+        rows = [(term, _text(found.terms.get(term)), _text(found.same_noise.get(term))) for term in TERMS]
+        yield Sheet(
+            title="The deployed map, and the same with what it infers of a person left as it is",
+            header=("term", "deployed", "same noise"),
+            rows=rows,
+        )
 
 
 def _mediators(found: Decomposition) -> Iterator[Sheet]:

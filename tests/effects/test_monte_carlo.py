@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cfair import SCM, DataError, Prediction, QueryError, abduct, decompose, learn
+from cfair import PREDICTORS, SCM, DataError, Prediction, QueryError, abduct, decompose, learn
 from cfair.effects import TERMS, Estimate
 from cfair.interfaces import Values
 
-from oracles import columns_of, declare, people
+from oracles import columns_of, declare, factor, people
 
 COIN = {"mechanism": "bernoulli", "levels": ["no", "yes"]}
 
@@ -341,3 +341,27 @@ def test_the_factual_worlds_of_effects_are_abducted_from_all_observed_nodes() ->
     table = people(scm, 50, seed=0)
     world = abduct(scm, table, given=scm.spec.observed, draws=1)
     assert torch.equal(world.values["y"][0], table["y"])
+
+
+def test_a_predictor_that_infers_a_latent_is_shown_with_its_inference_left_as_it_is() -> None:
+    nodes = factor([1.0, 0.8, 1.2], [0.5, 0.7, 0.6]).nodes
+    count = {"mechanism": "poisson", "parents": ["a", "k"], "parameters": {"intercept": 1.0, "weights": {"a=yes": 0.5, "k": 0.7}}}
+    scm = SCM(declare({**nodes, "x2": count, "y": line({"a": 1.0, "k": 1.0})}))
+    table = people(scm, 600, seed=2)
+    latent = PREDICTORS["latent"](scm).fit([abduct(scm, table, draws=10)], table["y"])
+    prediction = Prediction(latent.needs, latent.deploy, same_noise=latent.predict)
+    found = decompose(scm, table, attribute="a", start="no", end="yes", prediction=prediction, draws=10)
+    for term in ("te", "ett", "nde", "nie", "ctf_de", "ctf_ie"):
+        assert found.same_noise[term].value == pytest.approx(0.0, abs=1e-12)  # what it reads does not move
+    assert abs(found.terms["te"].value) > 1e-4  # a count is not additive: inferred anew, the latent moves
+    assert found.to_json()["same_noise"]["te"]["value"] == found.same_noise["te"].value  # type: ignore[index, call-overload]
+
+
+def test_more_paths_than_can_be_told_apart_are_said_to_be_untold() -> None:
+    nodes: dict[str, dict[str, object]] = {"a": {**COIN, "parameters": {"intercept": 0.0}}}
+    for j in range(8):
+        nodes[f"m{j}"] = line(dict.fromkeys(nodes, 0.1))
+    found = decompose(SCM(declare(nodes, outcome="m7")), attribute="a", start="no", end="yes", people=50, along=["a->m0->m7"])
+    assert found.paths == ()
+    assert any("more than 64 paths" in sentence for sentence in found.said)
+    assert found.along[0].te.value == pytest.approx(0.01)
