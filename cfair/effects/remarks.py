@@ -26,9 +26,7 @@ def untold_paths(question: Question, graph: Graph) -> tuple[str, ...]:
     contrast = question.contrast
     if question.paths or contrast.target.node not in descendants(graph, contrast.attribute):
         return ()
-    return (
-        f"more than {MOST_PATHS} paths lead to {contrast.target.node}: not told apart unless 'along' names some",
-    )
+    return (f"more than {MOST_PATHS} paths lead to {contrast.target.node}: not told apart unless 'along' names some",)
 
 
 def assumed(scm: SCM, *, method: str, certain: bool, has_rows: bool) -> dict[str, str]:

@@ -365,3 +365,14 @@ def test_more_paths_than_can_be_told_apart_are_said_to_be_untold() -> None:
     assert found.paths == ()
     assert any("more than 64 paths" in sentence for sentence in found.said)
     assert found.along[0].te.value == pytest.approx(0.01)
+
+
+def test_people_who_lack_values_are_followed_with_these_integrated_out() -> None:
+    scm = SCM(CONFOUNDED)
+    table = people(scm, 8_000, seed=9)
+    dice = torch.Generator().manual_seed(2)
+    holes = {node: torch.rand(table.n, generator=dice) < 0.2 for node in ("m", "y")}
+    coded = {node: torch.where(holes[node], torch.nan, table[node]) if node in holes else table[node] for node in table}
+    found = decompose(scm, replace(table, coded=coded, missing=holes), attribute="a", start="no", end="yes", draws=5)
+    for term in TERMS:
+        assert_near(found.terms[term], FORWARD[term])
