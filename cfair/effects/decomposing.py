@@ -55,9 +55,10 @@ def decompose(
     noise from world to world, all terms from the same draws and rows: the table's, abducted from all observed nodes (for a prediction,
     from all but the outcome and its descendants, where these are not read), or simulated people where there is no table.
 
-    Intervals are 95 %. Of means over people they cover the sampling of people; where ``scm`` holds draws of its parameters, the spread
-    of the values over these is added. Of exact sums they cover the parameters alone; with every parameter fixed both ends are the
-    value, and of learned ones without draws there are none. None covers a wrong graph.
+    Intervals are 95 %, or more. Of means over people they cover the sampling of people; where ``scm`` holds draws of its parameters, the
+    error over these is added to the other: a bound, as parameters learned from the same people may err with them. Of exact sums they
+    cover the parameters alone; with every parameter fixed both ends are the value, and of learned ones without draws there are none.
+    None covers a wrong graph.
 
     Args:
         scm: with its parameters learned, or fixed.

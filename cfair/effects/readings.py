@@ -34,25 +34,26 @@ class Readings:
     certain: bool
 
     def estimate(self, row: Tensor) -> Estimate:
-        """The value of a row, or of a sum of rows, with the 95 % interval value ± 1.96·√(variance over people + variance over draws).
+        """The value of a row, or of a difference of rows, with its 95 % interval, value ± 1.96·(error over people + error over parameters).
 
-        Over people Σ influence²/(people·(people − 1)), with the Monte Carlo error of each person's own draws in it; over parameters
-        Σ_s v_s·(value_s − mean)². Where nothing is sampled and the parameters are known, both ends are the value; where they were
-        learned and no draws are at hand, there are no ends.
+        Over people √(Σ influence²/(people·(people − 1))), with the Monte Carlo error of each person's own draws in it; over parameters
+        √(Σ_s v_s·(value_s − mean)²). Parameters that were learned from these very people err with them, in a direction that is not known:
+        the sum of both errors bounds that of the whole whatever their correlation (Minkowski), and is too wide where they offset one
+        another. Where nothing is sampled and the parameters are known, both ends are the value; where they were learned and no draws are
+        at hand, there are no ends.
         """
         influence, value = self.influence(row), float(row[0])
         if not (len(influence) or len(self.weights) or self.certain):
             return Estimate(value)
-        variance = self.parameter_variance(row)
+        error = self.parameter_error(row)
         if self.people > 1:
-            variance += float(influence.square().sum()) / (self.people * (self.people - 1))
-        half = QUANTILE * sqrt(variance)
-        return Estimate(value, value - half, value + half)
+            error += sqrt(float(influence.square().sum()) / (self.people * (self.people - 1)))
+        return Estimate(value, value - QUANTILE * error, value + QUANTILE * error)
 
-    def parameter_variance(self, row: Tensor) -> float:
-        """Σ_s v_s·(value_s − mean)²: how far the value moves with the parameters; 0 where no draws are at hand."""
+    def parameter_error(self, row: Tensor) -> float:
+        """√(Σ_s v_s·(value_s − mean)²): how far the value moves with the parameters; 0 where no draws are at hand."""
         drawn = row[len(row) - len(self.weights) :]
-        return float((self.weights * (drawn - (self.weights * drawn).sum()).square()).sum())
+        return sqrt(float((self.weights * (drawn - (self.weights * drawn).sum()).square()).sum()))
 
     def influence(self, row: Tensor) -> Tensor:
         """The influences in a row, shape (n,)."""

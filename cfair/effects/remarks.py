@@ -90,4 +90,4 @@ def _covered(scm: SCM, method: str, *, certain: bool, has_rows: bool) -> str:
     if method == "enumeration":
         return f"values are exact under the learned model; 95 %: {parameters if drawn else 'none, as it holds no draws of its parameters'}"
     people = "95 % over the sampling of people" if has_rows else "95 % over the chance with which people were simulated"
-    return f"{people}, and {parameters}; not a wrong graph or a wrong form of mechanism" if drawn else f"{people}; {parameters}"
+    return f"{people}, and {parameters}; their errors added; not a wrong graph or form of mechanism" if drawn else f"{people}; {parameters}"

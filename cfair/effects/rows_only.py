@@ -108,8 +108,8 @@ def from_rows(asked: Asked) -> FromRows:
 def difference_between(told: FromModel, rows: FromRows) -> Difference:
     """The model's terms minus those from rows, judged by the standard error of the difference.
 
-    Influences on both are of the same people and are subtracted before they are squared; the spread over drawn parameters is added. The
-    two share the graph: their agreement checks the mechanisms, and not the graph.
+    Influences on both are of the same people and are subtracted before they are squared; the error over drawn parameters is added, a bound
+    whatever its correlation with theirs. The two share the graph: their agreement checks the mechanisms, and not the graph.
     """
     readings = told.readings
     model = rows_of(readings)
@@ -119,7 +119,7 @@ def difference_between(told: FromModel, rows: FromRows) -> Difference:
             continue
         own, influence = torch.from_numpy(effect.influence), readings.influence(model[term])
         between = influence - own if len(influence) else own  # an exact sum hangs on nobody
-        errors[term] = sqrt(float(between.square().sum()) / len(own) ** 2 + readings.parameter_variance(model[term]))
+        errors[term] = sqrt(float(between.square().sum())) / len(own) + readings.parameter_error(model[term])
         value, half = float(model[term][0]) - effect.value, QUANTILE * errors[term]
         found[term] = Estimate(value, value - half, value + half)
     return Difference(found, errors)
