@@ -26,7 +26,7 @@ from cfair.interfaces import Columns, World
 from cfair.scm import SCM
 from cfair.worlds import Setting, counterfactual
 
-__all__ = ["bounds_of", "coupled_nodes", "coupling_bounds"]
+__all__ = ["bounds_of", "coupled_nodes", "coupling_bounds", "states_asked"]
 
 BLOCK = 100_000  # draws of people at a time, where people are bounded one by one
 
@@ -113,7 +113,7 @@ def bounds_of(scm: SCM, factual: World, question: Question, *, by: Grouping = "p
     """
     _check(scm, question, by)
     world = counterfactual(scm, factual, question.do, along=question.along)
-    states, place = _states(scm, factual, world, question)
+    states, place = states_asked(scm, factual, world, question)
     chosen = question.payoff(scm.spec, world.values[question.target], factual.values[question.target]).mean(0)
     if by == "population":
         share = torch.full(factual.shape[1:], 1.0, dtype=torch.float64) if weights is None else weights.to(torch.float64)
@@ -129,7 +129,7 @@ def bounds_of(scm: SCM, factual: World, question: Question, *, by: Grouping = "p
     return Bounds(low, high, torch.minimum(torch.maximum(chosen, low), high), (top & bottom)[back], nodes)
 
 
-def _states(scm: SCM, factual: World, world: World, question: Question) -> tuple[States, Tensor]:
+def states_asked(scm: SCM, factual: World, world: World, question: Question) -> tuple[States, Tensor]:
     """The states of the distinct rows, and which row each person is in each draw, (draws, n)."""
     spec, target = scm.spec, question.target
     active = active_graph(spec, question.do, question.along)

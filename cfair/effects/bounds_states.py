@@ -33,6 +33,7 @@ class Choice:
 
     Args:
         name: of the node.
+        configurations: parent -> its values in each distinct configuration that is met, shape (configurations,).
         table: probability of each level under each configuration, shape (configurations, levels).
         own: the factual level of each row, shape (m,), int64.
         before: the factual configuration, shape (m,), int64.
@@ -40,6 +41,7 @@ class Choice:
     """
 
     name: str
+    configurations: Values
     table: Tensor
     own: Tensor
     before: Tensor
@@ -143,7 +145,7 @@ def _choice(scm: SCM, node: str, new: Values, old: Values, own: Tensor) -> Choic
     configurations = dict(zip(new, distinct.T, strict=True))
     levels = len(scm.spec.nodes[node].levels)
     table = _probabilities(scm.mechanisms[node], configurations, levels) if levels else _counts(scm, node, configurations, own)
-    choice = Choice(node, table, own, place[:m], place[m:].reshape(shape))
+    choice = Choice(node, configurations, table, own, place[:m], place[m:].reshape(shape))
     if (choice.mass < IMPOSSIBLE).any():
         problem = f"somebody has a value of '{node}' that has probability 0 under the model given its parents"
         raise QueryError("bounds over couplings", problem, "learn the model from rows like these, with a prior above 0")
