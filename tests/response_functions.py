@@ -40,24 +40,21 @@ class Responses:
 
 
 class FunctionNode(nn.Module):
-    """A node whose noise is the number of its response function."""
+    """A node whose noise is the number of its response function; NaN where the function says nothing, so that it must not be read."""
 
     noise_size = 1
 
-    def __init__(self, kind: str, parents: Sequence[str], responses: Responses) -> None:
+    def __init__(self, spec: ModelSpec, name: str, responses: Responses) -> None:
         super().__init__()
-        self.kind, self.parents, self.responses = kind, tuple(parents), responses
+        self.kind, self.parents = spec.nodes[name].kind, spec.nodes[name].parents
+        self.level = torch.full((len(responses.share), *(len(spec.nodes[parent].levels) for parent in self.parents)), torch.nan).double()
+        for configuration, place in responses.configurations.items():
+            self.level[:, *configuration] = responses.functions[:, place].double()
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
-        levels = torch.broadcast_tensors(noise, *(parents[name] for name in self.parents))
-        flat = torch.stack([each.long().flatten() for each in levels], 1).tolist()
-        found = [self._level(number, tuple(own)) for number, *own in flat]
-        return torch.tensor(found, dtype=torch.float64).reshape(levels[0].shape)
-
-    def _level(self, number: int, configuration: tuple[int, ...]) -> float:
-        """The function's level; where it has none it must not be read."""
-        place = self.responses.configurations.get(configuration)
-        return float("nan") if place is None else float(self.responses.functions[number, place])
+        known = [parents[name] for name in self.parents]
+        found = self.level[(noise.long(), *(each.nan_to_num().long() for each in known))]
+        return torch.where(torch.stack(torch.broadcast_tensors(*known)).isnan().any(0), torch.nan, found)
 
 
 def tables(nodes: Mapping[str, tuple[int, Sequence[str]]], seed: int, *, coupling: str = "gumbel") -> ModelSpec:
@@ -156,38 +153,43 @@ def _solved(gain: Any, sums: Any, totals: Any) -> Any:
     return np.maximum(found.x, 0.0)
 
 
-def expected(scm: SCM, responses: Mapping[str, Responses], person: Mapping[str, float], do: Mapping[str, float], **how: Any) -> Any:
-    """The mean of ``how["payoff"]`` of a person's counterfactual world, over all response functions that made what the person is.
+def expected(scm: SCM, responses: Mapping[str, Responses], people: Columns, do: Mapping[str, float], **how: Any) -> Tensor:
+    """The mean of ``how["payoff"]`` of each person's counterfactual world, over all response functions that made what the person is; (n,).
 
-    Each world is the library's own: the nodes of ``responses`` in the place of the model's, with a response function for noise.
+    The worlds are the library's own: the nodes of ``responses`` in the place of the model's, with a response function for noise.
 
     Args:
         scm: a model of tables.
         responses: node -> its coupling.
-        person: node -> level.
+        people: their levels.
         do: node -> level.
         how: ``payoff`` of the new and the factual world's values, and ``along``.
     """
-    nodes = {name: FunctionNode(mechanism.kind, scm.spec.nodes[name].parents, responses[name]) if name in responses else mechanism
-             for name, mechanism in scm.mechanisms.items()}  # fmt: skip
-    own = {name: _possible(scm, each, name, person) for name, each in responses.items()}
-    combined = list(product(*(numbers.tolist() for numbers, _ in own.values())))
-    weight = torch.tensor([prod(each) for each in product(*(share.tolist() for _, share in own.values()))], dtype=torch.float64)
-    shape = (len(combined), 1)
-    noise = {name: torch.zeros(shape, dtype=torch.float64) for name in scm.spec.order}
-    noise |= {name: torch.tensor([[float(each[j])] for each in combined], dtype=torch.float64) for j, name in enumerate(own)}
-    values = {name: torch.full(shape, float(person[name]), dtype=torch.float64) for name in scm.spec.order}
-    factual = World(values, noise, shape)
-    new = counterfactual(SCM(scm.spec, mechanisms=nodes), factual, do={n: torch.tensor(float(v)).double() for n, v in do.items()}, along=how.get("along"))
-    return float(how["payoff"](new.values, factual.values)[:, 0] @ weight)
+    nodes = {name: FunctionNode(scm.spec, name, responses[name]) if name in responses else own for name, own in scm.mechanisms.items()}
+    who, numbers, weights = [], [], []
+    for person in range(people.n):
+        own = [_possible(scm, each, name, {node: int(people[node][person]) for node in people}) for name, each in responses.items()]
+        numbers += list(product(*(found.tolist() for found, _ in own)))
+        weights += [prod(each) for each in product(*(share.tolist() for _, share in own))]
+        who += [person] * (len(numbers) - len(who))
+    shape, owner = (1, len(who)), torch.tensor(who)
+    values = {name: people[name][owner].expand(shape) for name in scm.spec.order}
+    drawn = torch.tensor(numbers, dtype=torch.float64).reshape(len(who), len(responses)).T
+    noise = {
+        **dict.fromkeys(scm.spec.order, torch.zeros(shape).double()),
+        **{name: row.expand(shape) for name, row in zip(responses, drawn, strict=True)},
+    }
+    settings = {name: torch.tensor(level, dtype=torch.float64) for name, level in do.items()}
+    new = counterfactual(SCM(scm.spec, mechanisms=nodes), World(values, noise, shape), settings, along=how.get("along"))
+    payoff = how["payoff"](new.values, values)[0] * torch.tensor(weights, dtype=torch.float64)
+    return torch.zeros(people.n, dtype=torch.float64).index_add(0, owner, payoff)
 
 
-def _possible(scm: SCM, responses: Responses, name: str, person: Mapping[str, float]) -> tuple[Tensor, Tensor]:
+def _possible(scm: SCM, responses: Responses, name: str, person: Mapping[str, int]) -> tuple[Tensor, Tensor]:
     """The functions that give the person's level under the person's configuration, and P(function | that)."""
-    configuration = tuple(int(person[parent]) for parent in scm.spec.nodes[name].parents)
-    place = responses.configurations.get(configuration)
+    place = responses.configurations.get(tuple(person[parent] for parent in scm.spec.nodes[name].parents))
     if place is None:  # nobody's parents change from here, so that the function is not read
         return torch.zeros(1), torch.ones(1).double()
-    numbers = ((responses.functions[:, place] == int(person[name])) & (responses.share > 0)).nonzero().squeeze(-1)
+    numbers = ((responses.functions[:, place] == person[name]) & (responses.share > 0)).nonzero().squeeze(-1)
     share = responses.share[numbers]
     return numbers, share / share.sum()

@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from itertools import permutations, product
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.optimize import linprog
+from scipy.sparse import csr_array, eye_array, kron, vstack
 from torch import Tensor
 
 from cfair.errors import FitError
 
 __all__ = ["Edge", "best_plans", "best_responses", "filled", "vertices"]
 
+Floats: TypeAlias = NDArray[np.float64]
 Edge: TypeAlias = tuple[int, int]  # two parent configurations, by position
 
+AT_ONCE = 256  # pairs in one program
 TOLERANCE = 1e-10  # of HiGHS, the smallest that it takes
 
 
@@ -53,8 +58,13 @@ def best_plans(gain: Tensor, first: Tensor, second: Tensor) -> Tensor:
     if gain.shape[-1] == 2:
         return _two_levels(gain, first, second)
     plans = torch.empty_like(gain)
-    for each in range(len(gain)):
-        plans[each] = _best_plan(gain[each], first[each], second[each])
+    rows, columns = gain.any(2).sum(1), gain.any(1).sum(1)
+    for each in ((rows <= 1) | (columns <= 1)).nonzero().squeeze(-1).tolist():
+        plans[each] = _one_line(gain[each], first[each], second[each])
+    others = ((rows > 1) & (columns > 1)).nonzero().squeeze(-1)
+    for start in range(0, len(others), AT_ONCE):
+        some = others[start : start + AT_ONCE]
+        plans[some] = _transport(gain[some], first[some], second[some])
     return plans
 
 
@@ -67,15 +77,22 @@ def _two_levels(gain: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return rows.clamp(min=0.0).reshape(-1, 2, 2)
 
 
-def _best_plan(gain: Tensor, first: Tensor, second: Tensor) -> Tensor:
+def _one_line(gain: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Where only one row, or only one column, has a gain."""
     rows, columns = gain.any(1).nonzero().squeeze(-1), gain.any(0).nonzero().squeeze(-1)
-    if len(rows) <= 1:
-        return _one_row(gain, first, second, int(rows[0]) if len(rows) else 0)
-    if len(columns) == 1:
+    if len(rows) > 1:
         return _one_row(gain.T, second, first, int(columns[0])).T
-    levels = len(first)
-    sums = torch.cat([torch.eye(levels).repeat_interleave(levels, 1), torch.eye(levels).repeat(1, levels)])
-    return _maximised(gain.flatten(), sums.double()[:-1], torch.cat([first, second])[:-1]).reshape(levels, levels)
+    return _one_row(gain, first, second, int(rows[0]) if len(rows) else 0)
+
+
+def _transport(gain: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """All pairs in one program, which falls apart into theirs; each pair's gain in a unit of its own."""
+    pairs, levels, _ = gain.shape
+    ones = np.ones((1, levels))
+    sums = vstack([kron(np.eye(levels), ones), kron(ones, np.eye(levels))]).tocsr()[:-1]  # the last follows from the others
+    totals = torch.cat([first, second[:, :-1]], 1)
+    scaled = gain / gain.abs().amax((1, 2), keepdim=True).clamp(min=torch.finfo(gain.dtype).tiny)
+    return _maximised(scaled.flatten(), csr_array(kron(eye_array(pairs), sums)), totals.flatten()).reshape(pairs, levels, levels)
 
 
 def _one_row(gain: Tensor, first: Tensor, second: Tensor, row: int) -> Tensor:
@@ -113,8 +130,8 @@ def best_responses(gains: Sequence[Tensor], edges: Sequence[Edge], margins: Tens
     for own, (a, b) in zip(gains, edges, strict=True):
         gain = gain + own[functions[:, a], functions[:, b]]
     rows = [(configuration, level) for configuration, known in enumerate(possible) for level in (known if not configuration else known[1:])]
-    sums = torch.stack([(functions[:, configuration] == level).double() for configuration, level in rows])
-    share = _maximised(gain, sums, torch.stack([margins[row] for row in rows]))
+    sums = np.array([(functions[:, configuration] == level).numpy() for configuration, level in rows], dtype=float)
+    share = _maximised(gain, csr_array(sums), torch.stack([margins[row] for row in rows]))
     plans = []
     for a, b in edges:
         cells = functions[:, a] * levels + functions[:, b]
@@ -122,7 +139,7 @@ def best_responses(gains: Sequence[Tensor], edges: Sequence[Edge], margins: Tens
     return plans
 
 
-def _maximised(gain: Tensor, sums: Tensor, totals: Tensor) -> Tensor:
+def _maximised(gain: Tensor, sums: csr_array, totals: Tensor) -> Tensor:
     """The x ≥ 0 with sums·x = totals that makes gain·x largest.
 
     Raises:
@@ -131,7 +148,7 @@ def _maximised(gain: Tensor, sums: Tensor, totals: Tensor) -> Tensor:
     scale = float(gain.abs().max()) or 1.0
     found = linprog(
         -(gain / scale).numpy(),
-        A_eq=sums.numpy(),
+        A_eq=cast("Floats", sums),  # it may be sparse, which its stubs do not say
         b_eq=totals.numpy(),
         options={"primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE},
     )
