@@ -1,8 +1,7 @@
 """The couplings of several nodes that together make an expected payoff as large as it can be, over rows that share them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import prod
 
 import torch
@@ -15,7 +14,8 @@ from cfair.effects.bounds_states import States
 __all__ = ["Best", "best"]
 
 SWEEPS = 50  # over the nodes, one at a time
-VERTICES = 2_048  # combinations of extreme couplings that are gone through
+CELLS = 20_000_000  # numbers that going through all extreme couplings may take
+AT_ONCE = 2_000_000  # numbers of these at a time
 AGREE = 1e-9  # relative difference to which what is attained is what could be had at most
 
 
@@ -82,7 +82,7 @@ def _climbed(states: States, nodes: Sequence[Met], weight: Tensor, start: Sequen
             if len(node.edges):
                 plans[j], exact[j] = solved(node, _coefficient(states, shares, weight, j))
                 shares[j] = node.conditional(plans[j])
-        value = _expected(states, shares, weight)
+        value = float(_expected(states, shares, weight))
         if value <= reached + 1e-14:
             break
         reached = value
@@ -111,31 +111,52 @@ def _begun(node: Met, gain: Tensor) -> Tensor:
 
 def _through_vertices(states: States, nodes: Sequence[Met], weight: Tensor, free: Sequence[int]) -> Best | None:
     """The best over all extreme couplings; None where they are too many, or not listed."""
-    corners = {j: nodes[j].corners() for j in free}
-    counts = {j: prod(len(plans) for plans in listed) for j, listed in corners.items() if listed is not None}
-    unlisted = [j for j in free if j not in counts]
+    corners = {j: listed for j in free if (listed := nodes[j].corners()) is not None}
+    unlisted = [j for j in free if j not in corners]
     if len(unlisted) > 1:
         return None
-    last = unlisted[0] if unlisted else max(counts, key=lambda j: counts[j])
-    if prod(count for j, count in counts.items() if j != last) > VERTICES:
-        return None
+    last = unlisted[0] if unlisted else max(corners, key=lambda j: prod(len(plans) for plans in corners[j]))
     others = [j for j in free if j != last]
-    tried: list[Best] = []
-    for chosen in product(*(product(*(corners[j] or ())) for j in others)):
-        plans = [_nothing(node) for node in nodes]
-        for j, own in zip(others, chosen, strict=True):
-            plans[j] = torch.stack(own)
-        shares = _conditionals(nodes, plans)
-        plans[last], exact = solved(nodes[last], _coefficient(states, shares, weight, last))
-        if not exact:
-            return None
-        shares[last] = nodes[last].conditional(plans[last])
-        tried.append(Best(_expected(states, shares, weight), exact=True, plans=tuple(plans)))
-    return max(tried, key=lambda each: each.value)
+    counts = [len(plans) for j in others for plans in corners[j]]
+    size = states.payoff.numel() * max(choice.table.shape[1] for choice in states.choices)
+    if prod(counts) * size > CELLS:
+        return None
+    found: list[Best] = []
+    for numbers in torch.cartesian_prod(*map(torch.arange, counts)).reshape(-1, len(counts)).split(max(1, AT_ONCE // size)):
+        tried = _best_of(states, nodes, weight, (last, _chosen(corners, others, numbers)))
+        found += [tried] if tried else []
+    return max(found, key=lambda each: each.value) if found else None
+
+
+def _chosen(corners: Mapping[int, Sequence[Sequence[Tensor]]], others: Sequence[int], numbers: Tensor) -> dict[int, Tensor]:
+    """Node -> its plans, (combinations, edges, levels, levels), from the numbers of its edges' vertices, (combinations, all edges)."""
+    columns = iter(numbers.T)
+    return {j: torch.stack([torch.stack(list(plans))[next(columns)] for plans in corners[j]], 1) for j in others}
+
+
+def _best_of(states: States, nodes: Sequence[Met], weight: Tensor, split: tuple[int, Mapping[int, Tensor]]) -> Best | None:
+    """The best of several couplings of all nodes but the last, which is set to its best given them; None where that is not known.
+
+    Args:
+        states: of m rows.
+        nodes: the coupled nodes.
+        weight: of the rows, shape (m,).
+        split: the last node, and the others' plans, each (combinations, edges, levels, levels).
+    """
+    last, chosen = split
+    shares = [node.conditional(chosen[j]) if j in chosen else _kept(node) for j, node in enumerate(nodes)]
+    plans, exact = solved(nodes[last], _coefficient(states, shares, weight, last))
+    if not exact:
+        return None
+    shares[last] = nodes[last].conditional(plans)
+    values = _expected(states, shares, weight)
+    top = int(values.argmax())
+    own = {last: plans[top], **{j: each[top] for j, each in chosen.items()}}
+    return Best(float(values[top]), exact=True, plans=tuple(own.get(j, _nothing(node)) for j, node in enumerate(nodes)))
 
 
 def _value(states: States, nodes: Sequence[Met], plans: Sequence[Tensor], weight: Tensor) -> float:
-    return _expected(states, _conditionals(nodes, plans), weight)
+    return float(_expected(states, _conditionals(nodes, plans), weight))
 
 
 def _conditionals(nodes: Sequence[Met], plans: Sequence[Tensor]) -> list[Tensor]:
@@ -143,22 +164,22 @@ def _conditionals(nodes: Sequence[Met], plans: Sequence[Tensor]) -> list[Tensor]
     return [node.conditional(own) if len(node.edges) else _kept(node) for node, own in zip(nodes, plans, strict=True)]
 
 
-def _expected(states: States, shares: Sequence[Tensor], weight: Tensor) -> float:
-    """The expected payoff under conditionals (combinations, m, levels) per node."""
+def _expected(states: States, shares: Sequence[Tensor], weight: Tensor) -> Tensor:
+    """The expected payoff (...) under conditionals (..., combinations, m, levels) per node."""
     value = states.payoff
     for choice, share in zip(reversed(states.choices), reversed(shares), strict=True):
         value = (share * by_level(value, choice)).sum(-1)
-    return float(value.squeeze(0) @ weight)
+    return value.squeeze(-2) @ weight
 
 
 def _coefficient(states: States, shares: Sequence[Tensor], weight: Tensor, j: int) -> Tensor:
-    """The derivative of the expected payoff by node j's conditionals, (combinations, m, levels): P(combination)·E[payoff | it, level]."""
+    """The derivative of the expected payoff by node j's conditionals, (..., combinations, m, levels): P(combination)·E[payoff | both]."""
     value = states.payoff
     for choice, share in zip(reversed(states.choices[j + 1 :]), reversed(shares[j + 1 :]), strict=True):
         value = (share * by_level(value, choice)).sum(-1)
     reached = weight.unsqueeze(0)
     for share in shares[:j]:
-        reached = (reached.unsqueeze(-1) * share).transpose(1, 2).reshape(-1, len(weight))
+        reached = (reached.unsqueeze(-1) * share).transpose(-1, -2).flatten(-3, -2)
     return reached.unsqueeze(-1) * by_level(value, states.choices[j])
 
 

@@ -47,8 +47,8 @@ def relaxed(states: States) -> Relaxed:
 
 
 def by_level(value: Tensor, choice: Choice) -> Tensor:
-    """Values of combinations up to a node, (combinations·levels, m), with its levels last: (combinations, m, levels)."""
-    return value.reshape(len(choice.after), -1, value.shape[-1]).transpose(1, 2)
+    """Values of combinations up to a node, (..., combinations·levels, m), with its levels last: (..., combinations, m, levels)."""
+    return value.reshape(*value.shape[:-2], len(choice.after), -1, value.shape[-1]).transpose(-1, -2)
 
 
 def stays(choice: Choice) -> Tensor:

@@ -19,6 +19,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Edge: TypeAlias = tuple[int, int]  # two parent configurations, by position
 
 AT_ONCE = 256  # pairs in one program
+SMALLEST = torch.finfo(torch.float64).tiny  # what is divided by is not 0
 TOLERANCE = 1e-10  # of HiGHS, the smallest that it takes
 
 
@@ -58,10 +59,13 @@ def best_plans(gain: Tensor, first: Tensor, second: Tensor) -> Tensor:
     if gain.shape[-1] == 2:
         return _two_levels(gain, first, second)
     plans = torch.empty_like(gain)
-    rows, columns = gain.any(2).sum(1), gain.any(1).sum(1)
-    for each in ((rows <= 1) | (columns <= 1)).nonzero().squeeze(-1).tolist():
-        plans[each] = _one_line(gain[each], first[each], second[each])
-    others = ((rows > 1) & (columns > 1)).nonzero().squeeze(-1)
+    rows, columns = gain.any(2), gain.any(1)
+    by_row = rows.sum(1) <= 1
+    by_column = ~by_row & (columns.sum(1) == 1)
+    others = (~by_row & ~by_column).nonzero().squeeze(-1)
+    plans[by_row] = _one_row(gain[by_row], first[by_row], second[by_row], rows[by_row].long().argmax(1))
+    turned = gain[by_column].transpose(1, 2)
+    plans[by_column] = _one_row(turned, second[by_column], first[by_column], columns[by_column].long().argmax(1)).transpose(1, 2)
     for start in range(0, len(others), AT_ONCE):
         some = others[start : start + AT_ONCE]
         plans[some] = _transport(gain[some], first[some], second[some])
@@ -77,34 +81,31 @@ def _two_levels(gain: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return rows.clamp(min=0.0).reshape(-1, 2, 2)
 
 
-def _one_line(gain: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Where only one row, or only one column, has a gain."""
-    rows, columns = gain.any(1).nonzero().squeeze(-1), gain.any(0).nonzero().squeeze(-1)
-    if len(rows) > 1:
-        return _one_row(gain.T, second, first, int(columns[0])).T
-    return _one_row(gain, first, second, int(rows[0]) if len(rows) else 0)
-
-
 def _transport(gain: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """All pairs in one program, which falls apart into theirs; each pair's gain in a unit of its own."""
     pairs, levels, _ = gain.shape
     ones = np.ones((1, levels))
     sums = vstack([kron(np.eye(levels), ones), kron(ones, np.eye(levels))]).tocsr()[:-1]  # the last follows from the others
     totals = torch.cat([first, second[:, :-1]], 1)
-    scaled = gain / gain.abs().amax((1, 2), keepdim=True).clamp(min=torch.finfo(gain.dtype).tiny)
+    scaled = gain / gain.abs().amax((1, 2), keepdim=True).clamp(min=SMALLEST)
     return _maximised(scaled.flatten(), csr_array(kron(eye_array(pairs), sums)), totals.flatten()).reshape(pairs, levels, levels)
 
 
-def _one_row(gain: Tensor, first: Tensor, second: Tensor, row: int) -> Tensor:
-    """The row of the only level with a gain by filling; the others share what is left in proportion to their probability."""
-    if first[row] <= 0:
-        return torch.outer(first, second)
-    own = first[row] * filled(gain[row], second / first[row])
-    others = first.clone()
-    others[row] = 0.0
-    rest = torch.outer(others / others.sum().clamp(min=torch.finfo(first.dtype).tiny), (second - own).clamp(min=0.0))
-    rest[row] = own
-    return rest
+def _one_row(gain: Tensor, first: Tensor, second: Tensor, row: Tensor) -> Tensor:
+    """The row of the only level with a gain by filling; the others share what is left in proportion to their probability.
+
+    Args:
+        gain: shape (pairs, levels, levels).
+        first: margins, shape (pairs, levels).
+        second: margins, shape (pairs, levels).
+        row: the level, shape (pairs,).
+    """
+    here = torch.nn.functional.one_hot(row, first.shape[1]).bool()
+    mass = first[here].unsqueeze(-1)
+    own = torch.where(mass > 0, mass * filled(gain[here], second / mass.clamp(min=SMALLEST)), 0.0)
+    others = first.masked_fill(here, 0.0)
+    share = others / others.sum(1, keepdim=True).clamp(min=SMALLEST)
+    return torch.where(here.unsqueeze(-1), own.unsqueeze(1), share.unsqueeze(-1) * (second - own).clamp(min=0.0).unsqueeze(1))
 
 
 def best_responses(gains: Sequence[Tensor], edges: Sequence[Edge], margins: Tensor) -> list[Tensor]:
@@ -168,8 +169,10 @@ def vertices(first: Tensor, second: Tensor, rows: Sequence[int]) -> list[Tensor]
     levels = len(first)
     orders = list(permutations(range(levels)))
     if len(rows) == 1 and levels <= 5:
-        ranks = [torch.tensor(order, dtype=torch.float64) for order in orders]
-        found = [_one_row(rank.expand(levels, levels), first, second, rows[0]) for rank in ranks]
+        ranks = torch.tensor(orders, dtype=torch.float64)
+        each = (len(orders), levels)
+        gains = ranks.unsqueeze(1).expand(*each, levels)
+        found = list(_one_row(gains, first.expand(each), second.expand(each), torch.full((len(orders),), rows[0])))
     elif levels <= 3:
         found = [_corner(first, second, above, beside) for above, beside in product(orders, orders)]
     else:
