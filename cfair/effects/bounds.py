@@ -14,9 +14,9 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from cfair.effects.bounds_program import best
+from cfair.effects.bounds_groups import highest
 from cfair.effects.bounds_records import Bounds, Grouping, Measure, Question
-from cfair.effects.bounds_relaxed import Relaxed, attained, relaxed, stays
+from cfair.effects.bounds_relaxed import stays
 from cfair.effects.bounds_rows import Pairs, distinct_rows, pairs_of
 from cfair.effects.bounds_states import Active, States, active_graph, coupled_on_paths, states_of
 from cfair.errors import QueryError, nearest
@@ -83,16 +83,15 @@ def coupling_bounds(
     question = Question(do, target, level, measure, along)
     _check(scm, question, by)
     evidence = _evidence(scm, columns, target) if given is None else tuple(given)
-    if by == "population":
-        world = abduct(scm, columns, given=evidence, draws=draws, seed=seed)
-        return bounds_of(scm, world, question, by=by, weights=columns.weights)
     size = max(1, BLOCK // draws)
-    parts = []
-    for start in range(0, columns.n, size):
-        people = slice(start, start + size)
-        world = abduct(scm, columns.take(people), given=evidence, draws=draws, seed=seed)
-        parts.append(bounds_of(scm, world, _of_people(question, people), by=by))
-    return _joined(parts)
+    blocks = [slice(start, start + size) for start in range(0, columns.n, size)]
+    worlds = (abduct(scm, columns.take(people), given=evidence, draws=draws, seed=seed) for people in blocks)
+    asked = [_of_people(question, people) for people in blocks]
+    if by == "person":
+        return _joined([bounds_of(scm, world, own) for world, own in zip(worlds, asked, strict=True)])
+    chosen = torch.cat([_chosen(scm, world, own) for world, own in zip(worlds, asked, strict=True)])
+    world = abduct(scm, columns, given=evidence, draws=draws, seed=seed)
+    return _of_population(scm, world, question, _shares(columns.n, columns.weights), chosen)
 
 
 def bounds_of(scm: SCM, factual: World, question: Question, *, by: Grouping = "person", weights: Tensor | None = None) -> Bounds:
@@ -112,26 +111,43 @@ def bounds_of(scm: SCM, factual: World, question: Question, *, by: Grouping = "p
         QueryError: as ``coupling_bounds``.
     """
     _check(scm, question, by)
-    world = counterfactual(scm, factual, question.do, along=question.along)
-    states, place = states_asked(scm, factual, world, question)
-    chosen = question.payoff(scm.spec, world.values[question.target], factual.values[question.target]).mean(0)
+    chosen = _chosen(scm, factual, question)
     if by == "population":
-        share = torch.full(factual.shape[1:], 1.0, dtype=torch.float64) if weights is None else weights.to(torch.float64)
-        share = share / share.sum()
-        pairs, back = pairs_of(place, weights=share), torch.tensor(0)
-        chosen = (chosen * share).sum()
-    else:
-        alike, back = torch.unique(place.sort(0).values, dim=1, return_inverse=True)
-        pairs = pairs_of(alike)
-    (high, top), (low, bottom) = _highest(states, pairs), _highest(replace(states, payoff=-states.payoff), pairs)
+        return _of_population(scm, factual, question, _shares(factual.shape[1], weights), chosen)
+    states, place = states_asked(scm, factual, question)
+    alike, back = torch.unique(place.sort(0).values, dim=1, return_inverse=True)
+    return _bounded(states, pairs_of(alike), back, chosen)
+
+
+def _of_population(scm: SCM, factual: World, question: Question, share: Tensor, chosen: Tensor) -> Bounds:
+    """The bounds of the mean over people who have these shares, (n,), and these values under the chosen couplings, (n,)."""
+    states, place = states_asked(scm, factual, question)
+    return _bounded(states, pairs_of(place, weights=share), torch.tensor(0), chosen @ share)
+
+
+def _bounded(states: States, pairs: Pairs, back: Tensor, chosen: Tensor) -> Bounds:
+    """The bounds of the groups that ``back`` names, with their values under the chosen couplings, of its shape."""
+    (high, top), (low, bottom) = highest(states, pairs), highest(replace(states, payoff=-states.payoff), pairs)
     low, high = -low[back], high[back]
     nodes = tuple(choice.name for choice in states.choices if not bool(stays(choice).all()))
     return Bounds(low, high, torch.minimum(torch.maximum(chosen, low), high), (top & bottom)[back], nodes)
 
 
-def states_asked(scm: SCM, factual: World, world: World, question: Question) -> tuple[States, Tensor]:
+def _chosen(scm: SCM, factual: World, question: Question) -> Tensor:
+    """Each person's value under the couplings of the model, the mean over draws, (n,)."""
+    new = counterfactual(scm, factual, question.do, along=question.along)
+    return question.payoff(scm.spec, new.values[question.target], factual.values[question.target]).mean(0)
+
+
+def _shares(n: int, weights: Tensor | None) -> Tensor:
+    """What each of n people counts for, (n,), summing to 1."""
+    return torch.full((n,), 1 / n, dtype=torch.float64) if weights is None else weights.to(torch.float64) / weights.sum()
+
+
+def states_asked(scm: SCM, factual: World, question: Question) -> tuple[States, Tensor]:
     """The states of the distinct rows, and which row each person is in each draw, (draws, n)."""
     spec, target = scm.spec, question.target
+    world = counterfactual(scm, factual, question.do)  # reads the settings; no other value of it is computed
     active = active_graph(spec, question.do, question.along)
     between = descendants(active, tuple(question.do)) & (ancestors(active, target) | {target})
     read = {target, *question.do, *between}.union(*(spec.nodes[node].parents for node in between))
@@ -144,23 +160,6 @@ def states_asked(scm: SCM, factual: World, world: World, question: Question) -> 
             "bounds over couplings", f"'{target}' is not a finite number in some world", "give a score that is finite everywhere"
         )
     return states, rows.place
-
-
-def _highest(states: States, pairs: Pairs) -> tuple[Tensor, Tensor]:
-    """The largest mean payoff of each group, (groups,), and whether a coupling attains it.
-
-    Row by row first; where no single coupling has that for a group's rows together, by a program for the group.
-    """
-    bound = relaxed(states)
-    value, exact = pairs.mean(bound.value), attained(states, bound, pairs)
-    ends = torch.searchsorted(pairs.group, torch.arange(pairs.groups + 1))
-    for group in (~exact).nonzero().squeeze(-1).tolist():
-        some = slice(int(ends[group]), int(ends[group + 1]))
-        rows = pairs.row[some]
-        own = Relaxed(bound.value[rows], tuple(decision[:, rows] for decision in bound.decisions))
-        found = best(states.rows(rows), pairs.weight[some], own)
-        value[group], exact[group] = found.value, found.exact
-    return value, exact
 
 
 def _check(scm: SCM, question: Question, by: str) -> None:

@@ -55,12 +55,14 @@ def best(states: States, weight: Tensor, bound: Relaxed) -> Best:
         plans, exact = _alone(states, nodes, weight, free)
         attained = _value(states, nodes, plans, weight)
         return Best(min(attained, most) if not exact else attained, exact, plans)
-    found = max((_climbed(states, nodes, weight, start) for start in _starts(nodes, bound)), key=lambda each: each.value)
     room = AGREE * (1 + float(states.payoff.abs().max()))
-    if found.exact and found.value >= most - room:
-        return found
+    tried: list[Best] = []
+    for start in _starts(nodes, bound):
+        tried.append(_climbed(states, nodes, weight, start))
+        if tried[-1].exact and tried[-1].value >= most - room:
+            return tried[-1]
     checked = _through_vertices(states, nodes, weight, free)
-    return checked or Best(most, exact=False, plans=found.plans)
+    return checked or Best(most, exact=False, plans=max(tried, key=lambda each: each.value).plans)
 
 
 def _alone(states: States, nodes: Sequence[Met], weight: Tensor, free: Sequence[int]) -> tuple[tuple[Tensor, ...], bool]:

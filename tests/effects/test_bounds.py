@@ -121,7 +121,7 @@ def test_explicit_response_functions_reach_each_persons_bounds(shape: str, measu
     bounds = bounds_by(scm, columns, question, by="person", share=share)
     assert bounds.sharp == "sharp"
     world = abduct(scm, columns, given=scm.spec.observed, draws=1)
-    states, place = states_asked(scm, world, counterfactual(scm, world, question.do), question)
+    states, place = states_asked(scm, world, question)
     for i in range(columns.n):
         for end, found in ends(states, place[:, i], torch.ones(1).double()).items():
             responses = responses_of(states, place[:, i], found)
@@ -135,7 +135,7 @@ def test_explicit_response_functions_reach_the_populations_bounds(shape: str, me
     scm, columns, share, question = asked(shape, seed, measure)
     bounds = bounds_by(scm, columns, question, by="population", share=share)
     world = abduct(scm, columns, given=scm.spec.observed, draws=1)
-    states, place = states_asked(scm, world, counterfactual(scm, world, question.do), question)
+    states, place = states_asked(scm, world, question)
     pairs = pairs_of(place, weights=share / share.sum())
     assert bounds.sharp == "sharp"
     for end, found in ends(states, pairs.row, pairs.weight).items():
@@ -152,7 +152,7 @@ def test_a_recanting_witness_has_bounds_that_explicit_couplings_reach(along: Any
     assert bounds.sharp == "sharp"
     assert bounds.high - bounds.low > 0.002
     world = abduct(scm, columns, given=scm.spec.observed, draws=1)
-    states, place = states_asked(scm, world, counterfactual(scm, world, question.do, along=along), question)
+    states, place = states_asked(scm, world, question)
     pairs = pairs_of(place, weights=share / share.sum())
     for end, found in ends(states, pairs.row, pairs.weight).items():
         responses = responses_of(states, pairs.row, found)
