@@ -77,7 +77,7 @@ def assert_within(values: Tensor, bounds: Bounds) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@settings(max_examples=3, deadline=None, derandomize=True)
+@settings(max_examples=2, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10_000), measure=st.sampled_from(MEASURES))
 def test_what_any_coupling_gives_lies_within_the_bounds(shape: str, measure: str, seed: int) -> None:
     scm, columns, share, question = asked(shape, seed, measure)
@@ -178,7 +178,7 @@ def test_over_all_people_the_mean_of_a_counterfactual_value_depends_on_no_coupli
 
 
 @pytest.mark.parametrize("coupling", ["monotone", "gumbel", "independent"])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", ["one node", "mediated", "witness"])
 def test_the_model_s_own_coupling_lies_within_bounds_that_do_not_depend_on_it(coupling: str, shape: str) -> None:
     draws = 1_500
     scm = SCM(tables(SHAPES[shape], 11, coupling=coupling))

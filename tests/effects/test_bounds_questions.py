@@ -229,9 +229,8 @@ def test_the_mean_of_people_s_bounds_is_never_inside_the_population_s() -> None:
 
 
 def test_bounds_that_no_coupling_is_known_to_attain_are_called_outer_and_hold_the_value() -> None:
-    shape = {"a": (3, []), "m": (4, ["a"]), "w": (4, ["a", "m"]), "v": (4, ["m", "w"]), "y": (4, ["v", "w"])}
-    scm = SCM(tables(shape, 1, coupling="monotone"))
-    columns = people(scm, 30, seed=1)
+    scm = SCM(tables({"a": (3, []), "m": (4, ["a"]), "w": (4, ["a", "m"]), "y": (4, ["m", "w"])}, 1, coupling="monotone"))
+    columns = people(scm, 12, seed=1)
     bounds = coupling_bounds(scm, columns, {"a": "1"}, target="y", level="1", measure="gap", by="population", draws=200)
     world = abduct(scm, columns, given=scm.spec.observed, draws=200)
     new = counterfactual(scm, world, {"a": "1"})
