@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 from torch import Tensor
 
 from cfair.effects import Bounds, Question, bounds_of
@@ -229,3 +230,31 @@ def test_a_grid_over_all_couplings_of_a_tiny_model_has_the_same_range(seed: int)
         low, high = by_grid(scm, person)
         assert abs(low - float(bounds.low[i])) < 1e-12
         assert abs(high - float(bounds.high[i])) < 1e-12
+
+
+@pytest.mark.parametrize(("worlds", "levels"), [(2, 3), (3, 2), (3, 3)])
+@pytest.mark.parametrize("measure", ["value", "gap"])
+def test_people_who_change_places_share_one_coupling_in_both_directions_and_around_a_cycle(worlds: int, levels: int, measure: Any) -> None:
+    """The program over all response functions, written out once more."""
+    scm = SCM(tables({"a": (worlds, []), "y": (levels, ["a"])}, 8))
+    columns, share = everyone(scm.spec)
+    share = share * torch.rand(columns.n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    share = share / share.sum()  # other people than the model expects, so that every coupling matters
+    y, other = columns["y"].long(), (columns["a"].long() + 1) % worlds
+    bounds = bounds_by(scm, columns, Question({"a": other.double()}, "y", "1", measure), by="population", share=share)
+    assert bounds.sharp == "sharp"
+    functions = np.array(list(product(range(levels), repeat=worlds)))
+    here = functions[:, columns["a"].long()] == y.numpy()
+    moved = (functions[:, other] == 1).astype(float)
+    paid = moved if measure == "value" else np.abs(moved - (y == 1).numpy())
+    weight = (share / scm.mechanisms["y"].distribution({"a": columns["a"]}).log_prob(columns["y"]).exp()).numpy()
+    gain = (here * paid) @ weight
+    sums = np.array([functions[:, world] == level for world in range(worlds) for level in range(levels)], dtype=float)
+    index = torch.arange(levels).double()
+    table = [
+        scm.mechanisms["y"].distribution({"a": torch.full((levels,), float(world)).double()}).log_prob(index).exp()
+        for world in range(worlds)
+    ]
+    for sign, end in ((1, bounds.low), (-1, bounds.high)):
+        found = linprog(sign * gain, A_eq=sums, b_eq=torch.cat(table).numpy())
+        assert abs(sign * found.fun - float(end)) < 1e-8
