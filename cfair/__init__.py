@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cfair.constraints import CONSTRAINTS
     from cfair.data import read_table
     from cfair.diagnosis import Diagnosis, diagnose
+    from cfair.effects import Decomposition, Prediction, decompose
     from cfair.errors import CfairError, CodeError, DataError, FitError, LeakageError, QueryError, SpecError, StoreError
     from cfair.explaining import Explanation, explain
     from cfair.heads import HEADS
@@ -37,6 +38,7 @@ __all__ = [
     "CodeError",
     "Columns",
     "DataError",
+    "Decomposition",
     "Diagnosis",
     "Explanation",
     "FitError",
@@ -44,6 +46,7 @@ __all__ = [
     "ModelSpec",
     "Moments",
     "Options",
+    "Prediction",
     "QueryError",
     "Report",
     "Run",
@@ -56,6 +59,7 @@ __all__ = [
     "audit",
     "calibrate",
     "counterfactual",
+    "decompose",
     "diagnose",
     "explain",
     "fit",
@@ -75,6 +79,7 @@ _ROOMS = {
     "cfair.constraints": ("CONSTRAINTS",),
     "cfair.data": ("read_table",),
     "cfair.diagnosis": ("Diagnosis", "diagnose"),
+    "cfair.effects": ("Decomposition", "Prediction", "decompose"),
     "cfair.errors": ("CfairError", "CodeError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError"),
     "cfair.explaining": ("Explanation", "explain"),
     "cfair.heads": ("HEADS",),

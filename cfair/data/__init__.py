@@ -2,6 +2,7 @@
 
 from cfair.data.catalogue import TableInfo, builtin_path, builtin_tables
 from cfair.data.decoding import decode, to_frame
+from cfair.data.predictions import read_predictions
 from cfair.data.reading import read_table
 from cfair.data.splitting import blocks, split
 from cfair.data.variation import check_variation
@@ -15,6 +16,7 @@ __all__ = [
     "check_variation",
     "check_writable",
     "decode",
+    "read_predictions",
     "read_table",
     "split",
     "to_frame",

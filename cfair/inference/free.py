@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from cfair.interfaces import SelfTaught
 from cfair.mechanisms import bound, log_prior
 from cfair.scm import SCM
 
-__all__ = ["FreeParameters", "Overrides", "detached"]
+__all__ = ["FreeParameters", "Overrides", "detached", "is_fixed"]
 
 Overrides = Mapping[str, Mapping[str, Tensor]]  # node -> parameter -> value that stands in for the mechanism's own
 
@@ -21,6 +22,14 @@ _Module = TypeVar("_Module")
 def detached(mechanism: _Module) -> _Module:
     """The mechanism with its parameters' values, and no derivative by them."""
     return bound(mechanism, {name: value.detach() for name, value in cast("nn.Module", mechanism).named_parameters(remove_duplicate=False)})
+
+
+def is_fixed(scm: SCM) -> bool:
+    """Whether nothing of the model is learned: ``parameters:`` fix every node, or it is a Pyro model, which is as it is."""
+    if not scm.is_declared:
+        return True
+    untaught = any(isinstance(mechanism, SelfTaught) and not mechanism.known for mechanism in scm.mechanisms.values())
+    return not untaught and not FreeParameters(scm, scm.spec.order).count
 
 
 class FreeParameters:
