@@ -301,6 +301,7 @@ class Metric(Protocol):
         ...
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """A prediction that reads only what it says it sees."""
 

@@ -2,5 +2,6 @@
 
 from cfair.auditing.audit import audit
 from cfair.auditing.records import Assumption, Json, Report, Row
+from cfair.auditing.sources import External
 
-__all__ = ["Assumption", "Json", "Report", "Row", "audit"]
+__all__ = ["Assumption", "External", "Json", "Report", "Row", "audit"]

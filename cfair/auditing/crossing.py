@@ -1,13 +1,13 @@
 """The protected attributes crossed: every person's group, and every world worth asking about."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import torch
 from torch import Tensor
 
-from cfair.errors import QueryError
+from cfair.errors import QueryError, nearest
 from cfair.interfaces import Values
 from cfair.spec import ModelSpec
 
@@ -82,19 +82,23 @@ class Crossing:
         )
 
 
-def crossing_of(spec: ModelSpec) -> Crossing:
-    """The spec's protected attributes, crossed.
+def crossing_of(spec: ModelSpec, attributes: Collection[str] | None = None) -> Crossing:
+    """The spec's protected attributes, or some of them, crossed.
 
     Raises:
-        QueryError: there is none, or one of them has no levels.
+        QueryError: there is none, one of them has no levels, or one that is asked for is not protected.
     """
     if not spec.protected:
         raise QueryError("protected", "the model declares no protected attribute", "name one under 'protected:' to audit predictors")
-    for attribute in spec.protected:
+    for attribute in attributes or ():
+        if attribute not in spec.protected:
+            raise QueryError("attributes", f"'{attribute}' is not a protected attribute", nearest(attribute, spec.protected))
+    asked = [attribute for attribute in spec.protected if not attributes or attribute in attributes]
+    for attribute in asked:
         if not spec.nodes[attribute].levels:
             raise QueryError(
                 f"nodes.{attribute}",
                 f"a protected attribute of kind {spec.nodes[attribute].kind} has no levels to swap",
                 "declare levels (bernoulli, categorical, ordinal or table); response curves of numbers come with a later version",
             )
-    return Crossing({attribute: spec.nodes[attribute].levels for attribute in spec.nodes if attribute in spec.protected})
+    return Crossing({attribute: spec.nodes[attribute].levels for attribute in spec.nodes if attribute in asked})

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from cfair.auditing.classes import by_class, extents, measured_as
 from cfair.auditing.crossing import Crossing
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor, Values, World
@@ -14,11 +15,32 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import counterfactual
 
-__all__ = ["FROZEN", "GAPS", "Gaps", "add_sizes", "block_gaps", "counts", "deploy_all", "each_world", "weights_of"]
+__all__ = [
+    "FROZEN",
+    "GAPS",
+    "Batched",
+    "Gaps",
+    "add_sizes",
+    "batched_moves",
+    "block_gaps",
+    "counts",
+    "deploy_all",
+    "each_world",
+    "weights_of",
+]
 
 GAPS = ("gap_same_noise", "gap_reabducted", "gap_own_model")
 FROZEN = "gap_frozen"  # see frozen.py
 KEPT_BITS = 40  # of a counterfactual row's mantissas when it is inferred anew: draws that agree but for rounding become one row
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """A function of the row that is asked of all worlds at once, as calls of it are dear."""
+
+    def predict_all(self, worlds: Sequence[tuple[World, Tensor]], carried: Values) -> list[Tensor]:
+        """Predictions of some people, (m,) positions, in each world: (draws or 1, m[, classes]); ``carried`` holds what no world has."""
+        ...
 
 
 class _OwnModel(Protocol):
@@ -45,7 +67,8 @@ class Gaps:
         """The sums over nobody."""
         shape = (3, crossing.size, crossing.size)
         sums = {
-            name: {gap: torch.zeros(shape, dtype=torch.float64) for gap in _gaps_of(predictor)} for name, predictor in predictors.items()
+            name: {gap: torch.zeros(shape, dtype=torch.float64) for gap in _gaps_of(predictor)}
+            for name, predictor in measured_as(predictors).items()
         }
         return cls(torch.zeros(3, crossing.size, dtype=torch.float64), sums)
 
@@ -85,11 +108,19 @@ def block_gaps(
     Source: the distance form of Kusner et al. (2017), Definition 5.
     """
     factual = abduct(scm, block, draws=draws, seed=seed)
+    batched = {name: predictor for name, predictor in predictors.items() if isinstance(predictor, Batched)}
+    predictors = {name: predictor for name, predictor in predictors.items() if name not in batched}
     before = {name: predictor.predict(factual) for name, predictor in predictors.items()}
     inferred = {name: _inferred(predictor, factual, deployed[name], whole=not block.missing) for name, predictor in predictors.items()}
     group, weights = crossing.group(block), weights_of(block)
-    sums = Gaps.none(predictors, crossing).sums
-    for world, do, moved, after in each_world(scm, crossing, block, factual):
+    sums = Gaps.none({**predictors, **batched}, crossing).sums
+    worlds = each_world(scm, crossing, block, factual)
+    if batched:
+        worlds = iter(kept := list(worlds))
+        for name, world, moved, moves in batched_moves(batched, factual, block, kept):
+            for gap in GAPS[:2]:  # of a function of the row the two are one
+                _add(sums[name][gap][:, :, world], group[moved], moves, weights[moved])
+    for world, do, moved, after in worlds:
         for name, predictor in predictors.items():
             same = (predictor.predict(after) - before[name])[:, moved]
             _add(sums[name]["gap_same_noise"][:, :, world], group[moved], same, weights[moved])
@@ -101,16 +132,33 @@ def block_gaps(
     return Gaps(counts(crossing, group, weights), sums)
 
 
+def batched_moves(
+    predictors: Mapping[str, Predictor], factual: World, block: Columns, worlds: Sequence[tuple[int, object, Tensor, World]]
+) -> Iterator[tuple[str, int, Tensor, Tensor]]:
+    """Of functions of the row that are asked of all worlds at once: name, world, positions of those whom it moves (m,), and their moves.
+
+    Moves have shape (draws, m), or (draws, m, classes).
+    """
+    everyone = torch.arange(block.n)
+    for name, predictor in predictors.items():
+        asked = [(factual, everyone), *((after, moved) for _, _, moved, after in worlds)]
+        before, *found = cast("Batched", predictor).predict_all(asked, block.coded)
+        for (world, _, moved, _), after in zip(worlds, found, strict=True):
+            for key, moves in by_class(name, predictor, after - before[:, moved]):
+                yield key, world, moved, moves
+
+
 def each_world(
     scm: SCM, crossing: Crossing, block: Columns, factual: World
 ) -> Iterator[tuple[int, Mapping[str, str | Tensor], Tensor, World]]:
     """Each counterfactual world: its position, what is done, the positions of those whom it moves, and the world itself.
 
-    Resolving nodes keep their factual values. For people who are where the world would put them it is the factual one, and every gap
-    exactly 0.
+    Resolving nodes, and protected attributes that are not crossed, keep their factual values. For people who are where the world would
+    put them it is the factual one, and every gap exactly 0.
     """
     group = crossing.group(block)
-    held = {node: factual.values[node] if node in block.missing else block[node] for node in scm.spec.resolving if node in block}
+    kept = (*scm.spec.resolving, *(node for node in scm.spec.protected if node not in crossing.levels))
+    held = {node: factual.values[node] if node in block.missing else block[node] for node in kept if node in block}
     for world, setting in enumerate(crossing.settings()):
         moved = (group != world).nonzero().squeeze(-1)
         do: dict[str, str | Tensor] = {**setting, **held}
@@ -181,8 +229,8 @@ def _coded(spec: ModelSpec, do: Mapping[str, str | Tensor]) -> dict[str, Tensor]
 
 
 def _add(sums: Tensor, group: Tensor, moves: Tensor, weights: Tensor) -> None:
-    """Add people's moves, shape (draws, people), to one world's sums of their factual groups, shape (3, groups)."""
-    add_sizes(sums, group, moves.abs().mean(0), moves.mean(0), weights)
+    """Add people's moves, shape (draws, people[, classes]), to one world's sums of their factual groups, shape (3, groups)."""
+    add_sizes(sums, group, *extents(moves), weights)
 
 
 def add_sizes(sums: Tensor, group: Tensor, size: Tensor, signed: Tensor, weights: Tensor) -> None:

@@ -1,6 +1,7 @@
 """Tables of people: the built-in ones and users' own, read as the spec codes them, split, cut into blocks, and written."""
 
 from cfair.data.catalogue import TableInfo, builtin_path, builtin_tables
+from cfair.data.codings import carry, to_original
 from cfair.data.decoding import decode, to_frame
 from cfair.data.reading import read_table
 from cfair.data.splitting import blocks, split
@@ -12,11 +13,13 @@ __all__ = [
     "blocks",
     "builtin_path",
     "builtin_tables",
+    "carry",
     "check_variation",
     "check_writable",
     "decode",
     "read_table",
     "split",
     "to_frame",
+    "to_original",
     "write_table",
 ]

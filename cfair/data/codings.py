@@ -58,13 +58,13 @@ def codings_of(table: Table, coded: Mapping[str, Floats], spec: ModelSpec) -> di
     return {name: _coding(table, name, spec.nodes[name], coded[name]) for name in table.columns if name in coded}
 
 
-def to_original(columns: Columns, values: Values, spec: ModelSpec) -> pd.DataFrame:
-    """Coded values, node -> (n,), as their table would have written them, in the order of ``values``.
+def to_original(codings: Mapping[str, Coding], values: Values, spec: ModelSpec) -> pd.DataFrame:
+    """Coded values, node -> (n,), as the table of ``codings`` would have written them, in the order of ``values``.
 
     Levels that a table spells in its own way or type (1, "01", True) come back so; a real number is a float; a count is a whole number
     where the table's counts are. Columns that were not read from a table are written as the spec names their levels.
     """
-    return pd.DataFrame({name: _of(columns, spec, name).write(value.numpy()) for name, value in values.items()})
+    return pd.DataFrame({name: _of(codings, spec, name).write(value.numpy()) for name, value in values.items()})
 
 
 def carry(columns: Columns, table: pd.DataFrame) -> Columns:
@@ -82,10 +82,10 @@ def carry(columns: Columns, table: pd.DataFrame) -> Columns:
     return Columns(coded, columns.rows, columns.facts, columns.weights, columns.missing, codings)
 
 
-def _of(columns: Columns, spec: ModelSpec, name: str) -> Coding:
+def _of(codings: Mapping[str, Coding], spec: ModelSpec, name: str) -> Coding:
     """How a column is written; in the spec's own words where no table says."""
-    if name in columns.codings:
-        return columns.codings[name]
+    if name in codings:
+        return codings[name]
     node = spec.nodes[name]
     return Written(pd.Series(node.levels, dtype=object) if node.discrete else None, whole=node.kind == "count")
 
