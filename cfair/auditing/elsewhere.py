@@ -8,8 +8,7 @@ import pandas as pd
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.foreign import Foreign
 from cfair.auditing.records import Assumption
-from cfair.data import carry, decode
-from cfair.data.codings import Carried, Written
+from cfair.data import Carried, Written, carry, decode
 from cfair.errors import DataError, QueryError
 from cfair.interfaces import Columns, Predictor
 from cfair.spec import ModelSpec

@@ -18,7 +18,7 @@ from cfair.spec import ModelSpec
 from cfair.spec.own_code import at_border
 from cfair.worlds import collapse
 
-__all__ = ["Foreign", "admit", "admitted"]
+__all__ = ["Foreign", "Settled", "admit", "admitted", "offered", "settle"]
 
 PROBED = 5  # rows that a model is tried on before anything else
 ROWS = 250_000  # that a model is given at a time, at most: bounds the memory of what it makes of them
@@ -111,8 +111,17 @@ class Foreign:
         return {node: value[:, people] for node, value in held.items()}
 
     def _score(self, rows: Values, n: int) -> Tensor:
-        """What it says of rows, checked against what it said of the factual ones."""
+        """What it says of rows."""
         answer = self.answer(rows, n)
+        self.check(answer)
+        return answer.values
+
+    def check(self, answer: Answer) -> None:
+        """Compare an answer with what those for the factual rows settled.
+
+        Raises:
+            CodeError: it is of another kind, or no probability where those were.
+        """
         if answer.classes != self.settled.classes:
             was, now = (f"{len(classes)} classes" if classes else "one number" for classes in (self.settled.classes, answer.classes))
             raise CodeError(f"model '{self.name}'", f"it gave {was} per row, and then {now}", "return the same for all rows")
@@ -120,7 +129,6 @@ class Foreign:
             worst = answer.values[(answer.values - 0.5).abs().argmax()]
             problem = f"it gave probabilities of factual rows, and {worst:.6g} of a counterfactual one"
             raise CodeError(f"model '{self.name}'", problem, "say output='score' of it, or keep it between 0 and 1")
-        return answer.values
 
     def answer(self, rows: Values, n: int, *, settled: bool = True) -> Answer:
         """What it says of n rows, node -> (n,)."""
@@ -166,19 +174,24 @@ def admit(name: str, model: object, spec: ModelSpec, columns: Columns) -> Foreig
     rows = {node: columns.coded[node][whole] for node in foreign.needs}
     first = distinct(rows, len(whole))[0]
     answers = [foreign.answer({node: rows[node][some] for node in foreign.needs}, len(some), settled=False) for some in first.split(ROWS)]
-    foreign.settled = _settled(name, external, answers, spec)
+    foreign.settled = settle(name, answers, spec, output=external.output)
     return foreign
 
 
 def _needs(name: str, source: Source, spec: ModelSpec, columns: Columns) -> tuple[str, ...]:
     """The columns that a model gets, in the order of the table: those that it names, or all that worlds have."""
-    carried = [column for column in columns.coded if column not in spec.nodes]
-    seen = dict.fromkeys([*columns.codings, *spec.evidence, *carried])  # in the table's order, where there is one
-    offered = [node for node in seen if node in columns and (node in spec.evidence or node in carried)]
+    names = offered(spec, columns)
     for column in source.needs or ():
-        if column not in offered:
+        if column not in names:
             raise QueryError(f"model '{name}'", *_lacking(column, spec, columns))
-    return tuple(offered) if source.needs is None else source.needs
+    return names if source.needs is None else source.needs
+
+
+def offered(spec: ModelSpec, columns: Columns) -> tuple[str, ...]:
+    """The columns that worlds have for a model to read, in the order of the people's table: the evidence, and what is carried along."""
+    carried = [column for column in columns.coded if column not in spec.nodes]
+    seen = dict.fromkeys([*columns.codings, *spec.evidence, *carried])
+    return tuple(node for node in seen if node in columns and (node in spec.evidence or node in carried))
 
 
 def _lacking(column: str, spec: ModelSpec, columns: Columns) -> tuple[str, str]:
@@ -230,7 +243,7 @@ def _wanted(cause: BaseException | None, known: Sequence[str]) -> list[str]:
     return quoted or [name for name in key if " " not in name]
 
 
-def _settled(name: str, external: External, answers: Sequence[Answer], spec: ModelSpec) -> Settled:
+def settle(name: str, answers: Sequence[Answer], spec: ModelSpec, *, output: str = "auto") -> Settled:
     """What all factual rows together say that a model's output is."""
     first, kind = answers[0], spec.nodes[spec.outcome].kind
     if any((answer.classes, answer.labels) != (first.classes, first.labels) for answer in answers):
@@ -238,7 +251,7 @@ def _settled(name: str, external: External, answers: Sequence[Answer], spec: Mod
     values = torch.cat([answer.values for answer in answers])
     if first.classes:
         return Settled("classes", first.classes, first.labels, first.note)
-    if external.output == "score" or kind in ("category", "ordinal"):
+    if output == "score" or kind in ("category", "ordinal"):
         return Settled("score", labels=first.labels, note=first.note)
     if kind == "binary":
         inside = bool(((values >= 0) & (values <= 1)).all())

@@ -26,7 +26,9 @@ __all__ = [
     "counts",
     "deploy_all",
     "each_world",
+    "handed_gaps",
     "weights_of",
+    "world_under",
 ]
 
 GAPS = ("gap_same_noise", "gap_reabducted", "gap_own_model")
@@ -132,6 +134,29 @@ def block_gaps(
     return Gaps(counts(crossing, group, weights), sums)
 
 
+def handed_gaps(
+    predictors: Mapping[str, Predictor], crossing: Crossing, columns: Columns, factual: Tensor, worlds: Sequence[Tensor]
+) -> Gaps:
+    """The gaps of one predictor whose predictions of all worlds are known: both of a function of the row, which are one.
+
+    Args:
+        predictors: the one, by its name.
+        crossing: of the protected attributes.
+        columns: n people of weight above 0.
+        factual: predictions of the factual world, (n, 1[, classes]).
+        worlds: of each world of ``crossing``, (n, draws[, classes]).
+    """
+    group, weights = crossing.group(columns), weights_of(columns)
+    sums = Gaps.none(predictors, crossing).sums
+    for name, predictor in predictors.items():
+        for world, after in enumerate(worlds):
+            moved = (group != world).nonzero().squeeze(-1)
+            for key, moves in by_class(name, predictor, (after[moved] - factual[moved]).transpose(0, 1)):
+                for gap in GAPS[:2]:
+                    _add(sums[key][gap][:, :, world], group[moved], moves, weights[moved])
+    return Gaps(counts(crossing, group, weights), sums)
+
+
 def batched_moves(
     predictors: Mapping[str, Predictor], factual: World, block: Columns, worlds: Sequence[tuple[int, object, Tensor, World]]
 ) -> Iterator[tuple[str, int, Tensor, Tensor]]:
@@ -157,13 +182,22 @@ def each_world(
     put them it is the factual one, and every gap exactly 0.
     """
     group = crossing.group(block)
-    kept = (*scm.spec.resolving, *(node for node in scm.spec.protected if node not in crossing.levels))
-    held = {node: factual.values[node] if node in block.missing else block[node] for node in kept if node in block}
     for world, setting in enumerate(crossing.settings()):
         moved = (group != world).nonzero().squeeze(-1)
-        do: dict[str, str | Tensor] = {**setting, **held}
+        do: dict[str, str | Tensor] = {**setting, **_held(scm, crossing, block, factual)}
         if len(moved):
             yield world, do, moved, counterfactual(scm, factual, do)
+
+
+def world_under(scm: SCM, crossing: Crossing, block: Columns, factual: World, setting: Mapping[str, str]) -> World:
+    """The world of one setting of ``crossing``, for everyone in it."""
+    return counterfactual(scm, factual, {**setting, **_held(scm, crossing, block, factual)})
+
+
+def _held(scm: SCM, crossing: Crossing, block: Columns, factual: World) -> dict[str, Tensor]:
+    """Nodes that keep their factual values in every world: resolving ones, and protected attributes that are not crossed."""
+    kept = (*scm.spec.resolving, *(node for node in scm.spec.protected if node not in crossing.levels))
+    return {node: factual.values[node] if node in block.missing else block[node] for node in kept if node in block}
 
 
 def weights_of(columns: Columns) -> Tensor:

@@ -1,7 +1,7 @@
 """What a model from elsewhere answered, read as numbers: predictions, probabilities of classes, or a score."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -37,6 +37,10 @@ class Answer:
     classes: tuple[str, ...] = ()
     note: str = ""
     labels: bool = False
+
+    def taken(self, rows: Tensor) -> "Answer":
+        """What it said of some rows, given by mask, (n,), bool."""
+        return replace(self, values=self.values[rows])
 
 
 def read_answer(

@@ -13,10 +13,10 @@ from pandas.api.types import is_integer_dtype
 
 from cfair.data.coding import Floats, canonical, texts
 from cfair.data.table import Table
-from cfair.interfaces import Coding, Columns, Values
+from cfair.interfaces import Coding, Values
 from cfair.spec import ModelSpec, NodeSpec
 
-__all__ = ["Carried", "Written", "carry", "codings_of", "to_original"]
+__all__ = ["Entries", "Written", "codings_of", "to_original"]
 
 Entries: TypeAlias = pd.Series  # of any type, which pandas-stubs cannot say
 
@@ -42,17 +42,6 @@ class Written:
         return values.astype(np.int64) if self.whole else values
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Carried:
-    """A column that no node describes: its values in the table are coded by their position among the distinct ones."""
-
-    entries: Entries
-
-    def write(self, values: Floats) -> object:
-        """Coded values, shape (n,), as the table wrote them."""
-        return self.entries.array.take(values.astype(np.int64))
-
-
 def codings_of(table: Table, coded: Mapping[str, Floats], spec: ModelSpec) -> dict[str, Coding]:
     """How a table wrote each coded column, in the order of its own columns; of a CSV file, as ``pandas.read_csv`` would read it."""
     return {name: _coding(table, name, spec.nodes[name], coded[name]) for name in table.columns if name in coded}
@@ -65,21 +54,6 @@ def to_original(codings: Mapping[str, Coding], values: Values, spec: ModelSpec) 
     where the table's counts are. Columns that were not read from a table are written as the spec names their levels.
     """
     return pd.DataFrame({name: _of(codings, spec, name).write(value.numpy()) for name, value in values.items()})
-
-
-def carry(columns: Columns, table: pd.DataFrame) -> Columns:
-    """The people with further columns of their table, which go through every world unchanged.
-
-    Args:
-        columns: people, whose ``rows`` are positions in the table.
-        table: the further columns, with a row for each of the table's rows.
-    """
-    coded, codings = dict(columns.coded), dict(columns.codings)
-    for name in table.columns:
-        codes, entries = pd.factorize(table[name], use_na_sentinel=False)
-        coded[name] = columns.rows.new_tensor(codes)[columns.rows].double()
-        codings[name] = Carried(pd.Series(entries))
-    return Columns(coded, columns.rows, columns.facts, columns.weights, columns.missing, codings)
 
 
 def _of(codings: Mapping[str, Coding], spec: ModelSpec, name: str) -> Coding:
