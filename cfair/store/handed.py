@@ -167,7 +167,7 @@ def _read(path: Path, handed: Handed) -> pd.DataFrame:
         if list(table.columns) != list(tables[0].columns):
             problem = f"its columns are {', '.join(table.columns)}, and those of {paths[0].name} {', '.join(tables[0].columns)}"
             raise DataError(str(each), problem, "write all files alike")
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True).astype({"world": "category"})
 
 
 def _read_file(path: Path, by_file: Mapping[str, str]) -> pd.DataFrame:
@@ -183,7 +183,7 @@ def _read_file(path: Path, by_file: Mapping[str, str]) -> pd.DataFrame:
         if name not in table.columns:
             said = ", or name the file as that world's" if name == "world" else ""
             raise DataError(str(path), f"there is no column '{name}'", f"give world, row, draw and prediction{said}")
-    return table[[*IDS, *given]].astype({"world": "category"})
+    return table[[*IDS, *given]]
 
 
 def _order(table: pd.DataFrame, handed: Handed, path: Path) -> NDArray[np.int64]:

@@ -22,11 +22,11 @@ from cfair.errors import QueryError, StoreError
 from cfair.inference import abduct
 from cfair.interfaces import Columns, World
 from cfair.scm import SCM
-from cfair.spec import dump_spec
+from cfair.spec import ModelSpec, dump_spec
 from cfair.store.whole import check_free, written_whole
 from cfair.threads import with_threads
 
-__all__ = ["DAG", "FACTUAL", "IDS", "MODEL", "PEOPLE", "WORLDS_FOLDER", "write_worlds"]
+__all__ = ["DAG", "FACTUAL", "IDS", "MODEL", "PEOPLE", "WORLDS_FOLDER", "check_worlds", "write_worlds"]
 
 WORLDS_FOLDER = "cfair worlds"  # what a manifest says that its folder is
 DAG, MODEL, PEOPLE = "dag.yaml", "scm.safetensors", "people.safetensors"
@@ -61,10 +61,12 @@ def write_worlds(
         QueryError: somebody lacks a value, or a column has the name of an id.
         StoreError: ``folder`` is in the way, or cannot be written; or the SCM is not declared in full.
     """
-    check_free(folder, WORLDS_FOLDER)
+    check_worlds(scm.spec, columns, folder)
     columns, crossing = columns.counted(), crossing_of(scm.spec, attributes)
     names = offered(scm.spec, columns)
-    _check(scm, columns, names, folder)
+    if not scm.is_declared:
+        problem = "its model has mechanisms that dag.yaml does not declare, and files cannot keep them"
+        raise StoreError(str(folder), problem, "learn the declared model")
     labels = [FACTUAL, *(",".join(f"{node}={level}" for node, level in setting.items()) for setting in crossing.settings())]
     files = {label: FACTUAL + ".parquet" if label == FACTUAL else f"world_{i:03d}.parquet" for i, label in enumerate(labels)}
     said: dict[str, object] = {
@@ -93,17 +95,20 @@ def write_worlds(
     return files
 
 
-def _check(scm: SCM, columns: Columns, names: Sequence[str], folder: Path) -> None:
-    """Refuse what could not be read back."""
+def check_worlds(spec: ModelSpec, columns: Columns, folder: Path) -> None:
+    """Refuse, before any long work, what could not be written, or not be read back.
+
+    Raises:
+        QueryError: somebody lacks a value, or a column has the name of an id.
+        StoreError: ``folder`` is in the way.
+    """
+    check_free(folder, WORLDS_FOLDER)
     if columns.missing:
         problem = f"values of {', '.join(columns.missing)} are missing, and files hold whole rows"
         raise QueryError(columns.facts.name, problem, "leave these rows out (--missing drop), or audit the model itself (--model)")
-    for name in (*IDS, "prediction"):
-        if name in names:
+    for name in offered(spec, columns):
+        if name in (*IDS, "prediction"):
             raise QueryError(f"nodes.{name}", f"the worlds' files have a column '{name}' of their own", "rename the column")
-    if not scm.is_declared:
-        problem = "its model has mechanisms that dag.yaml does not declare, and files cannot keep them"
-        raise StoreError(str(folder), problem, "learn the declared model")
 
 
 def _people(scm: SCM, columns: Columns) -> dict[str, Tensor]:
