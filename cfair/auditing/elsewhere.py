@@ -71,8 +71,9 @@ def of_elsewhere(predictors: Mapping[str, Predictor], columns: Columns, spec: Mo
     """What is assumed of models from elsewhere and of their rows, and which figures they do not get."""
     foreign = foreign_of(predictors)
     for name, model in foreign.items():
+        reads = "is given" if model.source.needs is None else "reads"
         text = (
-            f"'{name}' ({model.source.what}) was made elsewhere and is taken as it is: it reads {', '.join(model.needs)}, and nothing is "
+            f"'{name}' ({model.source.what}) was made elsewhere and is taken as it is: it {reads} {', '.join(model.needs)}, and nothing is "
             "claimed of it. Whether it was fitted on people who are audited here is not known: of those its accuracy is too high."
         )
         yield Assumption("external", text)

@@ -107,7 +107,7 @@ def _numbers(array: NDArray[np.generic], where: str) -> NDArray[np.float64]:
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError):
-        problem = f"it returned {array.reshape(-1)[0]!r}, which is neither a number nor a level of the outcome"
+        problem = f"it returned {array.reshape(-1).tolist()[0]!r}, which is neither a number nor a level of the outcome"
         raise CodeError(where, problem, "return numbers, or the outcome's levels as the table writes them") from None
 
 
@@ -149,6 +149,8 @@ def _of_classes(values: NDArray[np.float64], outcome: NodeSpec, where: str, clas
     places, note = _places(names, outcome), ""
     if places is None and len(outcome.levels) == 2 and [name.lower() for name in names] in (["0", "1"], ["false", "true"]):
         places, note = [0, 1], f"its classes {names[0]} and {names[1]} were read as {outcome.levels[0]} and {outcome.levels[1]}"
+    if places is None and count != len(outcome.levels):
+        return Answer(found, tuple(names))  # of something else than the outcome
     if places is None:
         problem = f"its classes are {', '.join(names)}, and the outcome's levels {', '.join(outcome.levels)}"
         raise QueryError(where, problem, "fit it on the levels that are declared, or give a function that returns their probabilities")
