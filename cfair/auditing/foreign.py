@@ -206,7 +206,8 @@ def _lacking(column: str, spec: ModelSpec, columns: Columns) -> tuple[str, str]:
         return f"{wants}, which descends from the outcome '{spec.outcome}'", without
     if column in columns.facts.unused:
         problem = f"{wants}, of which the model '{spec.name}' says nothing: what becomes of it in another world is not known"
-        return problem, f"declare it in dag.yaml, or, if no protected attribute causes it, carry it along: carry=table[['{column}']], --carry {column}"
+        along = f"carry it along (carry=table[['{column}']], --carry {column})"
+        return problem, f"declare it in dag.yaml, or, if no protected attribute causes it, {along}"
     return f"{wants}, which worlds do not have", f"use some of: {', '.join(spec.evidence)}"
 
 
