@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from cfair.auditing.crossing import Crossing, crossing_of
-from cfair.auditing.elsewhere import carried, check_levels, foreign_of
+from cfair.auditing.elsewhere import carried, check_levels, foreign_of, units_of
 from cfair.auditing.foreign import Foreign, admitted
 from cfair.auditing.frozen import Drawn, frozen_gaps
 from cfair.auditing.gaps import Gaps, block_gaps
+from cfair.auditing.kept import Kept
 from cfair.auditing.records import Report
 from cfair.auditing.reporting import Asked, Found, reported
 from cfair.auditing.sources import External, Model
@@ -25,6 +27,7 @@ from cfair.threads import with_threads
 __all__ = ["MIN_GROUP_SIZE", "WORLDS", "audit"]
 
 MIN_GROUP_SIZE = 30  # people below which a group takes no part in a worst pair or a largest difference
+KEPT = 200_000  # people at most of whom flips, distances and curves are measured: predictions of them in every world are held
 BLOCK_DRAWS = 400_000  # draws in a block unless block_rows says otherwise: bounds the memory, and fits the processor's cache
 BLOCK_PATHS = 2_000_000  # counterfactual rows of a block in all worlds, where they are handed to a model from elsewhere together
 WORLDS = 40  # of drawn parameters: from 39 on, the least and the largest of equal draws leave no more than 5 % outside
@@ -45,6 +48,9 @@ def audit(
     seed: int = 0,
     block_rows: int | None = None,
     min_group_size: int = MIN_GROUP_SIZE,
+    points: Mapping[str, Sequence[float]] | None = None,
+    known: Columns | None = None,
+    name_most_moved: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Accuracy, counterfactual gaps and group constraints of predictors, cfair's own or anybody's, on people they were not fitted on.
@@ -70,6 +76,10 @@ def audit(
         seed: of the draws.
         block_rows: people whose worlds are held at a time; by ``draws`` if None. It changes no prediction.
         min_group_size: people below which a group takes no part in a worst pair or a largest difference between groups.
+        points: protected attribute that is a number -> ascending values at which everyone is put for its response curve; by default
+            nine, evenly spaced between its 2.5 % and its 97.5 % quantile.
+        known: people with whom counterfactual rows are compared, for the support; the audited ones if None.
+        name_most_moved: how many people the report names, by their row in the table, whose prediction moves most: rows are private.
         progress: called with the number of people done, after each block; the worlds of drawn parameters count for half of the work.
 
     Returns:
@@ -85,21 +95,23 @@ def audit(
     """
     trials = sum(each.seconds for each in predictors.values() if isinstance(each, Foreign))  # before this call
     started = time.perf_counter() - trials
-    crossing = crossing_of(scm.spec, attributes)
     asked = Asked.of(scm.spec, metrics=metrics, constraints=constraints, draws=draws, seed=seed, min_group_size=min_group_size)
+    asked = replace(asked, name_most_moved=name_most_moved)
     everyone = (columns if carry is None else carried(columns, carry, scm.spec)).counted()
     columns = _scored(everyone, scm.spec.outcome)
+    crossing = crossing_of(scm.spec, columns, points, attributes=attributes)
     models = admitted(predictors, scm.spec, columns)
     if foreign_of(models):
         check_levels(columns, scm.spec, crossing)
-    most = BLOCK_PATHS // crossing.size if foreign_of(models) else BLOCK_DRAWS
+    most = BLOCK_PATHS // crossing.worlds if foreign_of(models) else BLOCK_DRAWS
     parts = blocks(columns, block_rows or max(min(BLOCK_DRAWS, most) // draws, 1))
     drawn, frozen = None if columns.missing else Drawn.of(scm, parameter_draws), None  # the gap follows whole rows through many worlds
     if drawn is not None:
         tell, progress = (None, None) if progress is None else _halves(progress, columns.n)
         frozen = frozen_gaps(drawn, models, crossing, columns, draws=draws, seed=seed, progress=tell)
-    predictions, gaps = _fold(scm, models, crossing, parts, draws=draws, seed=seed, progress=progress)
-    found = Found(scm, models, crossing, columns, everyone, predictions, gaps, frozen)
+    units, kept_people = units_of(models, columns, scm.spec), _chosen_people(columns.n, seed)
+    predictions, gaps, kept = _fold(scm, models, crossing, parts, kept_people, units=units, draws=draws, seed=seed, progress=progress)
+    found = Found(scm, models, crossing, columns, everyone, predictions, gaps, kept, units, known, frozen)
     return reported(found, asked, seconds=time.perf_counter() - started)
 
 
@@ -113,23 +125,34 @@ def _fold(
     predictors: Mapping[str, Predictor],
     crossing: Crossing,
     parts: Iterable[Columns],
+    chosen: Tensor,
     *,
+    units: Mapping[str, float],
     draws: int,
     seed: int,
     progress: Callable[[int], None] | None,
-) -> tuple[dict[str, Tensor], Gaps]:
-    """Deployed predictions of everyone, predictor -> (n,), and the gaps summed over the blocks; a world is never larger than its block."""
-    gaps, done = Gaps.none(predictors, crossing), 0
+) -> tuple[dict[str, Tensor], Gaps, Kept]:
+    """Deployed predictions of everyone, predictor -> (n,), the gaps summed over the blocks, and the changes of as many people as are kept;
+    a world is never larger than its block.
+    """
+    gaps, kept, done = Gaps.none(predictors, crossing), list[Kept](), 0
     deployed: dict[str, list[Tensor]] = {name: [] for name in predictors}
     for block in parts:
         predicted = {name: deploy(scm, predictor, block) for name, predictor in predictors.items()}
-        gaps = gaps + block_gaps(scm, predictors, crossing, block, predicted, draws=draws, seed=seed)
+        own, moves = block_gaps(scm, predictors, crossing, block, predicted, units=units, draws=draws, seed=seed)
+        gaps, kept = gaps + own, [*kept, moves.take(chosen[done : done + block.n].nonzero().squeeze(-1))]
         for name, prediction in predicted.items():
             deployed[name].append(prediction)
         done += block.n
         if progress is not None:
             progress(done)
-    return {name: torch.cat(predictions) for name, predictions in deployed.items()}, gaps
+    return {name: torch.cat(predictions) for name, predictions in deployed.items()}, gaps, Kept.together(kept)
+
+
+def _chosen_people(n: int, seed: int) -> Tensor:
+    """Of whom all predictions are kept, shape (n,), bool: everyone, or KEPT at random."""
+    place = torch.randperm(n, generator=torch.Generator().manual_seed(seed)) if n > KEPT else torch.arange(n)
+    return place < KEPT
 
 
 def _scored(columns: Columns, outcome: str) -> Columns:

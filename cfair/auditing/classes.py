@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cfair.interfaces import Predictor
 
-__all__ = ["by_class", "classes_of", "extents", "measured_as"]
+__all__ = ["by_class", "classes_of", "extents", "measured_as", "single"]
 
 
 @runtime_checkable
@@ -27,6 +27,11 @@ def classes_of(predictor: Predictor) -> tuple[str, ...]:
 def measured_as(predictors: Mapping[str, Predictor]) -> dict[str, Predictor]:
     """Name -> predictor of all that is measured: each predictor, and each class of one as ``name[class]``."""
     return {key: each for name, each in predictors.items() for key in (name, *(f"{name}[{level}]" for level in classes_of(each)))}
+
+
+def single(predictors: Mapping[str, Predictor]) -> list[str]:
+    """The names of all that is measured and is one number per person: not several classes as a whole."""
+    return [name for name in measured_as(predictors) if name not in predictors or not classes_of(predictors[name])]
 
 
 def by_class(name: str, predictor: Predictor, values: Tensor) -> Iterator[tuple[str, Tensor]]:

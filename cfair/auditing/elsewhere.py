@@ -5,6 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
+from cfair.auditing.classes import measured_as
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.foreign import Foreign
 from cfair.auditing.records import Assumption
@@ -13,7 +14,7 @@ from cfair.errors import DataError, QueryError
 from cfair.interfaces import Columns, Predictor
 from cfair.spec import ModelSpec
 
-__all__ = ["carried", "check_levels", "foreign_of", "of_elsewhere", "output_of"]
+__all__ = ["carried", "check_levels", "foreign_of", "of_elsewhere", "output_of", "units_of"]
 
 UNITS = {
     "classes": "probabilities of classes: its gaps are total variation distances, and those of each class changes of its probability",
@@ -30,6 +31,17 @@ def output_of(predictor: Predictor) -> Literal["outcome", "score", "classes"]:
     """In which unit a predictor speaks: the outcome's, or its probability, unless it is from elsewhere and says otherwise."""
     kind = predictor.settled.kind if isinstance(predictor, Foreign) else "prediction"
     return kind if kind in ("score", "classes") else "outcome"
+
+
+def units_of(predictors: Mapping[str, Predictor], columns: Columns, spec: ModelSpec) -> dict[str, float]:
+    """What is measured -> the unit of its (δ, ε) curve: 1 of a probability, else the standard deviation of the outcome, or of a score."""
+    binary = spec.nodes[spec.outcome].kind == "binary"
+    own = 1.0 if binary or spec.nodes[spec.outcome].discrete else float(columns[spec.outcome].std(correction=0)) or 1.0
+    found = {}
+    for name, each in measured_as(predictors).items():
+        kind = output_of(each)
+        found[name] = 1.0 if kind == "classes" else each.settled.spread if isinstance(each, Foreign) and kind == "score" else own
+    return found
 
 
 def carried(columns: Columns, table: pd.DataFrame, spec: ModelSpec) -> Columns:

@@ -33,12 +33,14 @@ class Settled:
         classes: names, of class probabilities.
         labels: whether it says levels.
         note: how its answers were read, where it did not say.
+        spread: standard deviation of what it says of the factual rows; 1 where that is 0.
     """
 
     kind: OutputKind
     classes: tuple[str, ...] = ()
     labels: bool = False
     note: str = ""
+    spread: float = 1.0
 
 
 class Foreign:
@@ -172,9 +174,9 @@ def admit(name: str, model: object, spec: ModelSpec, columns: Columns) -> Foreig
         raise QueryError(f"model '{name}'", problem, "give some whole rows")
     _try(foreign, {node: columns.coded[node][whole[:PROBED]] for node in foreign.needs}, min(PROBED, len(whole)), spec, columns)
     rows = {node: columns.coded[node][whole] for node in foreign.needs}
-    first = distinct(rows, len(whole))[0]
+    first, place = distinct(rows, len(whole))
     answers = [foreign.answer({node: rows[node][some] for node in foreign.needs}, len(some), settled=False) for some in first.split(ROWS)]
-    foreign.settled = settle(name, answers, spec, output=external.output)
+    foreign.settled = settle(name, answers, spec, output=external.output, place=place)
     return foreign
 
 
@@ -244,17 +246,30 @@ def _wanted(cause: BaseException | None, known: Sequence[str]) -> list[str]:
     return quoted or [name for name in key if " " not in name]
 
 
-def settle(name: str, answers: Sequence[Answer], spec: ModelSpec, *, output: str = "auto") -> Settled:
-    """What all factual rows together say that a model's output is."""
+def settle(name: str, answers: Sequence[Answer], spec: ModelSpec, *, output: str = "auto", place: Tensor | None = None) -> Settled:
+    """What all factual rows together say that a model's output is.
+
+    Args:
+        name: of the model.
+        answers: for the distinct rows, part by part.
+        spec: of the people.
+        output: as of ``External``.
+        place: which distinct row each person's is, shape (n,); None where the answers are everyone's.
+
+    Raises:
+        CodeError: they are of several kinds.
+    """
     first, kind = answers[0], spec.nodes[spec.outcome].kind
     if any((answer.classes, answer.labels) != (first.classes, first.labels) for answer in answers):
         raise CodeError(f"model '{name}'", "its answers differ in kind between calls", "return the same kind for all rows")
     values = torch.cat([answer.values for answer in answers])
+    values = values if place is None else values[place]
     if first.classes:
         return Settled("classes", first.classes, first.labels, first.note)
+    spread = float(values.std(correction=0)) or 1.0
     if output == "score" or kind in ("category", "ordinal"):
-        return Settled("score", labels=first.labels, note=first.note)
+        return Settled("score", labels=first.labels, note=first.note, spread=spread)
     if kind == "binary":
         inside = bool(((values >= 0) & (values <= 1)).all())
-        return Settled("probability" if inside else "score", labels=first.labels, note=first.note)
-    return Settled("prediction", note=first.note)
+        return Settled("probability" if inside else "score", labels=first.labels, note=first.note, spread=spread)
+    return Settled("prediction", note=first.note, spread=spread)

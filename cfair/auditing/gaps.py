@@ -7,30 +7,20 @@ from typing import Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 
-from cfair.auditing.classes import by_class, extents, measured_as
+from cfair.auditing.classes import by_class, extents, measured_as, single
 from cfair.auditing.crossing import Crossing
+from cfair.auditing.kept import Kept
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor, Values, World
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import counterfactual
 
-__all__ = [
-    "FROZEN",
-    "GAPS",
-    "Batched",
-    "Gaps",
-    "add_sizes",
-    "batched_moves",
-    "block_gaps",
-    "counts",
-    "deploy_all",
-    "each_world",
-    "handed_gaps",
-    "weights_of",
-    "world_under",
-]
+__all__ = ["EPSILON", "FEW", "FROZEN", "GAPS", "Batched", "Gaps", "add_sizes", "batched_moves", "block_gaps", "counts"]
+__all__ += ["deploy_all", "each_world", "handed_gaps", "weights_of", "world_under"]
 
+EPSILON = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of probability, or of the outcome's standard deviation
+FEW = 0.05  # of a person's draws: of more, the person is counted
 GAPS = ("gap_same_noise", "gap_reabducted", "gap_own_model")
 FROZEN = "gap_frozen"  # see frozen.py
 KEPT_BITS = 40  # of a counterfactual row's mantissas when it is inferred anew: draws that agree but for rounding become one row
@@ -57,26 +47,28 @@ class Gaps:
 
     Args:
         people: how many people are in each factual group, Σ_i w_i and Σ_i w_i² of their weights, shape (3, groups).
-        sums: predictor -> gap -> Σ_i w_i times d̄_i, s̄_i and d̄_i², shape (3, groups, groups), where d̄_i = mean_d |D_id| and
+        sums: predictor -> gap -> Σ_i w_i times d̄_i, s̄_i and d̄_i², shape (3, groups, worlds), where d̄_i = mean_d |D_id| and
             s̄_i = mean_d D_id.
+        beyond: predictor -> of the deployed map's moves, Σ_i w_i·δ_i(ε) and Σ_i w_i·1{δ_i(ε) > FEW} for each of EPSILON, with δ_i(ε) the
+            share of draws in which |D_id| > ε, shape (2, epsilons, groups, worlds).
     """
 
     people: Tensor
     sums: Mapping[str, Mapping[str, Tensor]]
+    beyond: Mapping[str, Tensor]
 
     @classmethod
     def none(cls, predictors: Mapping[str, Predictor], crossing: Crossing) -> "Gaps":
         """The sums over nobody."""
-        shape = (3, crossing.size, crossing.size)
-        sums = {
-            name: {gap: torch.zeros(shape, dtype=torch.float64) for gap in _gaps_of(predictor)}
-            for name, predictor in measured_as(predictors).items()
-        }
-        return cls(torch.zeros(3, crossing.size, dtype=torch.float64), sums)
+        shape = (3, crossing.size, crossing.worlds)
+        named = measured_as(predictors)
+        sums = {name: {gap: torch.zeros(shape, dtype=torch.float64) for gap in _gaps_of(each)} for name, each in named.items()}
+        beyond = {name: torch.zeros(2, len(EPSILON), *shape[1:], dtype=torch.float64) for name in named}
+        return cls(torch.zeros(3, crossing.size, dtype=torch.float64), sums, beyond)
 
     def __add__(self, other: "Gaps") -> "Gaps":
         sums = {name: {gap: total + other.sums[name][gap] for gap, total in own.items()} for name, own in self.sums.items()}
-        return Gaps(self.people + other.people, sums)
+        return Gaps(self.people + other.people, sums, {name: own + other.beyond[name] for name, own in self.beyond.items()})
 
 
 def block_gaps(
@@ -86,14 +78,16 @@ def block_gaps(
     block: Columns,
     deployed: Mapping[str, Tensor],
     *,
+    units: Mapping[str, float],
     draws: int,
     seed: int,
-) -> Gaps:
-    """The gaps of one block of people in every world of ``crossing``.
+) -> tuple[Gaps, Kept]:
+    """The gaps of one block of people in every world of ``crossing``, and by how much each one's deployed predictions change.
 
     D_id = prediction for person i in the counterfactual world minus in the factual one. *Same noise*: both share draw d of the noise.
     *Re-abducted*: the deployed map on the counterfactual row, its own inference inside. *Own model*: the deployed map on the rows
-    that the predictor's working SCM makes. Resolving nodes are held at their factual values in every world. People enter by their weights.
+    that the predictor's working SCM makes. Nodes that the spec holds keep their factual values in every world.
+    People enter by their weights.
 
     A value that somebody lacks is drawn with the noise, and is then theirs: deployed maps read the row that it completes, in the factual
     world and in every other, draw by draw.
@@ -104,6 +98,7 @@ def block_gaps(
         crossing: of the protected attributes.
         block: people of weight above 0, with the evidence.
         deployed: predictor -> its deployed predictions for the block, (n,).
+        units: what is measured -> that in which EPSILON counts.
         draws: posterior draws per person.
         seed: of the draws.
 
@@ -111,50 +106,89 @@ def block_gaps(
     """
     factual = abduct(scm, block, draws=draws, seed=seed)
     batched = {name: predictor for name, predictor in predictors.items() if isinstance(predictor, Batched)}
+    none, everyone = Gaps.none(predictors, crossing), predictors
     predictors = {name: predictor for name, predictor in predictors.items() if name not in batched}
     before = {name: predictor.predict(factual) for name, predictor in predictors.items()}
     inferred = {name: _inferred(predictor, factual, deployed[name], whole=not block.missing) for name, predictor in predictors.items()}
     group, weights = crossing.group(block), weights_of(block)
-    sums = Gaps.none({**predictors, **batched}, crossing).sums
+    sums, beyond, shifts = none.sums, none.beyond, no_shifts(everyone, crossing, block.n)
     worlds = each_world(scm, crossing, block, factual)
     if batched:
-        worlds = iter(kept := list(worlds))
-        for name, world, moved, moves in batched_moves(batched, factual, block, kept):
-            for gap in GAPS[:2]:  # of a function of the row the two are one
-                _add(sums[name][gap][:, :, world], group[moved], moves, weights[moved])
+        worlds = iter(made := list(worlds))
+        for name, world, moved, moves in batched_moves(batched, factual, block, made):
+            add_moves(Gaps(none.people, sums, beyond), shifts, name, world, moved, moves, group, weights, units[name])
     for world, do, moved, after in worlds:
         for name, predictor in predictors.items():
             same = (predictor.predict(after) - before[name])[:, moved]
             _add(sums[name]["gap_same_noise"][:, :, world], group[moved], same, weights[moved])
             again = same if predictor.function_of_row else _reabducted(predictor, after, moved) - inferred[name][:, moved]
             _add(sums[name]["gap_reabducted"][:, :, world], group[moved], again, weights[moved])
+            _add_beyond(beyond[name][..., world], group[moved], again.abs() / units[name], weights[moved])
+            shifts[name][world, moved] = again.mean(0)
             if predictor.invariant_in == "own":
                 own = _own_moves(predictor, factual if block.missing else block, _coded(scm.spec, do), deployed[name])
                 _add(sums[name]["gap_own_model"][:, :, world], group[moved], own[:, moved], weights[moved])
-    return Gaps(counts(crossing, group, weights), sums)
+    return Gaps(counts(crossing, group, weights), sums, beyond), Kept(block.rows, group, weights, kept_as(everyone, deployed), shifts)
 
 
 def handed_gaps(
-    predictors: Mapping[str, Predictor], crossing: Crossing, columns: Columns, factual: Tensor, worlds: Sequence[Tensor]
-) -> Gaps:
+    predictors: Mapping[str, Predictor],
+    crossing: Crossing,
+    columns: Columns,
+    predictions: Sequence[Tensor],
+    *,
+    units: Mapping[str, float],
+) -> tuple[Gaps, Kept]:
     """The gaps of one predictor whose predictions of all worlds are known: both of a function of the row, which are one.
 
     Args:
         predictors: the one, by its name.
         crossing: of the protected attributes.
         columns: n people of weight above 0.
-        factual: predictions of the factual world, (n, 1[, classes]).
-        worlds: of each world of ``crossing``, (n, draws[, classes]).
+        predictions: of the factual world, (n, 1[, classes]), then of each world of ``crossing``, (n, draws[, classes]).
+        units: what is measured -> that in which EPSILON counts.
     """
     group, weights = crossing.group(columns), weights_of(columns)
-    sums = Gaps.none(predictors, crossing).sums
+    gaps, shifts = Gaps.none(predictors, crossing), no_shifts(predictors, crossing, columns.n)
+    factual, *worlds = predictions
     for name, predictor in predictors.items():
         for world, after in enumerate(worlds):
             moved = (group != world).nonzero().squeeze(-1)
             for key, moves in by_class(name, predictor, (after[moved] - factual[moved]).transpose(0, 1)):
-                for gap in GAPS[:2]:
-                    _add(sums[key][gap][:, :, world], group[moved], moves, weights[moved])
-    return Gaps(counts(crossing, group, weights), sums)
+                add_moves(gaps, shifts, key, world, moved, moves, group, weights, units[key])
+    deployed = kept_as(predictors, dict.fromkeys(predictors, factual[:, 0]))
+    return Gaps(counts(crossing, group, weights), gaps.sums, gaps.beyond), Kept(columns.rows, group, weights, deployed, shifts)
+
+
+def add_moves(
+    gaps: Gaps,
+    shifts: Mapping[str, Tensor],
+    name: str,
+    world: int,
+    moved: Tensor,
+    moves: Tensor,
+    group: Tensor,
+    weights: Tensor,
+    unit: float,
+) -> None:
+    """Add the moves of a function of the row, (draws, m[, classes]), of the people at ``moved``, (m,), to what is kept of one world."""
+    for gap in GAPS[:2]:  # the two are one
+        _add(gaps.sums[name][gap][:, :, world], group[moved], moves, weights[moved])
+    sizes = moves.abs() if moves.ndim == 2 else moves.abs().sum(-1) / 2
+    _add_beyond(gaps.beyond[name][..., world], group[moved], sizes / unit, weights[moved])
+    if name in shifts:
+        shifts[name][world, moved] = moves.mean(0)
+
+
+def no_shifts(predictors: Mapping[str, Predictor], crossing: Crossing, n: int) -> dict[str, Tensor]:
+    """Zeros (worlds, n) for everything that is measured and is one number per person."""
+    return {name: torch.zeros(crossing.worlds, n, dtype=torch.float64) for name in single(predictors)}
+
+
+def kept_as(predictors: Mapping[str, Predictor], deployed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Deployed predictions (n,) of everything that is measured and is one number per person."""
+    named = {key: values for name, each in predictors.items() for key, values in by_class(name, each, deployed[name])}
+    return {name: named[name] for name in single(predictors)}
 
 
 def batched_moves(
@@ -178,25 +212,26 @@ def each_world(
 ) -> Iterator[tuple[int, Mapping[str, str | Tensor], Tensor, World]]:
     """Each counterfactual world: its position, what is done, the positions of those whom it moves, and the world itself.
 
-    Resolving nodes, and protected attributes that are not crossed, keep their factual values. For people who are where the world would
-    put them it is the factual one, and every gap exactly 0.
+    Held nodes (``ModelSpec.held``), and protected attributes that nobody asks about, keep their factual values. For people who are
+    where the world would put them it is the factual one, and every gap exactly 0.
     """
     group = crossing.group(block)
     for world, setting in enumerate(crossing.settings()):
-        moved = (group != world).nonzero().squeeze(-1)
+        moved = (group != world).nonzero().squeeze(-1)  # a point of a response curve moves everyone
         do: dict[str, str | Tensor] = {**setting, **_held(scm, crossing, block, factual)}
         if len(moved):
             yield world, do, moved, counterfactual(scm, factual, do)
 
 
-def world_under(scm: SCM, crossing: Crossing, block: Columns, factual: World, setting: Mapping[str, str]) -> World:
+def world_under(scm: SCM, crossing: Crossing, block: Columns, factual: World, setting: Mapping[str, str | Tensor]) -> World:
     """The world of one setting of ``crossing``, for everyone in it."""
     return counterfactual(scm, factual, {**setting, **_held(scm, crossing, block, factual)})
 
 
 def _held(scm: SCM, crossing: Crossing, block: Columns, factual: World) -> dict[str, Tensor]:
-    """Nodes that keep their factual values in every world: resolving ones, and protected attributes that are not crossed."""
-    kept = (*scm.spec.resolving, *(node for node in scm.spec.protected if node not in crossing.levels))
+    """Nodes that keep their factual values in every world: held ones, and protected attributes that nobody asks about."""
+    asked = {*crossing.levels, *crossing.points}
+    kept = (*scm.spec.held, *(node for node in scm.spec.protected if node not in asked))
     return {node: factual.values[node] if node in block.missing else block[node] for node in kept if node in block}
 
 
@@ -265,6 +300,13 @@ def _coded(spec: ModelSpec, do: Mapping[str, str | Tensor]) -> dict[str, Tensor]
 def _add(sums: Tensor, group: Tensor, moves: Tensor, weights: Tensor) -> None:
     """Add people's moves, shape (draws, people[, classes]), to one world's sums of their factual groups, shape (3, groups)."""
     add_sizes(sums, group, *extents(moves), weights)
+
+
+def _add_beyond(sums: Tensor, group: Tensor, sizes: Tensor, weights: Tensor) -> None:
+    """Add how often sizes, shape (draws, people), pass each of EPSILON to one world's sums, shape (2, epsilons, groups)."""
+    for k, epsilon in enumerate(EPSILON):
+        delta = (sizes > epsilon).double().mean(0)
+        sums[:, k].index_add_(1, group, torch.stack([delta, (delta > FEW).double()]) * weights)
 
 
 def add_sizes(sums: Tensor, group: Tensor, size: Tensor, signed: Tensor, weights: Tensor) -> None:

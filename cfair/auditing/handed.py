@@ -1,13 +1,14 @@
 """The audit of predictions that were made elsewhere, of worlds that were handed over as files."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from cfair.auditing.crossing import crossing_of
+from cfair.auditing.elsewhere import units_of
 from cfair.auditing.foreign import Foreign
-from cfair.auditing.gaps import Gaps, handed_gaps
+from cfair.auditing.gaps import handed_gaps
 from cfair.auditing.records import Report
 from cfair.auditing.reporting import Asked, Found, reported
 from cfair.interfaces import Columns
@@ -42,10 +43,10 @@ def audit_handed(
         min_group_size: people below which a group takes no part in a worst pair or a largest difference between groups.
     """
     started = time.perf_counter()
-    crossing = crossing_of(scm.spec, attributes)
+    crossing = crossing_of(scm.spec, columns, attributes=attributes)
     asked = Asked.of(scm.spec, metrics=None, constraints=None, draws=draws, seed=seed, min_group_size=min_group_size)
-    factual, *worlds = predictions
-    gaps: Gaps = handed_gaps({model.name: model}, crossing, columns, factual, worlds)
-    deployed: Mapping[str, Tensor] = {model.name: factual[:, 0]}
-    found = Found(scm, {model.name: model}, crossing, columns, columns, deployed, gaps)
+    models = {model.name: model}
+    units = units_of(models, columns, scm.spec)
+    gaps, kept = handed_gaps(models, crossing, columns, predictions, units=units)
+    found = Found(scm, models, crossing, columns, columns, {model.name: predictions[0][:, 0]}, gaps, kept, units)
     return reported(found, asked, seconds=time.perf_counter() - started)

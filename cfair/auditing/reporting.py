@@ -12,12 +12,15 @@ from cfair.auditing.classes import by_class, classes_of, measured_as
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.described import describe
 from cfair.auditing.elsewhere import foreign_of, of_elsewhere, output_of
+from cfair.auditing.extrapolation import extrapolated, outside_rows
 from cfair.auditing.frozen import FrozenGaps
 from cfair.auditing.gaps import Gaps
+from cfair.auditing.kept import Kept
 from cfair.auditing.limits import limits, undefined
 from cfair.auditing.measures import Audited, constraint_rows, group_metrics, group_rows, overall_rows
-from cfair.auditing.pairs import frozen_rows, gap_rows, worst_rows
-from cfair.auditing.records import Json, Report, Row
+from cfair.auditing.moves import moved_most, moves_rows, response_rows
+from cfair.auditing.pairs import curves, frozen_rows, gap_rows, worst_rows
+from cfair.auditing.records import Json, Outside, Report, Row
 from cfair.constraints import CONSTRAINTS
 from cfair.errors import QueryError
 from cfair.families import Kind
@@ -43,6 +46,7 @@ class Asked:
     draws: int
     seed: int
     min_group_size: int
+    name_most_moved: int = 0
 
     @classmethod
     def of(
@@ -76,6 +80,9 @@ class Found:
         everyone: them, and those who have no outcome.
         predictions: predictor -> its deployed predictions, (n,) or (n, classes).
         gaps: summed over people.
+        kept: people with all their predictions.
+        units: what is measured -> the unit in which its (δ, ε) curve counts.
+        known: people with whom counterfactual rows are compared; the audited ones if None.
         frozen: gaps in worlds of drawn parameters, if any were drawn.
     """
 
@@ -86,6 +93,9 @@ class Found:
     everyone: Columns
     predictions: Mapping[str, Tensor]
     gaps: Gaps
+    kept: Kept
+    units: Mapping[str, float]
+    known: Columns | None = None
     frozen: FrozenGaps | None = None
 
 
@@ -100,14 +110,19 @@ def reported(found: Found, asked: Asked, *, seconds: float) -> Report:
         *_measures(found, asked),
         *pairs,
         *worst_rows(pairs, asked.min_group_size),
+        *moves_rows(found.kept, crossing, decided=_decided(found)),
+        *response_rows(found.kept, crossing),
         *_by_group(found),
         *(row for row, _ in rated),
     ]
+    support = _support(found, asked.seed)
+    count = asked.name_most_moved
+    most_moved: dict[str, Json] = {"most_moved": moved_most(found.kept, crossing, count)} if count else {}
     options: dict[str, Json] = {"draws": asked.draws, "seed": asked.seed, "weights": columns.facts.weights}
     return Report(
         rows=tuple(rows),
         model=describe(scm, found.predictors),
-        data={**_data(columns), **_lacking(columns, found.everyone), **_seconds(found, seconds)},
+        data={**_data(columns), **_lacking(columns, found.everyone), **most_moved, **_seconds(found, seconds)},
         options={
             **options,
             "min_group_size": asked.min_group_size,
@@ -120,9 +135,26 @@ def reported(found: Found, asked: Asked, *, seconds: float) -> Report:
             *of_elsewhere(found.predictors, columns, scm.spec),
             *limits(scm.spec, crossing, group, asked.min_group_size),
             *undefined(rated),
+            *extrapolated(support),
         ),
         not_used=tuple(name for name in columns.facts.unused if name not in columns),
+        support=support,
+        curves=tuple(curves(found.gaps, crossing, found.units)),
     )
+
+
+def _decided(found: Found) -> list[str]:
+    """The predictors whose predictions decide: probabilities of a binary outcome."""
+    binary = found.scm.spec.nodes[found.scm.spec.outcome].kind == "binary"
+    return [name for name, each in found.predictors.items() if binary and output_of(each) == "outcome"]
+
+
+def _support(found: Found, seed: int) -> tuple[Outside, ...]:
+    """How many counterfactual rows lie outside the data of the group that they are put into; nothing where values are missing."""
+    reference = found.columns if found.known is None else found.known
+    if found.columns.missing or reference.missing:
+        return ()
+    return tuple(outside_rows(found.scm, found.crossing, found.columns, reference, seed=seed))
 
 
 def classes_of_name(predictors: Mapping[str, Predictor], name: str) -> bool:

@@ -97,7 +97,7 @@ def people_of(question: Question) -> People:
         SpecError, DataError, QueryError, StoreError: with where, what and how to mend it.
     """
     people = _of_run(question, question.run) if question.run is not None else _of_table(question, str(question.dag))
-    check_levels(people.asked, people.spec, crossing_of(people.spec, question.attributes))
+    check_levels(people.asked, people.spec, crossing_of(people.spec, attributes=question.attributes))
     if not question.carry:
         return people
     table = original_columns(people.table, question.carry)
@@ -165,7 +165,7 @@ def save_report(report: Report, folder: Path) -> None:
 
 def _of_table(question: Question, dag: str) -> People:
     spec = read_dag(dag, allow_python=question.allow_python)
-    crossing_of(spec, question.attributes)
+    crossing_of(spec, attributes=question.attributes)
     table = table_of(spec, dag, question.data)
     columns = _read(question, spec, table)
     check_variation(columns, spec)

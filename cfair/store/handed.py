@@ -124,7 +124,7 @@ def audit_worlds(
     """
     handed = read_worlds(folder, allow_python=allow_python)
     scm, columns = handed.scm, handed.columns
-    check_levels(columns, scm.spec, crossing_of(scm.spec, handed.attributes))
+    check_levels(columns, scm.spec, crossing_of(scm.spec, attributes=handed.attributes))
     table = _read(predictions, handed)
     order = _order(table, handed, predictions)
     spec = scm.spec

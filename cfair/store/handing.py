@@ -62,19 +62,19 @@ def write_worlds(
         StoreError: ``folder`` is in the way, or cannot be written; or the SCM is not declared in full.
     """
     check_worlds(scm.spec, columns, folder)
-    columns, crossing = columns.counted(), crossing_of(scm.spec, attributes)
+    columns, crossing = columns.counted(), crossing_of(scm.spec, columns.counted(), attributes=attributes)
     names = offered(scm.spec, columns)
     if not scm.is_declared:
         problem = "its model has mechanisms that dag.yaml does not declare, and files cannot keep them"
         raise StoreError(str(folder), problem, "learn the declared model")
-    labels = [FACTUAL, *(",".join(f"{node}={level}" for node, level in setting.items()) for setting in crossing.settings())]
+    labels = [FACTUAL, *crossing.labels()]
     files = {label: FACTUAL + ".parquet" if label == FACTUAL else f"world_{i:03d}.parquet" for i, label in enumerate(labels)}
     said: dict[str, object] = {
         "name": scm.spec.name,
         "draws": draws,
         "seed": seed,
         "people": columns.n,
-        "attributes": list(crossing.levels),
+        "attributes": [*crossing.levels, *crossing.points],
         "columns": list(names),
         "carried": [name for name in names if isinstance(columns.codings.get(name), Carried)],
         "table": asdict(columns.facts),
@@ -122,11 +122,10 @@ def _tables(
     scm: SCM, columns: Columns, crossing: Crossing, names: Sequence[str], *, draws: int, seed: int
 ) -> Iterator[tuple[str, pa.Table]]:
     """Label and rows of each world, a block of people after the other."""
-    for block in blocks(columns, max(BLOCK_PATHS // (draws * (crossing.size + 1)), 1)):
+    for block in blocks(columns, max(BLOCK_PATHS // (draws * (crossing.worlds + 1)), 1)):
         factual = abduct(scm, block, draws=draws, seed=seed)
         yield FACTUAL, _table(scm, block, factual, names, label=FACTUAL, draws=1)
-        for setting in crossing.settings():
-            label = ",".join(f"{node}={level}" for node, level in setting.items())
+        for label, setting in zip(crossing.labels(), crossing.settings(), strict=True):
             yield label, _table(scm, block, world_under(scm, crossing, block, factual, setting), names, label=label, draws=draws)
 
 
