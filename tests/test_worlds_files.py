@@ -76,6 +76,10 @@ def test_predictions_of_the_files_have_the_figures_that_the_model_itself_has(
     found = audit_worlds(folder, path)
     assert_same(found.to_frame(), expected.to_frame())
     assert found.options == expected.options
+    assert found.support == expected.support
+    assert [curve.n for curve in found.curves] == [curve.n for curve in expected.curves]
+    assert np.allclose([curve.delta for curve in found.curves], [curve.delta for curve in expected.curves], rtol=0, atol=1e-9)
+    assert np.allclose([curve.epsilon for curve in found.curves], [curve.epsilon for curve in expected.curves], rtol=0, atol=1e-9)
     assert found.model["parameters"] == expected.model["parameters"]
 
 
