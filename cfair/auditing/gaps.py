@@ -16,8 +16,8 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import counterfactual
 
-__all__ = ["EPSILON", "FEW", "FROZEN", "GAPS", "Batched", "Gaps", "add_sizes", "batched_moves", "block_gaps", "counts"]
-__all__ += ["deploy_all", "each_world", "handed_gaps", "weights_of", "world_under"]
+__all__ = ["EPSILON", "FEW", "FROZEN", "GAPS", "Batched", "Gaps", "add_moves", "add_sizes", "batched_moves", "block_gaps"]
+__all__ += ["counts", "deploy_all", "each_world", "kept_as", "no_shifts", "weights_of", "world_under"]
 
 EPSILON = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of probability, or of the outcome's standard deviation
 FEW = 0.05  # of a person's draws: of more, the person is counted
@@ -129,35 +129,6 @@ def block_gaps(
                 own = _own_moves(predictor, factual if block.missing else block, _coded(scm.spec, do), deployed[name])
                 _add(sums[name]["gap_own_model"][:, :, world], group[moved], own[:, moved], weights[moved])
     return Gaps(counts(crossing, group, weights), sums, beyond), Kept(block.rows, group, weights, kept_as(everyone, deployed), shifts)
-
-
-def handed_gaps(
-    predictors: Mapping[str, Predictor],
-    crossing: Crossing,
-    columns: Columns,
-    predictions: Sequence[Tensor],
-    *,
-    units: Mapping[str, float],
-) -> tuple[Gaps, Kept]:
-    """The gaps of one predictor whose predictions of all worlds are known: both of a function of the row, which are one.
-
-    Args:
-        predictors: the one, by its name.
-        crossing: of the protected attributes.
-        columns: n people of weight above 0.
-        predictions: of the factual world, (n, 1[, classes]), then of each world of ``crossing``, (n, draws[, classes]).
-        units: what is measured -> that in which EPSILON counts.
-    """
-    group, weights = crossing.group(columns), weights_of(columns)
-    gaps, shifts = Gaps.none(predictors, crossing), no_shifts(predictors, crossing, columns.n)
-    factual, *worlds = predictions
-    for name, predictor in predictors.items():
-        for world, after in enumerate(worlds):
-            moved = (group != world).nonzero().squeeze(-1)
-            for key, moves in by_class(name, predictor, (after[moved] - factual[moved]).transpose(0, 1)):
-                add_moves(gaps, shifts, key, world, moved, moves, group, weights, units[key])
-    deployed = kept_as(predictors, dict.fromkeys(predictors, factual[:, 0]))
-    return Gaps(counts(crossing, group, weights), gaps.sums, gaps.beyond), Kept(columns.rows, group, weights, deployed, shifts)
 
 
 def add_moves(
