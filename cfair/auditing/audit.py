@@ -112,7 +112,7 @@ def audit(
     units, kept_people = units_of(models, columns, scm.spec), _chosen_people(columns.n, seed)
     predictions, gaps, kept = _fold(scm, models, crossing, parts, kept_people, units=units, draws=draws, seed=seed, progress=progress)
     found = Found(scm, models, crossing, columns, everyone, predictions, gaps, kept, units, known, frozen)
-    return reported(found, asked, seconds=time.perf_counter() - started)
+    return reported(found, asked, started=started)
 
 
 def _halves(progress: Callable[[int], None], n: int) -> tuple[Callable[[float], None], Callable[[int], None]]:

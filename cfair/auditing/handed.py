@@ -51,7 +51,7 @@ def audit_handed(
     units = units_of(models, columns, scm.spec)
     gaps, kept = _gaps(models, crossing, columns, predictions, units=units)
     found = Found(scm, models, crossing, columns, columns, {model.name: predictions[0][:, 0]}, gaps, kept, units)
-    return reported(found, asked, seconds=time.perf_counter() - started)
+    return reported(found, asked, started=started)
 
 
 def _gaps(

@@ -1,6 +1,7 @@
 """What an audit found, as a report."""
 
 import platform
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -99,8 +100,8 @@ class Found:
     frozen: FrozenGaps | None = None
 
 
-def reported(found: Found, asked: Asked, *, seconds: float) -> Report:
-    """The report of what was found in so many ``seconds``, which it gives only where some of them were those of models from elsewhere."""
+def reported(found: Found, asked: Asked, *, started: float) -> Report:
+    """The report of what was found since ``time.perf_counter()`` said ``started``; only models from elsewhere make it give that time."""
     scm, crossing, columns, measured = found.scm, found.crossing, found.columns, measured_as(found.predictors)
     group = crossing.group(columns)
     pairs = [*(frozen_rows(found.frozen, measured, crossing) if found.frozen else ()), *gap_rows(found.gaps, crossing)]
@@ -122,7 +123,7 @@ def reported(found: Found, asked: Asked, *, seconds: float) -> Report:
     return Report(
         rows=tuple(rows),
         model=describe(scm, found.predictors),
-        data={**_data(columns), **_lacking(columns, found.everyone), **most_moved, **_seconds(found, seconds)},
+        data={**_data(columns), **_lacking(columns, found.everyone), **most_moved, **_seconds(found, started)},
         options={
             **options,
             "min_group_size": asked.min_group_size,
@@ -189,10 +190,10 @@ def _audited(found: Found, unit: str) -> Audited:
     return Audited(columns[found.scm.spec.outcome], predictions, found.crossing.group(columns), columns.weights)
 
 
-def _seconds(found: Found, seconds: float) -> dict[str, Json]:
+def _seconds(found: Found, started: float) -> dict[str, Json]:
     """Cfair's own time, and that of models from elsewhere in their own code."""
     models: dict[str, Json] = {name: round(each.seconds, 3) for name, each in foreign_of(found.predictors).items()}
-    own = seconds - sum(each.seconds for each in foreign_of(found.predictors).values())
+    own = time.perf_counter() - started - sum(each.seconds for each in foreign_of(found.predictors).values())
     return {"seconds": {"cfair": round(own, 3), "models": models}} if models else {}
 
 
