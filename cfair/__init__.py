@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cfair.auditing import Report, audit
+    from cfair.auditing import External, Report, audit
     from cfair.calibration import Calibration, calibrate
     from cfair.constraints import CONSTRAINTS
     from cfair.data import read_table
@@ -41,6 +41,7 @@ __all__ = [
     "Decomposition",
     "Diagnosis",
     "Explanation",
+    "External",
     "FitError",
     "LeakageError",
     "ModelSpec",
@@ -74,7 +75,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "cfair.auditing": ("Report", "audit"),
+    "cfair.auditing": ("External", "Report", "audit"),
     "cfair.calibration": ("Calibration", "calibrate"),
     "cfair.constraints": ("CONSTRAINTS",),
     "cfair.data": ("read_table",),

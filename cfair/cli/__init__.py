@@ -23,6 +23,8 @@ COMMANDS = {  # name -> "module:function", imported when called, and its line in
     "predict": ("cfair.cli.predict:predict", "Predict the outcome of the people in a table with a run."),
     "decompose": ("cfair.cli.decompose:decompose", "Take a difference between groups apart: direct, indirect, spurious, by path."),
     "explain": ("cfair.cli.explain:explain", "Say what one person's prediction would have been, and what moved it."),
+    "audit": ("cfair.cli.audit:audit", "Audit any model, ours or not, in Python or not."),
+    "worlds": ("cfair.cli.worlds:worlds", "Write every counterfactual world's rows as files, for any model to score."),
     "diagnose": ("cfair.cli.diagnose:diagnose", "Say what the held-out rows of a run say against its model."),
     "calibrate": ("cfair.cli.calibrate:calibrate", "Say whether inference on a declared model finds what made simulated data."),
     "simulate": ("cfair.cli.simulate:simulate", "Draw people from a declared model."),
