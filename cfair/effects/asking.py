@@ -38,6 +38,8 @@ def ask(
     model = model_with(scm, prediction)
     target = target_of(scm.spec, of) if prediction is None else Target(prediction.name, prediction=True)
     roles_of(model.spec, attribute, target.node)  # refuses an attribute or a target that is none
+    if along is None and isinstance(prediction, Predicted):
+        along = ()  # no path leads to values whose map is not known
     question = question_of(model, contrast_of(scm.spec, attribute, target, start=start, end=end), along)
     if isinstance(prediction, Predicted) and question.along:
         raise QueryError("along", "of the predictions' map nothing is known but their values", "ask for no paths, or give the map")
@@ -63,16 +65,19 @@ def question_of(model: SCM, contrast: Contrast, along: Along | None) -> Question
     Args:
         model: with the prediction, if its effects are asked for.
         contrast: the levels and the target.
-        along: paths, each a text "race->lsat->y" or sets of paths, each a list of lists of nodes.
+        along: paths, each a text "race->lsat->y" or sets of paths, each a list of lists of nodes; by default the declared unfair paths.
 
     Raises:
         QueryError: the graph lacks one of the paths.
     """
     graph, target, sources = model.spec.graph, contrast.target.node, [contrast.attribute]
-    wanted = tuple(checked_paths(model, sources, target, _paths(each)) for each in along or ())
+    every = _every_path(model, sources, target)
+    wanted = tuple(
+        checked_paths(model, sources, target, _paths(each)) for each in (_unfair(model.spec, contrast, every) if along is None else along)
+    )
     order = {node: place for place, node in enumerate(model.spec.order)}
     mediators = tuple(sorted(entries(graph, contrast.attribute, target), key=order.__getitem__))
-    return Question(contrast, mediators, _every_path(model, sources, target), wanted)
+    return Question(contrast, mediators, every, wanted)
 
 
 def parse_path(text: str) -> Path:
@@ -103,6 +108,16 @@ def _every_path(model: SCM, sources: Collection[str], target: str) -> tuple[Path
     """All paths; none where there are more than can be told apart."""
     found = first_paths(model, sources, target)
     return found if len(found) <= MOST_PATHS else ()
+
+
+def _unfair(spec: ModelSpec, contrast: Contrast, every: Collection[Path]) -> Along:
+    """The declared unfair paths from the attribute to the target, as one set; to a prediction, the paths that begin as one of them does."""
+    target = contrast.target
+    unfair = [path for path in spec.unfair_paths if path[0] == contrast.attribute]
+    if target.prediction:
+        unfair = [path for path in every if any(path[:-1] == other[: len(path) - 1] for other in unfair)]
+    chosen = [path for path in unfair if path[-1] == target.node]
+    return [chosen] if chosen else []
 
 
 def _paths(given: str | Sequence[Sequence[str]]) -> list[Path]:

@@ -69,7 +69,8 @@ def decompose(
         of: a node, or a level of one as ``node=level``; the outcome if None.
         prediction: a map from rows to predictions, whose effects are asked for in the place of a node's; or the values of one whose map
             is not known, of which the model tells TV alone.
-        along: paths whose effect is asked for, each ``"race->lsat->y"``, or sets of paths, each a list of lists of nodes.
+        along: paths whose effect is asked for, each ``"race->lsat->y"``, or sets of paths, each a list of lists of nodes; by default the
+            model's ``unfair_paths`` from the attribute to the target, as one set.
         source: ``scm``; ``doubly_robust``, from rows and the nodes' roles without the mechanisms; or ``both``, and their difference.
         draws: posterior draws per abducted person.
         people: who are simulated where there is no table.

@@ -11,6 +11,7 @@ from cfair.errors import QueryError
 from cfair.interfaces import Columns, Values, World
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
+from cfair.spec.naming import unlike
 
 __all__ = ["Predicted", "Prediction", "checked_values", "model_with", "name_for", "world_with"]
 
@@ -48,10 +49,7 @@ class Predicted:
 
 def name_for(spec: ModelSpec) -> str:
     """``prediction``, with as many underscores after it as tell it from all nodes."""
-    name = "prediction"
-    while name in spec.nodes:
-        name += "_"
-    return name
+    return unlike(spec.nodes, "prediction")
 
 
 def model_with(scm: SCM, prediction: Prediction | Predicted | None) -> SCM:

@@ -8,6 +8,7 @@ from cfair.auditing.crossing import Crossing, crossing_of
 from cfair.data import decode
 from cfair.data.area import Area
 from cfair.effects import Question, bounds_of, scored, with_score
+from cfair.effects.prediction import name_for
 from cfair.errors import DataError, QueryError, nearest
 from cfair.explaining.contributions import Followed, contributions
 from cfair.explaining.ranges import over_draws
@@ -16,7 +17,6 @@ from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor, World
 from cfair.metrics import decide
 from cfair.scm import SCM
-from cfair.spec.naming import unlike
 from cfair.threads import with_threads
 from cfair.worlds import Setting, counterfactual
 
@@ -67,7 +67,7 @@ def explain(
         raise QueryError("draws", f"{draws} say nothing of what is not known of a person", "use 400")
     spec, chosen, person = scm.spec, predictors[predictor], _person(scm, columns, row)
     asked = list(_other_levels(scm, crossing_of(spec), person)) if worlds is None else [_checked(scm, done) for done in worlds]
-    name = unlike(spec.nodes, "prediction")
+    name = name_for(spec)
     model = scored(scm, name, chosen.needs, chosen.deploy)
     factual = with_score(model, abduct(scm, person, draws=draws, seed=seed), name)
     outcome = spec.nodes[spec.outcome]

@@ -5,7 +5,7 @@ from math import log
 
 import pytest
 
-from cfair import SCM, decompose
+from cfair import SCM, ModelSpec, Prediction, decompose
 from cfair.effects import TERMS
 
 from oracles import declare
@@ -102,3 +102,18 @@ def test_the_document_has_the_keys_that_others_read() -> None:
     assert said["not_identified"] == []
     assert said["nie"]["value"] == pytest.approx(sum(each["value"] for each in said["mediators"]), abs=1e-12)
     assert said["te"]["value"] == pytest.approx(sum(each["value"] for each in said["paths"]), abs=1e-12)
+
+
+def test_declared_unfair_paths_are_asked_for_unless_others_are() -> None:
+    declared = oracle(latent=False).spec.to_graph()
+    declared.graph["unfair_paths"] = [["x", "d", "y"]]
+    scm = SCM(ModelSpec.from_graph(declared))
+    (told,) = decompose(scm, attribute="x", start="0", end="1").along
+    assert told.paths == (("x", "d", "y"),)
+    assert told.te.value == pytest.approx(0.06, abs=1e-12)
+    (other,) = decompose(scm, attribute="x", start="0", end="1", along=["x->y"]).along
+    assert other.te.value == pytest.approx(0.1, abs=1e-12)
+    score = Prediction(["x", "d", "z"], lambda rows, n: rows["x"] + 10 * rows["d"] + rows["z"])
+    (read,) = decompose(scm, attribute="x", start="0", end="1", prediction=score).along
+    assert read.paths == (("x", "prediction"), ("x", "d", "prediction"))
+    assert read.te.value == pytest.approx(1 + 10 * 0.2, abs=1e-12)
