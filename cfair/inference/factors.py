@@ -83,17 +83,21 @@ class Linear:
     def residual(self, d: int) -> tuple[Tensor, Tensor, Tensor]:
         """Of a quadratic density of mean μ(η) and variance σ²: r₀ = x − μ at u = 0, the slopes ρ of x − μ in each of d ≥ 1 latents, and σ².
 
-        Their shapes broadcast to (n,), (d, n) and (n,).
+        Their shapes broadcast to (n,), (d, n) and (n,). μ is linear in η, or the density would not be quadratic.
         """
-        none = [torch.zeros((), dtype=torch.float64)] * d
-        at_none = self.at(none)
-        mean, rest = at_none.mean, -at_none.mean if isinstance(self.x, int) else self.x - at_none.mean
+        at_none = self.mechanism.at(self.base)
+        mean, own = at_none.mean, self.x if isinstance(self.x, int) else None
+        rest = -mean if own is not None else self.x - mean
         slopes = []
         for j in range(d):
-            one = [torch.ones((), dtype=torch.float64) if k == j else zero for k, zero in enumerate(none)]
-            moved = mean - self.at(one).mean if j in self.slopes else torch.zeros_like(mean)
-            slopes.append(torch.atleast_1d(moved + 1 if isinstance(self.x, int) and self.x == j else moved))
-        return rest, torch.stack(slopes), at_none.variance
+            moved = self._moved(self.slopes[j]) if j in self.slopes else torch.zeros((), dtype=torch.float64)
+            slopes.append(torch.atleast_1d(moved + 1 if own == j else moved))
+        return rest, torch.stack(torch.broadcast_tensors(*slopes)), at_none.variance
+
+    def _moved(self, slope: Tensor) -> Tensor:
+        """By how much μ is lower where η is higher by ``slope``, shape (n,) or ()."""
+        moved: Tensor = self.mechanism.at(torch.zeros_like(slope)).mean - self.mechanism.at(slope).mean
+        return moved
 
     def detached(self) -> "Linear":
         """The same without derivatives by parameters."""
