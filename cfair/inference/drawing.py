@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cfair.inference.distinct import distinct
 from cfair.inference.importance import proposal
 from cfair.inference.landscape import Landscape, landscape
 from cfair.inference.neighbourhood import Neighbourhood
-from cfair.inference.posterior import distinct
 from cfair.inference.quadrature import NODES, gauss_hermite, integrate, log_integral
 from cfair.inference.resampling import resampled
 from cfair.inference.shape import FAR, Summit, equal_steps, panels, summit

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from cfair.inference.designs import Design, design, predictors_at
+from cfair.inference.distinct import distinct
 from cfair.inference.free import Overrides, detached
 from cfair.inference.neighbourhood import Neighbourhood
 from cfair.interfaces import Mechanism, Values
-from cfair.mechanisms import Indexed, LinearPredictor, bound
+from cfair.mechanisms import Indexed, bound
 from cfair.scm import SCM
 
-__all__ = ["Factor", "Linear", "factor", "log_prob"]
+__all__ = ["Factor", "Linear", "designs", "factor", "log_prob"]
 
 
 class Factor(Protocol):
@@ -172,26 +174,41 @@ def log_prob(scm: SCM, node: str, values: Values, overrides: Overrides) -> Tenso
     return density
 
 
-def factor(area: Neighbourhood, node: str) -> Factor:
-    """The log density of one node, what does not depend on the latents computed once."""
+def factor(area: Neighbourhood, node: str, prepared: Design | None = None) -> Factor:
+    """The log density of one node, what does not depend on the latents computed once; ``prepared`` is the design of its predictor."""
     mechanism = bound(area.scm.mechanisms[node], area.overrides.get(node, {}))
     x = area.real.index(node) if node in area.real else area.values[node]
-    names = area.scm.spec.nodes[node].parents
-    seen = {parent: area.values[parent] for parent in names if parent not in area.real}
-    places = {parent: area.real.index(parent) for parent in names if parent in area.real}
     if not isinstance(mechanism, Indexed) or _multiplied(area, node):
-        return Curved(mechanism, x, seen, places)
-    origin = {latent: torch.zeros((), dtype=torch.float64) for latent in places}
-    slopes = {j: _slope(mechanism, latent, seen, origin) for latent, j in places.items()}
-    return Linear(mechanism, x, mechanism.index({**seen, **origin}), slopes)
+        return Curved(mechanism, x, _seen(area, node), _places(area, node))
+    if prepared is None:
+        return Linear(mechanism, x, *predictors_at(mechanism, _seen(area, node), _places(area, node)))
+    return Linear(mechanism, x, *prepared(mechanism))
 
 
-def _slope(mechanism: Indexed, latent: str, seen: Values, origin: Values) -> Tensor:
-    """What a step of the latent adds to η, shape (n, outputs); (outputs,) where it is the same for everyone."""
-    interacts = any(part.interacts(latent) for part in mechanism.modules() if isinstance(part, LinearPredictor) and latent in part.names)
-    rows = seen if interacts else {name: column[:1] for name, column in seen.items()}
-    slope = mechanism.index({**rows, **origin, latent: torch.ones((), dtype=torch.float64)}) - mechanism.index({**rows, **origin})
-    return slope if interacts or slope.dim() == 1 else slope[0]
+def designs(area: Neighbourhood) -> dict[str, Design]:
+    """The designs of the nodes of ``area``, which has no discrete latent left, whose predictors have one of bearable size."""
+    found, kinds = {}, dict[tuple[str, ...], tuple[Tensor, Tensor]]()
+    for node in area.factors:
+        mechanism, seen = area.scm.mechanisms[node], _seen(area, node)
+        if not isinstance(mechanism, Indexed) or _multiplied(area, node):
+            continue
+        if tuple(seen) not in kinds:
+            kinds[tuple(seen)] = distinct(seen, area.n)
+        first, place = kinds[tuple(seen)]
+        own = {name: column[first] for name, column in seen.items()}
+        if (prepared := design(mechanism, own, _places(area, node), place)) is not None:
+            found[node] = prepared
+    return found
+
+
+def _seen(area: Neighbourhood, node: str) -> dict[str, Tensor]:
+    """The values of a node's parents that are not hidden."""
+    return {parent: area.values[parent] for parent in area.scm.spec.nodes[node].parents if parent not in area.real}
+
+
+def _places(area: Neighbourhood, node: str) -> dict[str, int]:
+    """The positions of a node's hidden parents."""
+    return {parent: area.real.index(parent) for parent in area.scm.spec.nodes[node].parents if parent in area.real}
 
 
 def _multiplied(area: Neighbourhood, node: str) -> bool:

@@ -1,13 +1,14 @@
 """The log joint density of real latents and a person's evidence, as a function of the latents."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from cfair.inference.designs import Design
 from cfair.inference.factors import Factor, Linear, factor
 from cfair.inference.neighbourhood import Neighbourhood
 
@@ -134,11 +135,12 @@ def _is_concave(each: Factor) -> bool:
     return isinstance(each, Linear) and (each.mechanism.quadratic or each.mechanism.log_concave)
 
 
-def landscape(area: Neighbourhood) -> Landscape:
-    """The log joint of the real latents of ``area``, which has no discrete one left."""
+def landscape(area: Neighbourhood, prepared: Mapping[str, Design] | None = None) -> Landscape:
+    """The log joint of the real latents of ``area``, which has no discrete one left; from nodes' designs where they are ``prepared``."""
     assert not area.discrete
     nodes = (*area.real, *(node for node in area.factors if node not in area.real))
-    return replace(_landscape(tuple(factor(area, node) for node in nodes), len(area.real), area.n), sampled=area.sampled)
+    factors = tuple(factor(area, node, prepared.get(node) if prepared else None) for node in nodes)
+    return replace(_landscape(factors, len(area.real), area.n), sampled=area.sampled)
 
 
 def _landscape(factors: tuple[Factor, ...], d: int, n: int) -> Landscape:
@@ -150,11 +152,13 @@ def _landscape(factors: tuple[Factor, ...], d: int, n: int) -> Landscape:
 
 def _bowl(factors: Sequence[Linear], constants: Sequence[Factor], d: int, n: int) -> _Bowl:
     """The sum of normal log densities −½·(r₀ + Σ_j ρ_j·u_j)²/σ² − log σ − ½·log 2π: P = Σ ρρᵀ/σ², and P·m = −Σ ρ·r₀/σ²; and constants."""
-    precision, pull = (torch.zeros(*shape, n, dtype=torch.float64) for shape in ((d, d), (d,)))
+    precision, pull = torch.zeros(d, d, 1, dtype=torch.float64), torch.zeros(d, 1, dtype=torch.float64)  # one for all as long as may be
     for each in factors:
         rest, slopes, variance = each.residual(d)
-        precision = precision + (slopes.unsqueeze(0) * slopes.unsqueeze(1) / variance).expand(d, d, n)
-        pull = pull - (slopes * rest / variance).expand(d, n)
+        steep = slopes / variance
+        precision = torch.addcmul(precision, slopes.unsqueeze(0), steep.unsqueeze(1))
+        pull = torch.addcmul(pull, steep, rest, value=-1)
+    precision, pull = precision.expand(d, d, n), pull.expand(d, n)
     center = _top(precision, pull, proper=sum(isinstance(each.x, int) for each in factors) == d)
     height = torch.zeros(n, dtype=torch.float64)
     for part in (*factors, *constants):

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from cfair.inference.cloud import rotations
-from cfair.inference.factors import log_prob
+from cfair.inference.factors import designs, log_prob
 from cfair.inference.free import Overrides
 from cfair.inference.importance import CLOUDS, proposal
-from cfair.inference.landscape import landscape
+from cfair.inference.landscape import Landscape, landscape
 from cfair.inference.neighbourhood import Neighbourhood
 from cfair.inference.quadrature import ladder, log_integral
 from cfair.inference.shape import CLOSE
@@ -55,22 +55,22 @@ class Marginal:
         area: the latents and their evidence.
         rung: of the ladder of rules.
         exact: whether modes are found to rounding, rather than to NEAR.
+        often: whether many parameters will be tried, so that designs are worth their while.
     """
 
-    def __init__(self, area: Neighbourhood, rung: int, *, exact: bool = False) -> None:
+    def __init__(self, area: Neighbourhood, rung: int, *, exact: bool = False, often: bool = True) -> None:
         self._exact = exact or rung > 0  # a posterior that wants a finer rule bends more
         self.n, self._area, self._rung = area.n, area, rung
         self._everyone = torch.arange(area.n)
         self._modes = torch.full((len(area.real), area.combinations, area.n), torch.nan, dtype=torch.float64)  # where to start
         per_row = CLOUDS[min(rung, len(CLOUDS) - 1)] if area.sampled else max(9, 2 ** (3 * len(area.real) + rung))
         self.points = area.combinations * per_row * (CROWD if area.sampled else 1)
+        self._designs = designs(area.enumerated()) if often else {}
         self._turn = rotations(area.n, len(area.real)) if area.sampled else None
 
     def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
         """Of the parameters and the positions (m,) of some rows, to (m,)."""
-        part = self._area if torch.equal(people, self._everyone) else self._area.take(people)
-        rows = part.at(parameters).enumerated()
-        land = landscape(rows)
+        rows, land = self._land(parameters, people)
         if land.normal:
             exact: Tensor = land.log_mass.unflatten(0, (self._area.combinations, len(people))).logsumexp(0)
             return exact
@@ -84,3 +84,12 @@ class Marginal:
         log_mass = log_integral(land, rules[min(self._rung, len(rules) - 1)](settled, top))
         log_evidence: Tensor = log_mass.unflatten(0, (self._area.combinations, len(people))).logsumexp(0)
         return log_evidence
+
+    def _land(self, parameters: Overrides, people: Tensor) -> tuple[Neighbourhood, Landscape]:
+        """Some rows with each combination of levels, and their log joint."""
+        if torch.equal(people, self._everyone):
+            rows = self._area.at(parameters).enumerated()
+            return rows, landscape(rows, self._designs)
+        rows = self._area.take(people).at(parameters).enumerated()
+        places = (self.n * torch.arange(self._area.combinations).unsqueeze(1) + people).flatten()
+        return rows, landscape(rows, {node: each.take(places) for node, each in self._designs.items()})

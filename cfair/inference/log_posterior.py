@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from cfair.errors import FitError
+from cfair.inference.distinct import distinct
 from cfair.inference.free import FreeParameters
 from cfair.inference.importance import CLOUDS
 from cfair.inference.likelihood import Alone, LogLikelihood, Marginal
 from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
 from cfair.inference.optimise import whitening
-from cfair.inference.posterior import distinct
 from cfair.interfaces import Columns, Values
 from cfair.scm import SCM
 
@@ -185,6 +185,6 @@ def _moved(area: Neighbourhood, rung: int) -> float:
 
 def _log_evidence(area: Neighbourhood, rung: int) -> Tensor:
     """The log likelihood of each person, (n,), at the SCM's own parameters."""
-    likelihood = Marginal(area, rung, exact=True)
+    likelihood = Marginal(area, rung, exact=True, often=False)
     blocks = torch.arange(area.n).split(max(POINTS // likelihood.points, 1))
     return torch.cat([likelihood({}, people) for people in blocks])
