@@ -63,6 +63,18 @@ class LogPosterior:
         prior = self.free.log_prior(self.free.unpack(theta))
         return float(prior) + sum(float(self._likelihood(theta, block)) for block in self._blocks(rows))
 
+    @torch.no_grad()
+    def values(self, thetas: Tensor) -> Tensor:
+        """The log density at each of ``thetas`` (S, p), which lie around ``start``; shape (S,)."""
+        rows, _ = self._some(None)
+        total = torch.func.vmap(lambda theta: self.free.log_prior(self.free.unpack(theta)))(thetas)
+        for block in self._blocks(rows):
+            self._likelihood(self.start, block)
+            def of(theta):
+                return self.weights[block] @ self.log_likelihood.near(self.free.unpack(theta), block)
+            total = total + torch.func.vmap(of, chunk_size=CH)(thetas)
+        return total
+
     def value_and_slope(self, theta: Tensor, people: Tensor | None = None) -> tuple[float, Tensor]:
         """The log density at ``theta``, shape (p,), and its gradient (p,); estimated from some rows, given by position, if any are."""
         rows, share = self._some(people)

@@ -70,8 +70,8 @@ def ladder(land: Landscape, nodes: int | None = None) -> list[RuleOf]:
 def gauss_hermite(land: Landscape, top: Summit, nodes: int) -> Rule:
     """The rule that is exact for the normal approximation at the mode times a polynomial of degree 2·nodes − 1 in each direction."""
     t, log_weights = _hermite(nodes, land.d)
-    scale = 2**0.5 * top.root
-    return Rule(carried(top.center, scale, t), log_weights.unsqueeze(-1) + log_volume(scale))
+    z = 2**0.5 * t
+    return Rule(carried(top.center, top.root, z), log_weights.unsqueeze(-1) + log_volume(2**0.5 * top.root), z)
 
 
 @cache
