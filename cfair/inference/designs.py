@@ -1,8 +1,8 @@
 """Linear predictors as what they are: a matrix times the parameters, made once for all parameters that are tried."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from cfair.interfaces import Values
 from cfair.mechanisms import Indexed, LinearPredictor, bound
 
-__all__ = ["Design", "design", "predictors_at"]
+__all__ = ["Design", "Prepared", "design", "predictors_at"]
+
+Prepared: TypeAlias = Callable[[Indexed], tuple[Tensor, dict[int, Tensor]]]  # of a mechanism, to its η₀ and its λ by latent
 
 LARGEST = 1 << 21  # entries of a matrix: 16 MB
 
@@ -39,7 +41,7 @@ class Design:
         """η₀, shape (n, outputs), and λ by latent, of shape (n, outputs), or (outputs,) where it is the same for everyone."""
         known = dict(mechanism.named_parameters())
         flat = self.constant + self.matrix @ torch.cat([known[name].reshape(-1) for name in self.names])
-        base, *slopes = (part.reshape(shape) for part, shape in zip(flat.split(self._sizes), self.shapes, strict=True))
+        base, *slopes = (part.reshape(shape) for part, shape in zip(flat.split(self.sizes), self.shapes, strict=True))
         return self._rows(base), {j: self._rows(slope) for j, slope in zip(self.latents, slopes, strict=True)}
 
     def take(self, people: Tensor) -> "Design":
@@ -47,7 +49,8 @@ class Design:
         return replace(self, place=people if self.place is None else self.place[people])
 
     @property
-    def _sizes(self) -> list[int]:
+    def sizes(self) -> list[int]:
+        """Rows of M of η₀, and of each λ."""
         return [torch.Size(shape).numel() for shape in self.shapes]
 
     def _rows(self, predictor: Tensor) -> Tensor:

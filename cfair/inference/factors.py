@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from cfair.inference.designs import Design, design, predictors_at
+from cfair.inference.designs import Design, Prepared, design, predictors_at
 from cfair.inference.distinct import distinct
 from cfair.inference.free import Overrides, detached
 from cfair.inference.neighbourhood import Neighbourhood
@@ -174,8 +174,8 @@ def log_prob(scm: SCM, node: str, values: Values, overrides: Overrides) -> Tenso
     return density
 
 
-def factor(area: Neighbourhood, node: str, prepared: Design | None = None) -> Factor:
-    """The log density of one node, what does not depend on the latents computed once; ``prepared`` is the design of its predictor."""
+def factor(area: Neighbourhood, node: str, prepared: Prepared | None = None) -> Factor:
+    """The log density of one node, what does not depend on the latents computed once; its predictors from what is ``prepared``."""
     mechanism = bound(area.scm.mechanisms[node], area.overrides.get(node, {}))
     x = area.real.index(node) if node in area.real else area.values[node]
     if not isinstance(mechanism, Indexed) or _multiplied(area, node):

@@ -79,6 +79,11 @@ class FreeParameters:
         return sum(self._sizes)
 
     @property
+    def nodes(self) -> tuple[str, ...]:
+        """Whose parameters have a learned entry."""
+        return tuple(dict.fromkeys(slot.node for slot in self._slots))
+
+    @property
     def start(self) -> Tensor:
         """The learned entries as they stand, shape (count,)."""
         parts = [slot.entries(self._known[slot.node][slot.name].detach()) for slot in self._slots]

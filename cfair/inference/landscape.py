@@ -8,9 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cfair.inference.designs import Design
+from cfair.inference.designs import Prepared
 from cfair.inference.factors import Factor, Linear, factor
 from cfair.inference.neighbourhood import Neighbourhood
+from cfair.inference.summit import Summit
 
 __all__ = ["Landscape", "landscape"]
 
@@ -101,6 +102,20 @@ class Landscape:
             rows = [torch.autograd.grad(part.sum(), u, retain_graph=True)[0] for part in first.unbind(0)]
         return slope + first.detach(), torch.stack(rows) - precision
 
+    def stepped(self, top: Summit) -> Summit:
+        """One of Newton's steps from ``top``, by its own curvature; with one latent by the curvature there, which then stretches nodes."""
+        parts = self.others
+
+        def slope(u: Tensor) -> Tensor:
+            first: Tensor = torch.func.grad(lambda at: torch.stack([each.log_prob(at.unbind(0)).sum() for each in parts]).sum())(u)
+            return torch.einsum("jkn,kn->jn", self.bowl.precision, self.bowl.center - u) + first
+
+        if self.d > 1:
+            return Summit(top.center + torch.einsum("ijn,kjn,kn->in", top.root, top.root, slope(top.center)), top.root)
+        there = torch.func.jvp(slope, (top.center,), (torch.ones_like(top.center),))
+        bend = there[1].neg().clamp(min=1e-300)
+        return Summit(top.center + there[0] / bend, bend.rsqrt().unsqueeze(0))
+
     def detached(self) -> "Landscape":
         """The same without derivatives by parameters."""
         factors, others = (tuple(each.detached() for each in those) for those in (self.factors, self.others))
@@ -135,7 +150,7 @@ def _is_concave(each: Factor) -> bool:
     return isinstance(each, Linear) and (each.mechanism.quadratic or each.mechanism.log_concave)
 
 
-def landscape(area: Neighbourhood, prepared: Mapping[str, Design] | None = None) -> Landscape:
+def landscape(area: Neighbourhood, prepared: Mapping[str, Prepared] | None = None) -> Landscape:
     """The log joint of the real latents of ``area``, which has no discrete one left; from nodes' designs where they are ``prepared``."""
     assert not area.discrete
     nodes = (*area.real, *(node for node in area.factors if node not in area.real))

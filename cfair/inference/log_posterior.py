@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from cfair.scm import SCM
 
 __all__ = ["FEW", "MOVED", "LogPosterior", "alone", "fine_enough", "log_posteriors", "marginal", "marginals"]
 
+CH = 4
 POINTS = 262_144  # quadrature points evaluated at a time: bounds the memory, and fits the processor's cache
 SETTLED = 1e-4  # nats, summed over all rows, that a finer quadrature may change
 MOVED = 0.1  # posterior sds that more points of importance sampling may move a parameter
@@ -70,9 +72,8 @@ class LogPosterior:
         total = torch.func.vmap(lambda theta: self.free.log_prior(self.free.unpack(theta)))(thetas)
         for block in self._blocks(rows):
             self._likelihood(self.start, block)
-            def of(theta):
-                return self.weights[block] @ self.log_likelihood.near(self.free.unpack(theta), block)
-            total = total + torch.func.vmap(of, chunk_size=CH)(thetas)
+            own = partial(self._near, people=block)
+            total = total + torch.func.vmap(own, chunk_size=CH)(thetas)
         return total
 
     def value_and_slope(self, theta: Tensor, people: Tensor | None = None) -> tuple[float, Tensor]:
@@ -97,7 +98,9 @@ class LogPosterior:
 
         total = _hessian(prior, theta)
         for some in self._blocks(rows, POINTS // 4):  # second derivatives fill the cache sooner
-            total = total + share * _hessian(lambda theta, some=some: self._likelihood(theta, some), theta)
+            by_rows = self.log_likelihood.hessian(self.free, theta, some, self.weights[some])
+            own = _hessian(partial(self._likelihood, people=some), theta) if by_rows is None else by_rows
+            total = total + share * own
         return total
 
     def _some(self, people: Tensor | None) -> tuple[Tensor, float]:
@@ -108,6 +111,9 @@ class LogPosterior:
 
     def _likelihood(self, theta: Tensor, people: Tensor) -> Tensor:
         return self.weights[people] @ self.log_likelihood(self.free.unpack(theta), people)
+
+    def _near(self, theta: Tensor, people: Tensor) -> Tensor:
+        return self.weights[people] @ self.log_likelihood.near(self.free.unpack(theta), people)
 
     def _blocks(self, people: Tensor, points: int = POINTS) -> Sequence[Tensor]:
         blocks: tuple[Tensor, ...] = people.split(max(points // self.log_likelihood.points, 1))

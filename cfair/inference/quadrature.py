@@ -17,7 +17,8 @@ from cfair.inference.landscape import Landscape, landscape
 from cfair.inference.neighbourhood import Neighbourhood
 from cfair.inference.pareto import HEAVY, tail_shape
 from cfair.inference.rule import Rule, carried, log_volume
-from cfair.inference.shape import FAR, Summit, equal_steps, panels
+from cfair.inference.shape import FAR, equal_steps, panels
+from cfair.inference.summit import Summit
 
 __all__ = ["Integral", "Rule", "RuleOf", "integrate", "ladder", "log_integral"]
 

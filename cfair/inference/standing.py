@@ -7,6 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from cfair.inference.summit import Summit
+
 __all__ = ["Standing", "leaning"]
 
 LEANED = 0.2  # posterior sds by which a mean may move from where it was when the nodes were put there: five nodes then err by 1e-12
@@ -39,6 +41,11 @@ class Standing:
         parts = (part if whole else part[..., people] for part in (self.center, self.root, self.lean))
         return Standing(*(part.flatten(-2) for part in parts))
 
+    @property
+    def summit(self) -> Summit:
+        """The points, and how nodes are stretched around them."""
+        return Summit(self.center, self.root)
+
     def take(self, rows: Tensor) -> "Standing":
         """Of some rows only, given by position, shape (m,), int64."""
         return Standing(self.center[..., rows], self.root[..., rows], self.lean[..., rows])
@@ -55,7 +62,6 @@ class Standing:
         first = (lean[:d] - self.lean[:d]).abs() <= LEANED
         second = (lean[d:] / self.lean[d:]).log().abs() <= SPREAD
         return (~(first & second).all(0)).nonzero().squeeze(-1)
-
 
     def near(self, other: "Standing") -> Tensor:
         """Whether the nodes of each row stand nearly as another's, shape (n,)."""
