@@ -40,7 +40,8 @@ class Design:
     def __call__(self, mechanism: Indexed) -> tuple[Tensor, dict[int, Tensor]]:
         """η₀, shape (n, outputs), and λ by latent, of shape (n, outputs), or (outputs,) where it is the same for everyone."""
         known = dict(mechanism.named_parameters())
-        flat = self.constant + self.matrix @ torch.cat([known[name].reshape(-1) for name in self.names])
+        entries = torch.cat([known[name].reshape(-1) for name in self.names])
+        flat = self.constant + (entries.unsqueeze(0) @ self.matrix.T).squeeze(0)  # many β at once are then rows beside rows
         base, *slopes = (part.reshape(shape) for part, shape in zip(flat.split(self.sizes), self.shapes, strict=True))
         return self._rows(base), {j: self._rows(slope) for j, slope in zip(self.latents, slopes, strict=True)}
 

@@ -49,7 +49,7 @@ class _Slot:
     def parameter(self, known: Tensor, entries: Tensor) -> Tensor:
         """The parameter, its learned entries being these and all others those of ``known``."""
         if self.places is None:
-            return entries.reshape(known.shape)
+            return entries.reshape(known.shape).clone()  # nobody may write into the vector through it
         return known.detach().flatten().scatter(0, self.places, entries).reshape(known.shape)
 
 

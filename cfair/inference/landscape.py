@@ -15,6 +15,8 @@ from cfair.inference.summit import Summit
 
 __all__ = ["Landscape", "landscape"]
 
+FLATTER = 0.1  # share of the curvature at the top below which a curvature nearby is not believed
+
 
 class _Bowl(NamedTuple):
     """The quadratic h − ½·(u − m)ᵀ·P·(u − m), for n people: written around its own top m, where it does not cancel."""
@@ -113,7 +115,7 @@ class Landscape:
         if self.d > 1:
             return Summit(top.center + torch.einsum("ijn,kjn,kn->in", top.root, top.root, slope(top.center)), top.root)
         there = torch.func.jvp(slope, (top.center,), (torch.ones_like(top.center),))
-        bend = there[1].neg().clamp(min=1e-300)
+        bend = torch.maximum(there[1].neg(), FLATTER / top.root[0].square())
         return Summit(top.center + there[0] / bend, bend.rsqrt().unsqueeze(0))
 
     def detached(self) -> "Landscape":
@@ -166,19 +168,24 @@ def _landscape(factors: tuple[Factor, ...], d: int, n: int) -> Landscape:
 
 
 def _bowl(factors: Sequence[Linear], constants: Sequence[Factor], d: int, n: int) -> _Bowl:
-    """The sum of normal log densities −½·(r₀ + Σ_j ρ_j·u_j)²/σ² − log σ − ½·log 2π: P = Σ ρρᵀ/σ², and P·m = −Σ ρ·r₀/σ²; and constants."""
+    """The sum of normal log densities −½·(r₀ + Σ_j ρ_j·u_j)²/σ² − ½·log 2πσ²: P = Σ ρρᵀ/σ², and P·m = −Σ ρ·r₀/σ²; and constants."""
     precision, pull = torch.zeros(d, d, 1, dtype=torch.float64), torch.zeros(d, 1, dtype=torch.float64)  # one for all as long as may be
-    for each in factors:
-        rest, slopes, variance = each.residual(d)
+    residuals = [each.residual(d) for each in factors]
+    for rest, slopes, variance in residuals:
         steep = slopes / variance
         precision = torch.addcmul(precision, slopes.unsqueeze(0), steep.unsqueeze(1))
         pull = torch.addcmul(pull, steep, rest, value=-1)
     precision, pull = precision.expand(d, d, n), pull.expand(d, n)
     center = _top(precision, pull, proper=sum(isinstance(each.x, int) for each in factors) == d)
-    height = torch.zeros(n, dtype=torch.float64)
-    for part in (*factors, *constants):
+    height = torch.zeros(1, dtype=torch.float64)
+    for rest, slopes, variance in residuals:
+        left = rest
+        for slope, one in zip(slopes.unbind(0), center.unbind(0), strict=True):
+            left = torch.addcmul(left, slope, one)
+        height = torch.addcmul(height - (2 * math.pi * variance).log() / 2, left.square(), 1 / variance, value=-0.5)
+    for part in constants:
         height = height + part.log_prob(center.unbind(0))
-    return _Bowl(height, center, precision)
+    return _Bowl(height.expand(n), center, precision)
 
 
 def _top(precision: Tensor, pull: Tensor, *, proper: bool) -> Tensor:

@@ -19,6 +19,7 @@ from cfair.inference.shape import CLOSE, summit
 from cfair.inference.standing import Standing, leaning
 from cfair.interfaces import Values
 from cfair.mechanisms import Indexed
+from cfair.mechanisms.own import Own
 from cfair.scm import SCM
 
 __all__ = ["Alone", "LogLikelihood", "Marginal"]
@@ -34,6 +35,7 @@ class LogLikelihood(Protocol):
 
     n: int  # rows
     points: int  # at which each row's density is evaluated
+    smooth: bool  # whether ``near`` can be asked about many parameters at once
 
     def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
         """Of the parameters and the positions (m,) of some rows, to (m,); differentiable by the parameters."""
@@ -55,6 +57,7 @@ class Alone:
 
     def __init__(self, scm: SCM, node: str, values: Values) -> None:
         self._scm, self._node, self._own = scm, node, values
+        self.smooth = not isinstance(scm.mechanisms[node], Own)
         self.n = len(values[node])
 
     def __call__(self, parameters: Overrides, people: Tensor) -> Tensor:
@@ -86,6 +89,7 @@ class Marginal:
         per_row = CLOUDS[min(rung, len(CLOUDS) - 1)] if area.sampled else max(9, 2 ** (3 * len(area.real) + rung))
         self.points = area.combinations * per_row * (CROWD if area.sampled else 1)
         self._designs = designs(area.enumerated()) if often else {}
+        self.smooth = not (area.sampled or self._exact or any(isinstance(area.scm.mechanisms[node], Own) for node in area.factors))
         self._calm = False  # whether nodes stood nearly right at the last call
         self._turn = rotations(area.n, len(area.real)) if area.sampled else None
 

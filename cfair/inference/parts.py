@@ -43,6 +43,8 @@ class Part:
 class InTurn:
     """The log likelihoods of several parts, one after the other's rows."""
 
+    smooth = False
+
     def __init__(self, parts: Sequence[LogLikelihood]) -> None:
         self.n, self.points = sum(part.n for part in parts), max(part.points for part in parts)
         self._ends = torch.tensor([0, *(part.n for part in parts)]).cumsum(0).tolist()
