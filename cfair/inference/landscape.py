@@ -105,18 +105,19 @@ class Landscape:
         return slope + first.detach(), torch.stack(rows) - precision
 
     def stepped(self, top: Summit) -> Summit:
-        """One of Newton's steps from ``top``, by its own curvature; with one latent by the curvature there, which then stretches nodes."""
+        """One of Newton's steps from ``top``, and the curvature there; where it is not that of a top nearby, by the curvature of ``top``.
+
+        One sequence of operations, whatever the parameters: many can be tried at once.
+        """
         parts = self.others
 
         def slope(u: Tensor) -> Tensor:
             first: Tensor = torch.func.grad(lambda at: torch.stack([each.log_prob(at.unbind(0)).sum() for each in parts]).sum())(u)
             return torch.einsum("jkn,kn->jn", self.bowl.precision, self.bowl.center - u) + first
 
-        if self.d > 1:
-            return Summit(top.center + torch.einsum("ijn,kjn,kn->in", top.root, top.root, slope(top.center)), top.root)
-        there = torch.func.jvp(slope, (top.center,), (torch.ones_like(top.center),))
-        bend = torch.maximum(there[1].neg(), FLATTER / top.root[0].square())
-        return Summit(top.center + there[0] / bend, bend.rsqrt().unsqueeze(0))
+        bends = [torch.func.grad(lambda u, j=j: slope(u)[j].sum())(top.center) for j in range(self.d)]
+        root = _near_root(-torch.stack(bends), top.root)
+        return Summit(top.center + torch.einsum("ijn,kjn,kn->in", root, root, slope(top.center)), root)
 
     def detached(self) -> "Landscape":
         """The same without derivatives by parameters."""
@@ -133,6 +134,16 @@ class Landscape:
         first, *others = (each.given_first(k) for each in self.factors)
         own, rest = others[: self.d - 1], others[self.d - 1 :]
         return _landscape((*own, first, *rest), self.d - 1, k.numel())
+
+
+def _near_root(precision: Tensor, known: Tensor) -> Tensor:
+    """A triangular S with S·Sᵀ = P⁻¹, (d, d, n); ``known``, such an S nearby, where P is not positive, or much smaller than there."""
+    if len(precision) == 1:
+        return torch.maximum(precision, FLATTER / known.square()).rsqrt()
+    lower, wrong = torch.linalg.cholesky_ex(precision.movedim(2, 0))
+    eye = torch.eye(len(precision), dtype=torch.float64).expand_as(lower)
+    upper = torch.linalg.solve_triangular(torch.where(wrong.reshape(-1, 1, 1) == 0, lower, eye), eye, upper=False).mT
+    return torch.where(wrong == 0, upper.movedim(0, 2), known)
 
 
 def curved(area: Neighbourhood) -> bool:
