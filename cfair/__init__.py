@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cfair.data import read_table
     from cfair.diagnosis import Diagnosis, diagnose
     from cfair.errors import CfairError, CodeError, DataError, FitError, LeakageError, QueryError, SpecError, StoreError
+    from cfair.explaining import Explanation, explain
     from cfair.heads import HEADS
     from cfair.inference import abduct, learn, posterior
     from cfair.interfaces import Columns, Moments, World
@@ -37,6 +38,7 @@ __all__ = [
     "Columns",
     "DataError",
     "Diagnosis",
+    "Explanation",
     "FitError",
     "LeakageError",
     "ModelSpec",
@@ -55,6 +57,7 @@ __all__ = [
     "calibrate",
     "counterfactual",
     "diagnose",
+    "explain",
     "fit",
     "learn",
     "load",
@@ -73,6 +76,7 @@ _ROOMS = {
     "cfair.data": ("read_table",),
     "cfair.diagnosis": ("Diagnosis", "diagnose"),
     "cfair.errors": ("CfairError", "CodeError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError"),
+    "cfair.explaining": ("Explanation", "explain"),
     "cfair.heads": ("HEADS",),
     "cfair.inference": ("abduct", "learn", "posterior"),
     "cfair.interfaces": ("Columns", "Moments", "World"),

@@ -1,6 +1,6 @@
 """What an audit measures, and how it says so."""
 
 from cfair.auditing.audit import audit
-from cfair.auditing.records import Assumption, Json, Report, Row
+from cfair.auditing.records import Assumption, Curve, Json, Outside, Report, Row
 
-__all__ = ["Assumption", "Json", "Report", "Row", "audit"]
+__all__ = ["Assumption", "Curve", "Json", "Outside", "Report", "Row", "audit"]

@@ -22,6 +22,8 @@ def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
         "outcome": spec.outcome,
         "outcome_kind": spec.nodes[spec.outcome].kind,
         "resolving": list(spec.resolving),
+        "unfair_paths": [list(path) for path in spec.unfair_paths],
+        "held": list(spec.held),
         "latents": list(spec.latents),
         "evidence": list(spec.evidence),
         "engine": None if scm.engine is None else cast("Json", asdict(scm.engine)),

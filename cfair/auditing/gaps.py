@@ -8,14 +8,17 @@ import torch
 from torch import Tensor
 
 from cfair.auditing.crossing import Crossing
+from cfair.auditing.kept import Kept
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor, Values, World
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import counterfactual
 
-__all__ = ["FROZEN", "GAPS", "Gaps", "add_sizes", "block_gaps", "counts", "deploy_all", "each_world", "weights_of"]
+__all__ = ["EPSILON", "FEW", "FROZEN", "GAPS", "Gaps", "add_sizes", "block_gaps", "counts", "deploy_all", "each_world", "weights_of"]
 
+EPSILON = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of probability, or of the outcome's standard deviation
+FEW = 0.05  # of a person's draws: of more, the person is counted
 GAPS = ("gap_same_noise", "gap_reabducted", "gap_own_model")
 FROZEN = "gap_frozen"  # see frozen.py
 KEPT_BITS = 40  # of a counterfactual row's mantissas when it is inferred anew: draws that agree but for rounding become one row
@@ -33,25 +36,29 @@ class Gaps:
 
     Args:
         people: how many people are in each factual group, Σ_i w_i and Σ_i w_i² of their weights, shape (3, groups).
-        sums: predictor -> gap -> Σ_i w_i times d̄_i, s̄_i and d̄_i², shape (3, groups, groups), where d̄_i = mean_d |D_id| and
+        sums: predictor -> gap -> Σ_i w_i times d̄_i, s̄_i and d̄_i², shape (3, groups, worlds), where d̄_i = mean_d |D_id| and
             s̄_i = mean_d D_id.
+        beyond: predictor -> of the deployed map's moves, Σ_i w_i·δ_i(ε) and Σ_i w_i·1{δ_i(ε) > FEW} for each of EPSILON, with δ_i(ε) the
+            share of draws in which |D_id| > ε, shape (2, epsilons, groups, worlds).
     """
 
     people: Tensor
     sums: Mapping[str, Mapping[str, Tensor]]
+    beyond: Mapping[str, Tensor]
 
     @classmethod
     def none(cls, predictors: Mapping[str, Predictor], crossing: Crossing) -> "Gaps":
         """The sums over nobody."""
-        shape = (3, crossing.size, crossing.size)
+        shape = (3, crossing.size, crossing.worlds)
         sums = {
             name: {gap: torch.zeros(shape, dtype=torch.float64) for gap in _gaps_of(predictor)} for name, predictor in predictors.items()
         }
-        return cls(torch.zeros(3, crossing.size, dtype=torch.float64), sums)
+        beyond = {name: torch.zeros(2, len(EPSILON), *shape[1:], dtype=torch.float64) for name in predictors}
+        return cls(torch.zeros(3, crossing.size, dtype=torch.float64), sums, beyond)
 
     def __add__(self, other: "Gaps") -> "Gaps":
         sums = {name: {gap: total + other.sums[name][gap] for gap, total in own.items()} for name, own in self.sums.items()}
-        return Gaps(self.people + other.people, sums)
+        return Gaps(self.people + other.people, sums, {name: own + other.beyond[name] for name, own in self.beyond.items()})
 
 
 def block_gaps(
@@ -61,14 +68,16 @@ def block_gaps(
     block: Columns,
     deployed: Mapping[str, Tensor],
     *,
+    unit: float,
     draws: int,
     seed: int,
-) -> Gaps:
-    """The gaps of one block of people in every world of ``crossing``.
+) -> tuple[Gaps, Kept]:
+    """The gaps of one block of people in every world of ``crossing``, and by how much each one's deployed predictions change.
 
     D_id = prediction for person i in the counterfactual world minus in the factual one. *Same noise*: both share draw d of the noise.
     *Re-abducted*: the deployed map on the counterfactual row, its own inference inside. *Own model*: the deployed map on the rows
-    that the predictor's working SCM makes. Resolving nodes are held at their factual values in every world. People enter by their weights.
+    that the predictor's working SCM makes. Nodes that the spec holds keep their factual values in every world.
+    People enter by their weights.
 
     A value that somebody lacks is drawn with the noise, and is then theirs: deployed maps read the row that it completes, in the factual
     world and in every other, draw by draw.
@@ -79,6 +88,7 @@ def block_gaps(
         crossing: of the protected attributes.
         block: people of weight above 0, with the evidence.
         deployed: predictor -> its deployed predictions for the block, (n,).
+        unit: in which EPSILON counts.
         draws: posterior draws per person.
         seed: of the draws.
 
@@ -88,17 +98,20 @@ def block_gaps(
     before = {name: predictor.predict(factual) for name, predictor in predictors.items()}
     inferred = {name: _inferred(predictor, factual, deployed[name], whole=not block.missing) for name, predictor in predictors.items()}
     group, weights = crossing.group(block), weights_of(block)
-    sums = Gaps.none(predictors, crossing).sums
+    sums, beyond = (none := Gaps.none(predictors, crossing)).sums, none.beyond
+    shifts = {name: torch.zeros(crossing.worlds, block.n, dtype=torch.float64) for name in predictors}
     for world, do, moved, after in each_world(scm, crossing, block, factual):
         for name, predictor in predictors.items():
             same = (predictor.predict(after) - before[name])[:, moved]
             _add(sums[name]["gap_same_noise"][:, :, world], group[moved], same, weights[moved])
             again = same if predictor.function_of_row else _reabducted(predictor, after, moved) - inferred[name][:, moved]
             _add(sums[name]["gap_reabducted"][:, :, world], group[moved], again, weights[moved])
+            _add_beyond(beyond[name][..., world], group[moved], again.abs() / unit, weights[moved])
+            shifts[name][world, moved] = again.mean(0)
             if predictor.invariant_in == "own":
                 own = _own_moves(predictor, factual if block.missing else block, _coded(scm.spec, do), deployed[name])
                 _add(sums[name]["gap_own_model"][:, :, world], group[moved], own[:, moved], weights[moved])
-    return Gaps(counts(crossing, group, weights), sums)
+    return Gaps(counts(crossing, group, weights), sums, beyond), Kept(block.rows, group, weights, deployed, shifts)
 
 
 def each_world(
@@ -106,13 +119,13 @@ def each_world(
 ) -> Iterator[tuple[int, Mapping[str, str | Tensor], Tensor, World]]:
     """Each counterfactual world: its position, what is done, the positions of those whom it moves, and the world itself.
 
-    Resolving nodes keep their factual values. For people who are where the world would put them it is the factual one, and every gap
-    exactly 0.
+    Held nodes (``ModelSpec.held``) keep their factual values. For people who are where the world would put them it is the factual
+    one, and every gap exactly 0.
     """
     group = crossing.group(block)
-    held = {node: factual.values[node] if node in block.missing else block[node] for node in scm.spec.resolving if node in block}
+    held = {node: factual.values[node] if node in block.missing else block[node] for node in scm.spec.held if node in block}
     for world, setting in enumerate(crossing.settings()):
-        moved = (group != world).nonzero().squeeze(-1)
+        moved = (group != world).nonzero().squeeze(-1)  # a point of a response curve moves everyone
         do: dict[str, str | Tensor] = {**setting, **held}
         if len(moved):
             yield world, do, moved, counterfactual(scm, factual, do)
@@ -183,6 +196,13 @@ def _coded(spec: ModelSpec, do: Mapping[str, str | Tensor]) -> dict[str, Tensor]
 def _add(sums: Tensor, group: Tensor, moves: Tensor, weights: Tensor) -> None:
     """Add people's moves, shape (draws, people), to one world's sums of their factual groups, shape (3, groups)."""
     add_sizes(sums, group, moves.abs().mean(0), moves.mean(0), weights)
+
+
+def _add_beyond(sums: Tensor, group: Tensor, sizes: Tensor, weights: Tensor) -> None:
+    """Add how often sizes, shape (draws, people), pass each of EPSILON to one world's sums, shape (2, epsilons, groups)."""
+    for k, epsilon in enumerate(EPSILON):
+        delta = (sizes > epsilon).double().mean(0)
+        sums[:, k].index_add_(1, group, torch.stack([delta, (delta > FEW).double()]) * weights)
 
 
 def add_sizes(sums: Tensor, group: Tensor, size: Tensor, signed: Tensor, weights: Tensor) -> None:

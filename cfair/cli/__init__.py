@@ -21,6 +21,7 @@ COMMANDS = {  # name -> "module:function", imported when called, and its line in
     "check": ("cfair.cli.check:check", "Say what a DAG declares, and what each predictor may see."),
     "fit": ("cfair.cli.fit:fit", "Learn a declared model, fit predictors on it, audit them, and keep the run."),
     "predict": ("cfair.cli.predict:predict", "Predict the outcome of the people in a table with a run."),
+    "explain": ("cfair.cli.explain:explain", "Say what one person's prediction would have been, and what moved it."),
     "diagnose": ("cfair.cli.diagnose:diagnose", "Say what the held-out rows of a run say against its model."),
     "calibrate": ("cfair.cli.calibrate:calibrate", "Say whether inference on a declared model finds what made simulated data."),
     "simulate": ("cfair.cli.simulate:simulate", "Draw people from a declared model."),

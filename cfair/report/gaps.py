@@ -72,7 +72,7 @@ def _worst_pair(figures: Figures, predictor: str, attribute: str, measures: Sequ
         worst = largest_pair(figures, predictor, attribute, measure)
         if worst is not None and (worst.value or 0.0) > ROUNDING:
             levels = ", ".join(setting.partition("=")[2] for setting in str(worst.world).split(","))
-            yield f"{worst.group} -> {levels}"
+            yield f"{worst.group or 'everyone'} -> {levels}"
             return
 
 

@@ -23,7 +23,7 @@ MEANS = {
 def groups_in_short(figures: Figures) -> list[Sheet]:
     """A sheet per measure: the groups of one attribute after the other, a column per predictor, without intervals."""
     shown, same = _distinct(figures)
-    single = [attribute for attribute in figures.groups if " x " not in attribute]
+    single = [attribute for attribute in figures.leveled if " x " not in attribute]
     header = _header(figures, shown)
     sheets = []
     for measure in filter(figures.has, SHORT[figures.binary]):
@@ -35,7 +35,7 @@ def groups_in_short(figures: Figures) -> list[Sheet]:
 def groups_in_full(figures: Figures) -> list[Sheet]:
     """A sheet per attribute and measure, with intervals."""
     sheets = []
-    for attribute, groups in figures.groups.items():
+    for attribute, groups in figures.leveled.items():
         for measure in filter(figures.has, BINARY if figures.binary else REAL):
             rows = [(group, *_sizes(figures, attribute, group), *_cells(figures, measure, attribute, group)) for group in groups]
             header = _header(figures, figures.predictors)
@@ -51,7 +51,7 @@ def constraints(figures: Figures) -> list[Sheet]:
     header = ("predictor", *(f"{spoken(name)}\n{form}" for name in named for form in ("difference", "ratio")))
     measures = [f"{name}_{form}" for name in named for form in ("difference", "ratio")]
     sheets: list[Sheet] = []
-    for attribute in figures.groups if named else ():
+    for attribute in figures.leveled if named else ():
         rows = [(name, *(figure(figures.row(name, measure, attribute)) for measure in measures)) for name in figures.predictors]
         title = f"Group constraints by {attribute}"
         sheets.append(Sheet(title=title, note="" if sheets else note, header=header, rows=rows, after=_flagged(figures, attribute)))
