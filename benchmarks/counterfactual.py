@@ -29,7 +29,7 @@ from torch import Tensor
 from cfair import ModelSpec, World, counterfactual, learn, simulate
 
 DRAWS = 10
-SIZES = (20_000, 100_000, 500_000)  # rows x draws in a block
+SIZES = (20_000, 50_000, 100_000, 500_000)  # rows x draws in a block
 SAME = 1e-9  # largest difference between two methods' values
 
 Run = Callable[[], list[dict[str, Tensor]] | list[dict[str, Floats]]]  # to the counterfactual worlds, one after the other
@@ -99,21 +99,36 @@ def by_chirho(task: Task) -> Run:
     return run
 
 
-def measured(method: Callable[[Task], Run], task: Task, *, repeats: int, worlds: int) -> Measured:
-    """Values of the smallest block, and medians of ``repeats`` passes; a pass computes so many ``worlds``."""
-    rates = {}
+def measured(methods: Mapping[str, tuple[Callable[[Task], Run], int]], task: Task, *, repeats: int) -> dict[str, Measured]:
+    """Each method's values of the smallest block, and medians of ``repeats`` passes, made in turn so that neighbours slow all alike.
+
+    Args:
+        methods: name -> the method, and how many worlds a pass of it computes.
+        task: people and what is asked of them.
+        repeats: passes of each method; another one before each warms up.
+    """
+    first: dict[str, dict[str, Floats]] = {}
+    rates: dict[str, dict[int, float]] = {name: {} for name in methods}
     for size in SIZES:
-        run, passes = method(task.head(size)), []
-        found = run()  # warms up
-        if size == SIZES[0]:
-            first = {node: np.stack([np.asarray(world[node]).ravel() for world in found]) for node in task.nodes}
-        del found
-        for _ in range(repeats):
-            start = time.process_time()
-            run()
-            passes.append(time.process_time() - start)
-        rates[size] = size * worlds / float(np.median(passes))
-    return Measured(first, rates)
+        runs = {name: method(task.head(size)) for name, (method, _) in methods.items()}
+        if not first:
+            first = {name: _stacked(run(), task.nodes) for name, run in runs.items()}
+        passes = [{name: _seconds(run) for name, run in runs.items()} for _ in range(repeats)]
+        for name, (_, worlds) in methods.items():
+            rates[name][size] = size * worlds / float(np.median([seconds[name] for seconds in passes]))
+    return {name: Measured(first[name], rates[name]) for name in methods}
+
+
+def _stacked(worlds: Sequence[Mapping[str, Tensor | Floats]], nodes: Nodes) -> dict[str, Floats]:
+    return {node: np.stack([np.asarray(world[node]).ravel() for world in worlds]) for node in nodes}
+
+
+def _seconds(run: Run) -> float:
+    """The processor seconds of a pass after another one."""
+    run()
+    start = time.process_time()
+    run()
+    return time.process_time() - start
 
 
 def measured_by_dowhy(python: str, task: Task, *, repeats: int) -> tuple[Measured, dict[str, str]]:
@@ -149,13 +164,14 @@ def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(1)
     additive, mixed = task(CONTINUOUS, (-2.0, -1.0, 0.0, 1.0, 2.0)), task(MIXED, (0.0, 1.0, 2.0))
-    methods, found = {"cfair": by_cfair, "numpy": by_numpy}, versions("cfair", "torch", "numpy", "scipy", "chirho")
-    results = {f"continuous, {name}": measured(by, additive, repeats=arguments.repeats, worlds=5) for name, by in methods.items()}
-    results["continuous, chirho"] = measured(by_chirho, additive, repeats=arguments.repeats, worlds=6)
+    found = versions("cfair", "torch", "numpy", "scipy", "chirho")
+    alone = {"cfair": (by_cfair, len(additive.do)), "numpy": (by_numpy, len(additive.do)), "chirho": (by_chirho, len(additive.do) + 1)}
+    results = {f"continuous, {name}": each for name, each in measured(alone, additive, repeats=arguments.repeats).items()}
     with tempfile.TemporaryDirectory() as folder:
         python = arguments.dowhy_python or dowhy_python(folder)
         results["continuous, dowhy"], theirs = measured_by_dowhy(python, additive, repeats=arguments.repeats)
-    results |= {f"mixed, {name}": measured(by, mixed, repeats=arguments.repeats, worlds=3) for name, by in methods.items()}
+    both = {"cfair": (by_cfair, len(mixed.do)), "numpy": (by_numpy, len(mixed.do))}
+    results |= {f"mixed, {name}": each for name, each in measured(both, mixed, repeats=arguments.repeats).items()}
     _show(results, found | theirs)
 
 
@@ -181,7 +197,7 @@ def _spec(nodes: Nodes) -> ModelSpec:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dowhy-python", help="the interpreter of an environment that has dowhy; a temporary one is made without it")
-    parser.add_argument("--repeats", type=int, default=5, help="passes, of which the median counts")
+    parser.add_argument("--repeats", type=int, default=9, help="passes, of which the median counts")
     return parser.parse_args()
 
 

@@ -71,9 +71,9 @@ def _residual_needs(spec: ModelSpec) -> Names:
 def _affected(spec: ModelSpec) -> Names:
     """Observed descendants of a protected attribute whose residuals may be looked at: neither the outcome nor its descendants.
 
-    Nor a resolving node: it keeps its value in every world while its expected one moves, and its residual would move with that.
+    Nor a node that is held: it keeps its value in every world while its expected one moves, and its residual would move with that.
     """
-    return tuple(name for name in spec.evidence if name in spec.descendants and name not in spec.resolving)
+    return tuple(name for name in spec.evidence if name in spec.descendants and name not in spec.held)
 
 
 _LATENT = Access(_latent, _evidence)

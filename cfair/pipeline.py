@@ -1,6 +1,6 @@
 """The straight line from a declared model and a table to a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeAlias, cast
 
@@ -107,9 +107,11 @@ def fit(spec: ModelSpec, columns: Columns, options: Options | None = None, *, pr
     check_patterns(spec, columns, needs=[needs(spec, name) for name in options.predictors])
     tell = progress or (lambda what, share: None)
     runs = []
+    points = crossing_of(spec, columns.counted()).points  # the same in all splits
     for k in range(options.splits):
         tell(f"split {k + 1} of {options.splits}" if options.splits > 1 else "learning", k / options.splits)
-        runs.append(_fit_once(spec, columns, replace(options, seed=split_seed(options.seed, k)), _part(tell, k, options.splits)))
+        own = replace(options, seed=split_seed(options.seed, k))
+        runs.append(_fit_once(spec, columns, own, points, _part(tell, k, options.splits)))
     report = over_splits([run.report for run in runs], test_share=options.test_share, min_group_size=options.min_group_size)
     return replace(runs[0], report=replace(report, options={**report.options, **asdict(options), "predictors": list(options.predictors)}))
 
@@ -130,7 +132,7 @@ def split_seed(seed: int, k: int) -> int:
     return seed + 1_000_003 * k
 
 
-def _fit_once(spec: ModelSpec, columns: Columns, options: Options, tell: Progress) -> Run:
+def _fit_once(spec: ModelSpec, columns: Columns, options: Options, points: Mapping[str, Sequence[float]], tell: Progress) -> Run:
     train, test = split(columns, spec, test_share=options.test_share, seed=options.seed)
     tell("learning the model", 0.0)
     scm = _learned(spec, train, options)
@@ -145,6 +147,8 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, tell: Progres
         parameter_draws=options.parameter_draws,
         seed=options.seed,
         min_group_size=options.min_group_size,
+        points=points,
+        known=columns,
         progress=lambda done: tell("auditing", 0.4 + 0.6 * done / test.n),
     )
     trained = {"training_rows": train.n}

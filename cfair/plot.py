@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cfair.auditing import Report
+from cfair.auditing.records import in_order
 from cfair.errors import QueryError, nearest
 from cfair.interfaces import Predictor, World
 
@@ -102,19 +103,9 @@ def gaps(report: Report, predictor: str, attribute: str, *, measure: str = "gap_
             raise QueryError(column, f"the report has no {column} '{value}'", nearest(value, known))
         frame = frame[frame[column] == value]
     groups = list(dict.fromkeys(frame["group"]))
-    worlds = _in_order([list(frame[frame["group"] == group]["world"]) for group in groups])
+    worlds = in_order([list(frame[frame["group"] == group]["world"]) for group in groups])
     base = alt.Chart(frame).encode(x=alt.X("world:N", sort=worlds, title="world"), y=alt.Y("group:N", sort=groups, title="factual group"))
     cell = base.mark_rect().encode(color=alt.Color("value:Q", title=measure), tooltip=["group", "world", "value", "low", "high", "n"])
     ink = alt.condition(alt.datum.value > 0.6 * float(frame["value"].max()), alt.value("white"), alt.value("black"))
     text = base.mark_text(fontSize=10).encode(text=alt.Text("value:Q", format=".2g"), color=ink)
     return cast("alt.LayerChart", alt.layer(cell, text).properties(width=alt.Step(58), height=alt.Step(26)))
-
-
-def _in_order(rows: Sequence[list[str]]) -> list[str]:
-    """All worlds in the order of the levels, from rows that each leave out the group's own: the second tells where the first's belongs."""
-    first = list(rows[0])
-    for row in rows[1:2]:
-        for place, world in enumerate(row):
-            if world not in first:
-                first.insert(place, world)
-    return first

@@ -1,6 +1,6 @@
 """A structural causal model: a mechanism for every node, and the ordinary Pyro model that it is."""
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from copy import copy
 from functools import cache
 from typing import Literal, Self, cast
@@ -18,6 +18,7 @@ from cfair.mechanisms import Unit, bound, build
 from cfair.pyro_models import site_mechanisms
 from cfair.sampler import Sampler, sampler_for
 from cfair.spec import ModelSpec
+from cfair.spec.naming import unlike
 from cfair.uncertainty import Uncertainty
 
 __all__ = ["SCM"]
@@ -153,17 +154,12 @@ class SCM(nn.Module):
             raise QueryError("parameters", f"'{parameters}' is neither 'fixed' nor 'sampled'", "use one of the two")
         drawn = {node: _sample_parameters(node, module) if parameters == "sampled" else {} for node, module in self.mechanisms.items()}
         values: dict[str, Tensor] = {}
-        rows = pyro.plate(_unlike(self.spec.nodes, "rows"), columns.n)
+        rows = pyro.plate(unlike(self.spec.nodes, "rows"), columns.n)
         for node, mechanism in self.mechanisms.items():  # a mechanism may run a Pyro model, which has plates of its own
             conditional = functional_call(cast("nn.Module", mechanism), drawn[node], (self.parents(node, values),))
             with rows:
                 values[node] = pyro.sample(node, _as_pyro(conditional), obs=columns.get(node))
         return values
-
-
-def _unlike(names: Collection[str], name: str) -> str:
-    """``name``, with as many underscores after it as tell it from all ``names``: a node, too, may be called so."""
-    return _unlike(names, f"{name}_") if name in names else name
 
 
 def _sample_parameters(node: str, mechanism: Mechanism) -> dict[str, Tensor]:

@@ -1,11 +1,12 @@
 """Worlds: simulated, counterfactual, and what may be asked of them."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from weakref import proxy
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,13 +14,11 @@ from cfair.errors import QueryError, nearest
 from cfair.interfaces import Mechanism, Values, World
 from cfair.lazy import Lazy
 from cfair.scm import SCM
+from cfair.settings import Setting, coded, label
 from cfair.spec import ModelSpec
 
 __all__ = ["Setting", "collapse", "counterfactual", "simulate"]
 
-UNTOUCHED = ("factual", "simulated")  # labels of worlds in which nothing was done
-
-Setting: TypeAlias = str | float | Tensor | Sequence[str]  # a level's name, a number, coded values, or a level's name per person
 Edges: TypeAlias = Collection[tuple[str, str]]
 
 
@@ -65,24 +64,20 @@ def counterfactual(scm: SCM, factual: World, do: Mapping[str, Setting], *, along
     Tchetgen (2016).
     """
     spec = scm.spec
-    edges = _edges(spec, along)
-    settings = {node: _coded(spec, node, setting, factual.shape) for node, setting in do.items()}
-    mechanisms = scm.mechanisms
+    settings = {node: coded(spec, node, setting, factual.shape) for node, setting in do.items()}
+    moving = _moving(spec, settings, None if along is None else _edges(spec, along))
     thunks: dict[str, Callable[[], Tensor]] = {}
     values = Lazy(thunks)
     new: Values = proxy(values)  # a thunk that kept the mapping that keeps the thunk would keep its tensors, too
-    changed = Lazy({node: partial(_changed, node, factual.values, new) for node in spec.nodes})
-    moved = set(settings)
-    for node in spec.order:
-        read = {p: new if p in moved and (p, node) in edges else factual.values for p in spec.nodes[node].parents}
+    changed: dict[str, Tensor | bool] = {}
+    for node, mechanism in scm.mechanisms.items():
         if node in settings:
             thunks[node] = partial(settings.__getitem__, node)
-        elif any(source is new for source in read.values()):
-            moved.add(node)
-            thunks[node] = partial(_value, mechanisms[node], node, factual, read, changed)
+        elif node in moving:
+            thunks[node] = partial(_value, mechanism, node, factual, _Read(spec.nodes[node].parents, moving[node], new, changed))
         else:
             thunks[node] = partial(factual.values.__getitem__, node)
-    return replace(factual, values=values, label=_label(spec, factual.label, do))
+    return replace(factual, values=values, label=label(spec, factual.label, do))
 
 
 def collapse(values: Tensor) -> Tensor:
@@ -90,98 +85,87 @@ def collapse(values: Tensor) -> Tensor:
     return values[:1] if values.stride(0) == 0 else values
 
 
-def _value(mechanism: Mechanism, node: str, factual: World, read: Mapping[str, Values], changed: Mapping[str, Tensor | bool]) -> Tensor:
-    """The node's value where a parent changed, its factual one elsewhere; shape (draws, n).
+class _Read(NamedTuple):
+    """What a node reads.
 
     Args:
-        mechanism: of the node.
-        node: its name.
-        factual: the world before.
-        read: parent -> the world's values that it is read from.
-        changed: node -> for whom its value is another than in ``factual``.
+        parents: of the node.
+        moving: those of them that it reads from the new world.
+        new: the new world's values.
+        changed: node -> for whom its value is another than in the factual world, where that is known already.
     """
-    moved = _either(changed[parent] for parent, values in read.items() if values is not factual.values)
+
+    parents: tuple[str, ...]
+    moving: Collection[str]
+    new: Values
+    changed: dict[str, Tensor | bool]
+
+
+def _moving(spec: ModelSpec, settings: Collection[str], active: Edges | None) -> dict[str, tuple[str, ...]]:
+    """Node that may move, and is not set itself -> its parents that are read from the new world."""
+    moving: dict[str, tuple[str, ...]] = {}
+    for node in spec.order:
+        if node not in settings:
+            parents = spec.nodes[node].parents
+            moved = tuple(p for p in parents if (p in settings or p in moving) and (active is None or (p, node) in active))
+            if moved:
+                moving[node] = moved
+    return moving
+
+
+def _value(mechanism: Mechanism, node: str, factual: World, read: _Read) -> Tensor:
+    """The node's value where a parent changed, its factual one elsewhere; shape (draws, n)."""
+    moved = _moved(factual.values, read)
     if moved is False:
         return factual.values[node]
-    value = mechanism.value(collapse(factual.noise[node]), {parent: _distinct(values[parent]) for parent, values in read.items()})
+    parents = {p: _distinct((read.new if p in read.moving else factual.values)[p]) for p in read.parents}
+    value = mechanism.value(collapse(factual.noise[node]), parents)
     if moved is not True:
-        value = torch.where(moved, value, collapse(factual.values[node]))
-    return value.expand(factual.shape)
+        value = _where(moved, value, collapse(factual.values[node]))
+    return value if value.shape == factual.shape else value.expand(factual.shape)
 
 
-def _changed(node: str, before: Values, after: Values) -> Tensor | bool:
-    """For whom the node's value is another: everyone, nobody, or some, of a shape that broadcasts to (draws, n)."""
-    if after[node] is before[node]:
-        return False
-    mask = _distinct(after[node]) != _distinct(before[node])
-    fewest, most = mask.view(torch.uint8).aminmax()
-    return mask if fewest < most else bool(most)
-
-
-def _either(masks: Iterable[Tensor | bool]) -> Tensor | bool:
-    """For whom one of ``masks`` holds; those after one that holds for everyone are not read."""
+def _moved(before: Values, read: _Read) -> Tensor | bool:
+    """For whom a parent's value is another; parents after one that is another for everyone are not read."""
     found: Tensor | bool = False
-    for mask in masks:
+    for parent in read.moving:
+        if parent not in read.changed:
+            read.changed[parent] = _changed(before[parent], read.new[parent])
+        mask = read.changed[parent]
         if mask is True:
             return True
         found = found | mask
     return found
 
 
+def _changed(before: Tensor, after: Tensor) -> Tensor | bool:
+    """For whom a value is another: everyone, nobody, or some, of a shape that broadcasts to (draws, n)."""
+    if after is before:
+        return False
+    mask = _distinct(after).numpy() != _distinct(before).numpy()  # numpy compares and counts three times as fast as torch
+    count = int(np.count_nonzero(mask))
+    return torch.from_numpy(mask) if 0 < count < mask.size else count > 0
+
+
+def _where(mask: Tensor, value: Tensor, other: Tensor) -> Tensor:
+    """``value`` where ``mask`` holds, else ``other``, bit for bit; torch's own ``where`` waits on each person that it cannot guess."""
+    chosen, left = value.view(torch.int64), other.view(torch.int64)
+    return left.bitwise_xor(chosen).bitwise_and(mask.long().neg_()).bitwise_xor(left).view(torch.float64)
+
+
 def _distinct(values: Tensor) -> Tensor:
     """Values of shape (draws, n), one of those that agree because they are an expanded view: (1, n), (draws, 1) or (1, 1)."""
-    return collapse(values) if values.stride(1) else collapse(values)[:, :1]
+    draws, people = values.stride()
+    if draws and people:
+        return values
+    return values[: None if draws else 1, : None if people else 1]
 
 
-def _coded(spec: ModelSpec, node: str, setting: Setting, shape: tuple[int, int]) -> Tensor:
-    """What ``do`` says, as values of shape (draws, n)."""
-    if node not in spec.nodes:
-        raise QueryError("do", f"'{node}' is not a node", nearest(node, spec.nodes))
-    if isinstance(setting, Tensor):
-        return _checked(spec, node, setting.detach().to(torch.float64), shape)
-    levels = spec.nodes[node].levels
-    if isinstance(setting, Iterable) and not isinstance(setting, str):
-        return _checked(spec, node, torch.tensor([float(spec.level(node, text)) for text in setting], dtype=torch.float64), shape)
-    if levels:
-        return torch.tensor(float(spec.level(node, setting)), dtype=torch.float64).expand(shape)
-    if isinstance(setting, str):
-        raise QueryError("do", f"'{node}' is a number, and '{setting}' is a level's name", f"give a number, as {{'{node}': 1.0}}")
-    return _checked(spec, node, torch.tensor(float(setting), dtype=torch.float64), shape)
-
-
-def _checked(spec: ModelSpec, node: str, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Coded values as (draws, n), once they are known to be values that the node can have."""
-    if values.shape not in ((), (shape[1],), (1, shape[1]), shape):
-        raise QueryError("do", f"values of '{node}' have shape {tuple(values.shape)}", f"give one value, or shape ({shape[1]},) or {shape}")
-    levels = spec.nodes[node].levels
-    if not values.isfinite().all():
-        raise QueryError("do", f"a value of '{node}' is not finite", "give finite numbers")
-    if levels and not ((values >= 0) & (values < len(levels)) & (values == values.floor())).all():
-        raise QueryError("do", f"a value of '{node}' is not the index of a level", f"give whole numbers from 0 to {len(levels) - 1}")
-    if spec.nodes[node].kind == "count" and not ((values >= 0) & (values == values.floor())).all():
-        raise QueryError("do", f"a value of '{node}' is not a count", "give whole numbers from 0")
-    return values.expand(shape)
-
-
-def _edges(spec: ModelSpec, along: Edges | None) -> frozenset[tuple[str, str]]:
-    """The active edges: all of the graph's where ``along`` is None."""
+def _edges(spec: ModelSpec, along: Edges) -> frozenset[tuple[str, str]]:
+    """The active edges, once they are known to be the graph's."""
     edges = frozenset(spec.graph.edges)
-    active = edges if along is None else frozenset((parent, child) for parent, child in along)
+    active = frozenset((parent, child) for parent, child in along)
     for parent, child in sorted(active - edges):
         known = sorted(f"{a} -> {b}" for a, b in edges)
         raise QueryError("along", f"'{parent} -> {child}' is not an edge of the graph", nearest(f"{parent} -> {child}", known))
     return active
-
-
-def _label(spec: ModelSpec, before: str, do: Mapping[str, Setting]) -> str:
-    """``race=Black,sex=female``: what was done, in the spec's order, after what had been done ``before``."""
-    done = [f"{node}={_text(spec, node, do[node])}" for node in spec.nodes if node in do]
-    return ",".join(done if done and before in UNTOUCHED else [before, *done])
-
-
-def _text(spec: ModelSpec, node: str, setting: Setting) -> str:
-    """A level's name, or a number; a tensor and a sequence say something else of each person."""
-    if isinstance(setting, Iterable) and not isinstance(setting, str):
-        return "(per person)"
-    levels = spec.nodes[node].levels
-    return levels[spec.level(node, setting)] if levels else f"{setting:g}"

@@ -50,7 +50,7 @@ def specs(draw: DrawFn, names: SearchStrategy[str] = node_names) -> ModelSpec:
     protected, outcome = draw(st.sampled_from([(a, b) for a in order for b in order if a != b]))
     for name in (protected, outcome):
         bare[name]["latent"] = False
-    head = {"name": "m", "protected": [protected], "outcome": outcome, **_head(draw, order, {protected, outcome}, bare)}
+    head = {"name": "m", "protected": [protected], "outcome": outcome, **_head(draw, order, (protected, outcome), bare)}
     declared = {name: bare[name] for name in draw(st.permutations(order))}
     spec = ModelSpec.model_validate({**head, "nodes": declared})
     full = {
@@ -60,11 +60,18 @@ def specs(draw: DrawFn, names: SearchStrategy[str] = node_names) -> ModelSpec:
     return ModelSpec.model_validate({**head, "nodes": full})
 
 
-def _head(draw: DrawFn, order: list[str], taken: set[str], bare: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _head(draw: DrawFn, order: list[str], taken: tuple[str, str], bare: dict[str, dict[str, Any]]) -> dict[str, Any]:
     observed = [name for name in order if name not in taken and not bare[name]["latent"]]
     resolving = draw(st.lists(st.sampled_from(observed), unique=True)) if observed else []
+    paths = [[taken[0], name] for name in order if taken[0] in bare[name]["parents"] and name not in resolving]
+    unfair = draw(st.lists(st.sampled_from(paths), unique_by=tuple)) if paths else []
     texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
-    return {"resolving": resolving, "source": draw(texts), "data": draw(st.none() | st.sampled_from(["law_school", "a.csv", "no"]))}
+    return {
+        "resolving": resolving,
+        "unfair_paths": unfair,
+        "source": draw(texts),
+        "data": draw(st.none() | st.sampled_from(["law_school", "a.csv", "no"])),
+    }
 
 
 def _bare_node(draw: DrawFn, before: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Simulated and counterfactual worlds."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -358,3 +359,43 @@ def test_several_attributes_change_at_once(school: tuple[SCM, World]) -> None:
     step = counterfactual(scm, counterfactual(scm, factual, {"race": "Asian"}), {"race": "Asian", "sex": "female"})
     for node in scm.spec.order:
         torch.testing.assert_close(step.values[node], both.values[node], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_asking_writes_nothing_into_the_factual_world_or_its_noise(seed: int) -> None:
+    scm = SCM(random_spec(seed, families=sorted(FAMILIES)))
+    factual = abduct(scm, people(scm, 30, seed=seed), given=scm.spec.observed, draws=3)
+    kept = [{node: tensor.clone() for node, tensor in part.items()} for part in (factual.values, factual.noise)]
+    changed = other(scm, factual, "a")
+    given = changed.clone()
+    world = counterfactual(scm, factual, {"a": changed})
+    first = {node: value.clone() for node, value in world.values.items()}
+    assert all(torch.equal(again, first[node]) for node, again in counterfactual(scm, factual, {"a": changed}).values.items())
+    assert torch.equal(changed, given)
+    for before, after in zip(kept, (factual.values, factual.noise), strict=True):
+        assert all(torch.equal(after[node], tensor) for node, tensor in before.items())
+
+
+def test_who_keeps_a_value_keeps_its_every_bit() -> None:
+    scm = SCM(LINEAR)
+    factual = simulate(scm, 400, seed=0)
+    odd = torch.tensor([-0.0, 5e-324, -1.7e308, 1.7e308], dtype=torch.float64).repeat(100).unsqueeze(0)
+    factual = replace(factual, values={**factual.values, "m": odd})
+    world = counterfactual(scm, factual, {"a": 1 - (torch.arange(400) % 3 > 0).double()})
+    kept = world.values["a"] == factual.values["a"]
+    assert 100 < kept.sum() < 300
+    assert torch.equal(world.values["m"].view(torch.int64)[kept], odd.view(torch.int64)[kept])
+    assert (world.values["m"] != odd)[~kept].all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_person_has_the_same_world_alone_as_among_others(seed: int) -> None:
+    scm = SCM(random_spec(seed, families=sorted(FAMILIES)))
+    factual = simulate(scm, 37, seed=seed)
+    level = other(scm, factual, "a")
+    among = counterfactual(scm, factual, {"a": level})
+    for person in (0, 17, 36):
+        own = [{node: tensor[:, [person]] for node, tensor in part.items()} for part in (factual.values, factual.noise)]
+        alone = counterfactual(scm, World(own[0], own[1], (1, 1)), {"a": level[:, [person]]})
+        for node in scm.spec.order:
+            torch.testing.assert_close(alone.values[node], among.values[node][:, [person]], rtol=1e-12, atol=1e-12)

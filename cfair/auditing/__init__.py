@@ -1,6 +1,7 @@
 """What an audit measures, and how it says so."""
 
 from cfair.auditing.audit import audit
-from cfair.auditing.records import Assumption, Json, Report, Row
+from cfair.auditing.records import Assumption, Curve, Json, Outside, Report, Row
+from cfair.auditing.sources import External
 
-__all__ = ["Assumption", "Json", "Report", "Row", "audit"]
+__all__ = ["Assumption", "Curve", "External", "Json", "Outside", "Report", "Row", "audit"]

@@ -64,6 +64,15 @@ def _of_graph(spec: ModelSpec) -> Iterator[Assumption]:
     if spec.resolving:
         kept = ", ".join(spec.resolving)
         yield Assumption("resolving", f"Influence through {kept} is accepted: in every world they keep their factual values.")
+    if spec.unfair_paths:
+        paths, off = "; ".join(" -> ".join(path) for path in spec.unfair_paths), [name for name in spec.held if name not in spec.resolving]
+        kept = (
+            f"{', '.join(off)} off these paths {'keep their' if len(off) > 1 else 'keeps its'} factual values"
+            if off
+            else "no node is off them"
+        )
+        text = f"Only influence along {paths} is called unfair: {kept}."
+        yield Assumption("unfair_paths", f"{text} Influence on a node of a path over an edge that is on none counts, too.")
 
 
 def _of_latents(spec: ModelSpec) -> Iterator[Assumption]:

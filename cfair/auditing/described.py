@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import cast
 
+from cfair.auditing.foreign import Foreign
 from cfair.auditing.records import Json
 from cfair.interfaces import Predictor
 from cfair.predictors.latent import Latent
@@ -22,6 +23,8 @@ def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
         "outcome": spec.outcome,
         "outcome_kind": spec.nodes[spec.outcome].kind,
         "resolving": list(spec.resolving),
+        "unfair_paths": [list(path) for path in spec.unfair_paths],
+        "held": list(spec.held),
         "latents": list(spec.latents),
         "evidence": list(spec.evidence),
         "engine": None if scm.engine is None else cast("Json", asdict(scm.engine)),
@@ -32,6 +35,9 @@ def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
 
 def _predictor(predictor: Predictor) -> Json:
     described: dict[str, Json] = {"sees": list(predictor.sees), "needs": list(predictor.needs), "invariant_in": predictor.invariant_in}
+    if isinstance(predictor, Foreign):
+        settled = predictor.settled
+        described |= {"external": predictor.source.what, "output": settled.kind, "classes": list(settled.classes)}
     if isinstance(predictor, Latent):
         described |= {"variant": predictor.chosen.name, "validation_mse": dict(predictor.losses)}
     return described

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cfair.auditing.classes import extents, measured_as
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.followed import distinct_people, followed
-from cfair.auditing.gaps import FROZEN, Gaps, add_sizes, counts, deploy_all, each_world, weights_of
+from cfair.auditing.gaps import FROZEN, Batched, Gaps, add_sizes, batched_moves, counts, deploy_all, each_world, weights_of
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor
 from cfair.scm import SCM
@@ -50,7 +51,7 @@ class FrozenGaps:
 
     Args:
         mean: sums as of the other gaps, of Σ_s v_s·d̄_is, of its signed version, and of its square.
-        by_draw: predictor -> Σ_i w_i·d̄_is, shape (S, groups, groups).
+        by_draw: predictor -> Σ_i w_i·d̄_is, shape (S, groups, worlds).
         weights: v_s, shape (S,).
     """
 
@@ -98,28 +99,31 @@ def frozen_gaps(
 
     Source: Kusner et al. (2017), Definition 5, in another SCM than the one that was learned, as Zhou et al. (2024) judge predictors.
     """
-    most = max(PATHS // (len(drawn.scms) * crossing.size * max(crossing.size - 1, 1)), LEAST)
+    most = max(PATHS // (len(drawn.scms) * crossing.size * max(crossing.worlds - 1, 1)), LEAST)
     some = followed(columns, crossing, most=most, seed=seed)
     people = _people(drawn, predictors, crossing, some, draws)
-    shape = (len(drawn.scms), crossing.size, crossing.size)
-    by_draw = {name: torch.zeros(shape, dtype=torch.float64) for name in predictors}
-    mean = {name: torch.zeros(2, crossing.size, people.rows.n, dtype=torch.float64) for name in predictors}
+    shape = (len(drawn.scms), crossing.size, crossing.worlds)
+    named = measured_as(predictors)
+    by_draw = {name: torch.zeros(shape, dtype=torch.float64) for name in named}
+    mean = {name: torch.zeros(2, crossing.worlds, people.rows.n, dtype=torch.float64) for name in named}
     for s, scm in enumerate(drawn.scms):
         for name, world, moved, moves in _moves(scm, predictors, crossing, people, seed):
-            size, signed = moves.abs().mean(0), moves.mean(0)
+            size, signed = extents(moves)
             by_draw[name][s, :, world].index_add_(0, people.group[moved], people.weights[moved] * size)
             mean[name][:, world, moved] += drawn.weights[s] * torch.stack([size, signed])
         if progress is not None:
             progress((s + 1) / len(drawn.scms))
     counted = counts(crossing, crossing.group(some), weights_of(some))
-    return FrozenGaps(Gaps(counted, {name: {FROZEN: _sums(own, people)} for name, own in mean.items()}), by_draw, drawn.weights)
+    return FrozenGaps(
+        Gaps(counted, {name: {FROZEN: _sums(own, people, crossing.size)} for name, own in mean.items()}, {}), by_draw, drawn.weights
+    )
 
 
 def _people(drawn: Drawn, predictors: Mapping[str, Predictor], crossing: Crossing, columns: Columns, draws: int) -> _People:
     """What is followed through all worlds; of few rows, each by more draws of its noise."""
     spec = drawn.scms[0].spec
     read = {*spec.evidence, *spec.protected, *(node for predictor in predictors.values() for node in predictor.needs)}
-    read |= {node for node in spec.resolving if node in columns}
+    read |= {node for node in spec.held if node in columns}
     rows, weights = distinct_people(columns, read, weights_of(columns))
     deployed = {name: predictor.deploy(rows, rows.n) for name, predictor in predictors.items()}
     return _People(rows, crossing.group(rows), weights, deployed, min(-(-NOISES // rows.n), draws))
@@ -130,8 +134,13 @@ def _moves(
 ) -> Iterator[tuple[str, int, Tensor, Tensor]]:
     """Of one drawn world: predictor, counterfactual world, positions of those whom it moves (m,), and their moves (draws, m)."""
     factual = abduct(scm, people.rows, draws=people.noises, seed=seed)
-    worlds = [(world, moved, after) for world, _, moved, after in each_world(scm, crossing, people.rows, factual)]
+    made = list(each_world(scm, crossing, people.rows, factual))
+    worlds = [(world, moved, after) for world, _, moved, after in made]
+    batched = {name: predictor for name, predictor in predictors.items() if isinstance(predictor, Batched)}
+    yield from batched_moves(batched, factual, people.rows, made)
     for name, predictor in predictors.items():
+        if name in batched:
+            continue
         if predictor.function_of_row:
             before = predictor.predict(factual)
             yield from ((name, world, moved, (predictor.predict(after) - before)[:, moved]) for world, moved, after in worlds)
@@ -141,11 +150,10 @@ def _moves(
                 yield name, world, moved, own - people.deployed[name][moved]
 
 
-def _sums(mean: Tensor, people: _People) -> Tensor:
-    """The sums of people's moves, averaged over worlds, shape (2, worlds, rows), by factual group and world: (3, groups, groups)."""
-    groups = mean.shape[1]
-    sums = torch.zeros(3, groups, groups, dtype=torch.float64)
-    for world in range(groups):
+def _sums(mean: Tensor, people: _People, groups: int) -> Tensor:
+    """The sums of people's moves, averaged over worlds, shape (2, worlds, rows), by factual group and world: (3, groups, worlds)."""
+    sums = torch.zeros(3, groups, mean.shape[1], dtype=torch.float64)
+    for world in range(mean.shape[1]):
         size, signed = mean[:, world]
         add_sizes(sums[:, :, world], people.group, size, signed, people.weights)
     return sums

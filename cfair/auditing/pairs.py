@@ -6,20 +6,20 @@ from statistics import NormalDist
 
 from torch import Tensor
 
-from cfair.auditing.crossing import Crossing, Grouping
+from cfair.auditing.crossing import Crossing, Grouping, Response
 from cfair.auditing.frozen import FrozenGaps
-from cfair.auditing.gaps import FROZEN, GAPS, Gaps
+from cfair.auditing.gaps import EPSILON, FROZEN, GAPS, Gaps
 from cfair.auditing.ranges import clipped
-from cfair.auditing.records import Row
+from cfair.auditing.records import Curve, Row
 from cfair.interfaces import Predictor
 from cfair.metrics import spread
 
-__all__ = ["Pair", "frozen_rows", "gap_rows", "pairs", "worst_rows"]
+__all__ = ["Pair", "curves", "frozen_rows", "gap_rows", "mean_error", "pairs", "readings", "worst_rows"]
 
 
 def gap_rows(gaps: Gaps, crossing: Crossing) -> Iterator[Row]:
-    """Every ordered pair's gap with its interval over people, and its signed mean."""
-    for reading in crossing.readings():
+    """Every ordered pair's gap with its interval over people, and its signed mean; and everyone's at each point of a response curve."""
+    for reading in readings(crossing):
         for predictor, by_gap in gaps.sums.items():
             for gap, sums in by_gap.items():
                 for pair in pairs(reading, gaps.people, sums):
@@ -29,13 +29,33 @@ def gap_rows(gaps: Gaps, crossing: Crossing) -> Iterator[Row]:
                     yield replace(row, measure=f"{gap}_signed", value=pair.signed)
 
 
+def curves(gaps: Gaps, crossing: Crossing, units: Mapping[str, float]) -> Iterator[Curve]:
+    """Every ordered pair's (δ, ε) curve, but for those that are 0 throughout; ``units`` are those in which EPSILON counts."""
+    for reading in readings(crossing):
+        for predictor, beyond in gaps.beyond.items():
+            for moved in reading.moved():
+                n, weight, _ = gaps.people[:, moved.cells.any(1)].sum(-1).tolist()
+                delta, share = beyond[:, :, moved.cells].sum(-1).tolist()
+                if any(delta):
+                    yield Curve(
+                        predictor=predictor,
+                        attribute=reading.attribute,
+                        group=moved.group,
+                        world=moved.world,
+                        epsilon=tuple(units[predictor] * epsilon for epsilon in EPSILON),
+                        delta=tuple(total / weight for total in delta),
+                        share=tuple(total / weight for total in share),
+                        n=int(n),
+                    )
+
+
 def frozen_rows(frozen: FrozenGaps, predictors: Mapping[str, Predictor], crossing: Crossing) -> Iterator[Row]:
     """Every ordered pair's gap under frozen predictors, its interval over drawn worlds, and the two errors apart.
 
     The parameter error is the gap's standard deviation over the drawn worlds, the sampling error that of the mean over people. Of a
     function of the row it is the parameter error of its same-noise gap, too: in one world the two are one.
     """
-    for reading in crossing.readings():
+    for reading in readings(crossing):
         for name, sums in frozen.mean.sums.items():
             for pair in pairs(reading, frozen.mean.people, sums[FROZEN]):
                 over = spread(frozen.by_draw[name][:, pair.cells].sum(-1) / pair.weight, frozen.weights)
@@ -46,6 +66,12 @@ def frozen_rows(frozen: FrozenGaps, predictors: Mapping[str, Predictor], crossin
                 yield replace(row, measure=f"{FROZEN}_sampling_error", value=pair.error)
                 if predictors[name].function_of_row:
                     yield replace(row, measure="gap_same_noise_parameter_error", value=over.sd)
+
+
+def readings(crossing: Crossing) -> Iterator[Grouping | Response]:
+    """By every attribute, and by all that have levels at once."""
+    yield from crossing.readings()
+    yield from crossing.responses()
 
 
 def worst_rows(rows: Iterable[Row], min_group_size: int) -> Iterator[Row]:
@@ -69,17 +95,17 @@ class Pair:
     """An ordered pair of groups: how far the people of one move when they are put into the other.
 
     Args:
-        group: in which they are.
+        group: in which they are; None for everyone, put at a point of a response curve.
         world: into which they are put.
         people: how many.
         weight: Σ w over them.
         size: the gap, mean |D|.
         signed: mean D.
         error: the standard error of ``size`` over people.
-        cells: the crossed pairs that it adds up, (groups, groups), bool.
+        cells: the crossed groups and worlds that it adds up, (groups, worlds), bool.
     """
 
-    group: str
+    group: str | None
     world: str
     people: int
     weight: float
@@ -95,22 +121,24 @@ class Pair:
         )
 
 
-def pairs(reading: Grouping, people: Tensor, sums: Tensor) -> Iterator[Pair]:
-    """Each group with each other one: crossed pairs that differ in this attribute only, added up.
+def pairs(reading: Grouping | Response, people: Tensor, sums: Tensor) -> Iterator[Pair]:
+    """Each group that has people with each world that moves them.
 
-    The standard error is sd(d̄) / √(m − 1), sd dividing by the weight and m the effective number of people, (Σw)² / Σw².
+    Args:
+        reading: of the crossed groups and worlds.
+        people: how many are in each crossed group, Σ w and Σ w², shape (3, groups).
+        sums: Σ w times d̄, s̄ and d̄² of them in each world, shape (3, groups, worlds).
     """
-    same_others = reading.others.unsqueeze(1) == reading.others
-    for a, group in enumerate(reading.names):
-        n, weight, square = people[:, reading.member == a].sum(-1).tolist()
-        for b, world in enumerate(reading.worlds):
-            if a != b and n:
-                cells = same_others & (reading.member == a).unsqueeze(1) & (reading.member == b)
-                size, signed, squares = (float(total[cells].sum()) / weight for total in sums)
-                error = _error(max(squares - size**2, 0.0), weight**2 / square)
-                yield Pair(group, world, int(n), weight, size, signed, error, cells)
+    for moved in reading.moved():
+        n, weight, square = people[:, moved.cells.any(1)].sum(-1).tolist()
+        if n:
+            size, signed, squares = (float(total[moved.cells].sum()) / weight for total in sums)
+            error = mean_error(squares - size**2, weight**2 / square)
+            yield Pair(moved.group, moved.world, int(n), weight, size, signed, error, moved.cells)
 
 
-def _error(variance: float, people: float) -> float:
-    """The standard error of a mean over so many people, effective ones where they have weights; 0 of one, who has no variance."""
-    return (variance / (people - 1)) ** 0.5 if people > 1 else 0.0
+def mean_error(variance: float, people: float) -> float:
+    """The standard error of a mean, sd / √(m − 1), sd dividing by the weight and m the effective number of people, (Σw)² / Σw²;
+    0 of one, who has no variance.
+    """
+    return (max(variance, 0.0) / (people - 1)) ** 0.5 if people > 1 else 0.0

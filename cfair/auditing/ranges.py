@@ -1,19 +1,20 @@
 """What a measure can be: an interval may not reach beyond it."""
 
 import math
+import re
 from dataclasses import replace
 
 from cfair.auditing.records import Row
 
 __all__ = ["clipped"]
 
-FREE = ("mean_", "r2")  # beginnings of measures that may be any number
-UNBOUNDED = ("rmse", "mae", "log_loss", "gap_")  # of those that are not negative; the others are shares
+FREE = re.compile(r"mean_|r2|response$|response_slope$|.*_minus_|.*_signed$")  # measures that may be any number
+UNBOUNDED = ("rmse", "mae", "log_loss", "gap_", "wasserstein", "response_span")  # of those that are not negative; the others are shares
 
 
 def clipped(row: Row) -> Row:
     """The row with its interval cut to what its measure can be: normal intervals of few people or splits reach beyond."""
-    if row.low is None or row.high is None or row.measure.startswith(FREE) or "_minus_" in row.measure or row.measure.endswith("_signed"):
+    if row.low is None or row.high is None or FREE.match(row.measure):
         return row
     most = math.inf if row.measure.startswith(UNBOUNDED) else 1.0
     return replace(row, low=max(row.low, 0.0), high=min(row.high, most))

@@ -1,12 +1,12 @@
 """Reports of several splits of one table as one report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
 
 from cfair.auditing.pairs import worst_rows
 from cfair.auditing.ranges import clipped
-from cfair.auditing.records import Report, Row
+from cfair.auditing.records import Curve, Report, Row
 from cfair.metrics import nadeau_bengio
 
 __all__ = ["over_splits"]
@@ -32,7 +32,22 @@ def over_splits(reports: Sequence[Report], *, test_share: float, min_group_size:
                 continue
             found.setdefault((row.predictor, row.measure, row.attribute, row.group, row.world), []).append(row)
     rows = [_over(rows, test_share) for rows in found.values()]
-    return replace(reports[0], rows=(*rows, *worst_rows(rows, min_group_size)))
+    return replace(reports[0], rows=(*rows, *worst_rows(rows, min_group_size)), curves=tuple(_curves(reports)))
+
+
+def _curves(reports: Sequence[Report]) -> Iterator[Curve]:
+    """Each curve's mean over the splits, 0 where a split has none."""
+    found: dict[tuple[str | None, ...], list[Curve]] = {}
+    for report in reports:
+        for curve in report.curves:
+            found.setdefault((curve.predictor, curve.attribute, curve.group, curve.world), []).append(curve)
+    for own in found.values():
+        epsilon = tuple(fmean(values) for values in zip(*(curve.epsilon for curve in own), strict=True))
+        delta, share = (
+            tuple(sum(values) / len(reports) for values in zip(*(getattr(curve, name) for curve in own), strict=True))
+            for name in ("delta", "share")
+        )
+        yield replace(own[0], epsilon=epsilon, delta=delta, share=share)
 
 
 def _over(rows: Sequence[Row], test_share: float) -> Row:

@@ -68,11 +68,13 @@ def _roles(spec: ModelSpec) -> Rows:
         "protected": spec.protected,
         "outcome": (spec.outcome,),
         "resolving": spec.resolving,
+        "unfair paths": tuple(" -> ".join(path) for path in spec.unfair_paths),
+        "held": spec.held if spec.unfair_paths else (),
         "latents": spec.latents,
         "descendants": spec.descendants,
         "non-descendants": spec.non_descendants,
     }
-    return [(role, _listed(names)) for role, names in roles.items() if names or role != "resolving"]
+    return [(role, _listed(names)) for role, names in roles.items() if names or role not in ("resolving", "unfair paths", "held")]
 
 
 def _predictors() -> Rows:

@@ -60,6 +60,8 @@ def _document(spec: ModelSpec, *, explain: bool) -> dict[str, Json]:
         "protected": list(spec.protected),
         "outcome": spec.outcome,
         "resolving": list(spec.resolving),
+        "unfair_paths": [list(path) for path in spec.unfair_paths],
+        "held": list(spec.held),
         "latents": list(spec.latents),
         "descendants": list(spec.descendants),
         "non_descendants": list(spec.non_descendants),

@@ -15,6 +15,7 @@ from cfair.mechanisms.base import open_interval
 from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
 from cfair.mechanisms.links import LINKS
+from cfair.mechanisms.steps import beyond
 from cfair.mechanisms.tails import log1mexp
 from cfair.mechanisms.terms import Parent, Unit
 from cfair.spec import NodeSpec, Parameters
@@ -55,7 +56,7 @@ class Bernoulli(Indexed):
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
         """1[u > −λ(η)]."""
-        return (noise > -self.location(parents)).to(noise.dtype)
+        return beyond(noise, -self.location(parents))
 
     def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
         """The noise u given x: Logistic truncated to (−λ, ∞) where x = 1, to (−∞, −λ] where x = 0.
@@ -72,7 +73,7 @@ class Bernoulli(Indexed):
 
     def location(self, parents: Values) -> Tensor:
         """The log-odds λ(η)."""
-        return self.link.log_odds(self.index(parents).squeeze(-1))
+        return self.link.log_odds(self.linear.located(parents)[0])
 
     def priors(self) -> dict[str, Distribution]:
         """Prior of each parameter, of its shape, on the scale on which it is learned."""

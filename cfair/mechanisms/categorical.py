@@ -57,7 +57,7 @@ class Categorical(Indexed):
 
     def logits(self, parents: Values) -> Tensor:
         """η, shape (..., levels), the first level's being 0."""
-        etas = self.linear.outputs(parents)
+        etas = self.linear.located(parents)
         first = torch.zeros((), dtype=torch.float64)
         return torch.stack(torch.broadcast_tensors(first, *etas)).movedim(0, -1)  # each level's are beside one another
 

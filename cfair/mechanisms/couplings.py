@@ -10,7 +10,7 @@ from torch import Tensor
 from cfair.families import Coupling
 from cfair.interfaces import Values
 from cfair.mechanisms.base import HUGE
-from cfair.mechanisms.steps import log_odds_of_steps, noise_on_step, step_of
+from cfair.mechanisms.steps import beyond, log_odds_of_steps, noise_on_step, step_of
 from cfair.mechanisms.terms import Parent, combination
 from cfair.spec import NodeSpec
 
@@ -64,7 +64,7 @@ class Gumbel:
         best, *others = (score + own for score, own in zip(scores.unbind(-1), noise.unbind(-1), strict=True))
         level = torch.zeros_like(best)
         for j, other in enumerate(others, 1):
-            level = torch.where(other > best, float(j), level)
+            level.lerp_(torch.scalar_tensor(j, dtype=level.dtype), beyond(other, best))
             best = torch.maximum(best, other)
         return level
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from cfair.interfaces import Values
-from cfair.mechanisms.terms import Parent, Term, Unit, added_up, folding
+from cfair.mechanisms.terms import Parent, Term, Unit, added_up, folding, summed
 from cfair.spec import NodeSpec, Prior
 
 __all__ = ["Coefficients", "LinearPredictor", "Parent", "Raw", "Unit"]
@@ -106,9 +106,14 @@ class LinearPredictor(nn.Module):
         etas = self.outputs(values)
         return etas[0].unsqueeze(-1) if len(etas) == 1 else torch.stack(torch.broadcast_tensors(*etas)).movedim(0, -1)
 
-    def outputs(self, values: Values, center: Tensor | None = None, unit: Tensor | None = None) -> list[Tensor]:
-        """Each center + unit·η_m, shape (...); ``center`` and ``unit``, of shape (), are 0 and 1 where they are None."""
-        return added_up(self.terms, self.folded(center, unit), values)
+    def outputs(self, values: Values) -> list[Tensor]:
+        """Each η_m, shape (...)."""
+        return added_up(self.terms, self.folded(), values)
+
+    def located(self, values: Values, center: float = 0.0, unit: float = 1.0) -> list[Tensor]:
+        """Each center + unit·η_m, shape (...), through which no gradient reaches a parameter; the caller may write in them."""
+        rows = [[center + unit * b, *(unit * w for w in weights)] for b, *weights in self.folded().tolist()]
+        return summed(self.terms, rows, values)
 
     def folded(self, center: Tensor | None = None, unit: Tensor | None = None) -> Tensor:
         """Intercept and weights of center + unit·η_m in the parents' own units, shape (outputs, 1 + weights)."""

@@ -14,7 +14,7 @@ from cfair.interfaces import Values
 from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor
 from cfair.mechanisms.spread import LogScale, Spread
-from cfair.mechanisms.terms import Parent, Unit
+from cfair.mechanisms.terms import Parent, Unit, plus
 from cfair.spec import NodeSpec, Parameters, Prior
 
 __all__ = ["LocationScale"]
@@ -90,20 +90,23 @@ class LocationScale(Indexed, ABC):
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
         """The sum c + s·(η + σ·u)."""
-        return torch.addcmul(self.location(parents), noise, self.scale(parents))
+        location, scale = self.location(parents), self.scale(parents)
+        return plus(location, noise, scale) if isinstance(scale, float) else torch.addcmul(location, noise, scale)
 
     def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
         """(x − c − s·η) / (s·σ); nothing is left to draw."""
         return (value - self.location(parents)) / self.scale(parents)
 
     def location(self, parents: Values) -> Tensor:
-        """The location c + s·η."""
-        return self.linear.outputs(parents, self.center, self.unit)[0]
+        """The location c + s·η, in memory of its own."""
+        return self.linear.located(parents, float(self.center), float(self.unit))[0]
 
-    def scale(self, parents: Values) -> Tensor:
-        """The scale s·σ, of a shape that broadcasts with the location's."""
-        log_scale = self.log_scale if self.spread is None else self.log_scale + self.spread(parents)
-        return self.unit * log_scale.exp()
+    def scale(self, parents: Values) -> Tensor | float:
+        """The scale s·σ: one for everybody, or of a shape that broadcasts with the location's."""
+        if self.spread is None:
+            return float(self.unit) * math.exp(float(self.log_scale))
+        scale: Tensor = self.unit * (self.log_scale + self.spread(parents)).exp()
+        return scale
 
     def shared_priors(self) -> dict[str, Distribution]:
         """Priors of the parameters that all these families have."""

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from scipy.special import gammainccinv, gammaincinv
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, constraints
 
@@ -14,8 +13,8 @@ from cfair.interfaces import Values
 from cfair.mechanisms.base import open_interval
 from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
+from cfair.mechanisms.negative_binomial_quantile import negative_binomial_quantile
 from cfair.mechanisms.negative_binomial_tails import negative_binomial_log_pmf, negative_binomial_step
-from cfair.mechanisms.search import searched
 from cfair.mechanisms.terms import Parent, Unit
 from cfair.spec import NodeSpec, Parameters
 
@@ -60,10 +59,7 @@ class NegativeBinomial(Indexed):
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
         """The smallest count whose cumulative log-odds reach u."""
-        noise, log_mean = torch.broadcast_tensors(noise, self.log_mean(parents).clamp(max=LARGEST))
-        u, t = noise.flatten(), log_mean.flatten()
-        size = self._coupled_size().expand_as(u)
-        return searched(_guess(u, t, size), u, negative_binomial_step, t, size).reshape(noise.shape)
+        return negative_binomial_quantile(noise, self.log_mean(parents).clamp(max=LARGEST), self._coupled_size())
 
     def abduct(self, value: Tensor, parents: Values, uniform: Tensor) -> Tensor:
         """The noise u given x: the log-odds of F(x − 1) + v·P(x)."""
@@ -72,7 +68,7 @@ class NegativeBinomial(Indexed):
 
     def log_mean(self, parents: Values) -> Tensor:
         """Log μ."""
-        return self.index(parents).squeeze(-1)
+        return self.linear.located(parents)[0]
 
     def _coupled_size(self) -> Tensor:
         return self.log_size.detach().clamp(*(math.log(size) for size in FLAT))
@@ -129,14 +125,3 @@ class LogNegativeBinomial(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """The log density of a count."""
         return negative_binomial_log_pmf(value, self.log_mean, self.log_size)
-
-
-def _guess(u: Tensor, log_mean: Tensor, log_size: Tensor) -> Tensor:
-    """About the quantile at log-odds u: that of the Gamma with the same mean and variance, from the nearer tail."""
-    inverse_shape = (-log_mean).exp() + (-log_size).exp()
-    shape, tail, lower = 1 / inverse_shape, torch.sigmoid(-u.abs()), u < 0
-    gamma = torch.empty_like(u)
-    gamma[lower] = torch.from_numpy(gammaincinv(shape[lower].numpy(), tail[lower].numpy()))
-    gamma[~lower] = torch.from_numpy(gammainccinv(shape[~lower].numpy(), tail[~lower].numpy()))
-    guess = gamma * inverse_shape * log_mean.exp()
-    return (guess - 0.5).ceil().nan_to_num(nan=0.0, posinf=0.0).clamp(min=0)

@@ -76,7 +76,7 @@ class Ordinal(Indexed):
 
     def location(self, parents: Values) -> Tensor:
         """The predictor η − c_0 of a level above the first."""
-        return self.index(parents).squeeze(-1)
+        return self.linear.located(parents)[0]
 
     def _ends(self, location: Tensor) -> Tensor:
         """λ(c_j − η), shape (..., levels − 1)."""

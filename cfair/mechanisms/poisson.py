@@ -59,7 +59,7 @@ class Poisson(Indexed):
 
     def log_rate(self, parents: Values) -> Tensor:
         """Log μ."""
-        return self.index(parents).squeeze(-1)
+        return self.linear.located(parents)[0]
 
     def priors(self) -> dict[str, Distribution]:
         """Prior of each parameter, of its shape, on the scale on which it is learned."""

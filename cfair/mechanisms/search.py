@@ -24,13 +24,12 @@ def searched(guess: Tensor, u: Tensor, step: Callable[..., Step], *parameters: T
     wrong = ~((below < u) & (u <= upto))
     if wrong.any():
         own = [parameter[wrong] for parameter in parameters]
-        count[wrong] = _bisected(count[wrong], u[wrong], lambda k: step(k, *own).ends()[1])
+        count[wrong] = _bisected(count[wrong], u[wrong], (upto < u)[wrong], lambda k: step(k, *own).ends()[1])
     return count
 
 
-def _bisected(guess: Tensor, u: Tensor, upto: Callable[[Tensor], Tensor]) -> Tensor:
-    """min{k : log-odds F(k) ≥ u}, from a guess that is not it."""
-    too_low = upto(guess) < u
+def _bisected(guess: Tensor, u: Tensor, too_low: Tensor, upto: Callable[[Tensor], Tensor]) -> Tensor:
+    """min{k : log-odds F(k) ≥ u}, from a guess that is ``too_low``, or too high."""
     low, high = torch.where(too_low, guess, -1.0), torch.where(too_low, torch.inf, guess)
     step = torch.ones_like(guess)
     while (high - low > 1).any():

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from cfair.interfaces import Values
 
-__all__ = ["NATURAL", "Parent", "Read", "Term", "Unit", "added_up", "combination", "folding"]
+__all__ = ["NATURAL", "Parent", "Read", "Term", "Unit", "added_up", "combination", "folding", "plus", "summed"]
 
 
 class Unit(NamedTuple):
@@ -103,10 +103,22 @@ class Term:
         if read.place is None:
             assert read.number is not None
             return torch.addcmul(total, read.number, weights[0])
+        own = self._looked_up(weights, read.place)
+        return total + own if read.number is None else torch.addcmul(total, own, read.number)
+
+    def weighted(self, read: Read, weights: Sequence[float]) -> tuple[Tensor, float]:
+        """What this term is the product of: numbers, shape (...), and one that multiplies them all."""
+        if read.place is None:
+            assert read.number is not None
+            return read.number, weights[0]
+        own = self._looked_up(torch.tensor(weights, dtype=torch.float64), read.place)
+        return (own if read.number is None else own * read.number), 1.0
+
+    def _looked_up(self, weights: Tensor, place: Tensor) -> Tensor:
+        """Each person's weight, of ``weights`` (weights,); shape (...)."""
         table = weights.reshape(self._steps)
         table = pad(table, [1, 0] * table.dim()).flatten()  # a first level's weight is 0
-        own = table.index_select(0, read.place.flatten()).view(read.place.shape)
-        return total + own if read.number is None else torch.addcmul(total, own, read.number)
+        return table.index_select(0, place.flatten()).view(place.shape)
 
 
 def added_up(terms: Sequence[Term], rows: Tensor, values: Values) -> list[Tensor]:
@@ -121,6 +133,30 @@ def added_up(terms: Sequence[Term], rows: Tensor, values: Values) -> list[Tensor
             total = terms[j].added(total, read[j], weights[j])
         sums.append(total)
     return sums
+
+
+def summed(terms: Sequence[Term], rows: Sequence[Sequence[float]], values: Values) -> list[Tensor]:
+    """As ``added_up``, of coefficients that are plain numbers; in memory of its own, which is the caller's to write in."""
+    read, sums = [term.read(values) for term in terms], []
+    for intercept, *weights in rows:
+        parts, place = [], 0
+        for term, own in zip(terms, read, strict=True):
+            parts.append(term.weighted(own, weights[place : place + len(term.names)]))
+            place += len(term.names)
+        total = torch.scalar_tensor(intercept, dtype=torch.float64)
+        for part, weight in sorted(parts, key=_size):  # what is small is added up before it is broadcast
+            total = plus(total, part, weight)
+        sums.append(total)
+    return sums
+
+
+def plus(total: Tensor, part: Tensor, weight: float) -> Tensor:
+    """The sum total + weight·part, written over ``total`` where it has the same shape."""
+    return total.add_(part, alpha=weight) if total.shape == part.shape else torch.add(total, part, alpha=weight)
+
+
+def _size(part: tuple[Tensor, float]) -> int:
+    return part[0].numel()
 
 
 def combination(parents: Sequence[Parent], values: Values) -> Tensor:

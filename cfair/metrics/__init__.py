@@ -7,6 +7,7 @@ from cfair.interfaces import Metric
 from cfair.metrics.base import THRESHOLD, average, decide, defined, difference, interval, standard_error
 from cfair.metrics.splits import nadeau_bengio
 from cfair.metrics.spread import Spread, spread
+from cfair.metrics.wasserstein import wasserstein
 from cfair.registry import Registry
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "nadeau_bengio",
     "spread",
     "standard_error",
+    "wasserstein",
 ]
 
 METRICS: Registry[Metric] = Registry(

@@ -29,6 +29,11 @@ class Figures:
     predictors: tuple[str, ...]
     groups: Mapping[str, tuple[str, ...]]
 
+    @property
+    def leveled(self) -> dict[str, tuple[str, ...]]:
+        """Those of ``groups`` that have any: an attribute that is a number has none."""
+        return {attribute: own for attribute, own in self.groups.items() if own}
+
     def row(self, predictor: str, measure: str, attribute: str | None = None, group: str | None = None) -> Row | None:
         """One measure of the factual world, or a worst pair; None if the report has no such row."""
         return self.found.get((predictor, measure, attribute, group, None))

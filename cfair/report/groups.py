@@ -23,7 +23,7 @@ MEANS = {
 def groups_in_short(figures: Figures) -> list[Sheet]:
     """A sheet per measure: the groups of one attribute after the other, a column per predictor, without intervals."""
     shown, same = _distinct(figures)
-    single = [attribute for attribute in figures.groups if " x " not in attribute]
+    single = [attribute for attribute in figures.leveled if " x " not in attribute]
     header = _header(figures, shown)
     sheets = []
     for measure in filter(figures.has, SHORT[figures.binary]):
@@ -35,7 +35,7 @@ def groups_in_short(figures: Figures) -> list[Sheet]:
 def groups_in_full(figures: Figures) -> list[Sheet]:
     """A sheet per attribute and measure, with intervals."""
     sheets = []
-    for attribute, groups in figures.groups.items():
+    for attribute, groups in figures.leveled.items():
         for measure in filter(figures.has, BINARY if figures.binary else REAL):
             rows = [(group, *_sizes(figures, attribute, group), *_cells(figures, measure, attribute, group)) for group in groups]
             header = _header(figures, figures.predictors)
@@ -51,7 +51,7 @@ def constraints(figures: Figures) -> list[Sheet]:
     header = ("predictor", *(f"{spoken(name)}\n{form}" for name in named for form in ("difference", "ratio")))
     measures = [f"{name}_{form}" for name in named for form in ("difference", "ratio")]
     sheets: list[Sheet] = []
-    for attribute in figures.groups if named else ():
+    for attribute in figures.leveled if named else ():
         rows = [(name, *(figure(figures.row(name, measure, attribute)) for measure in measures)) for name in figures.predictors]
         title = f"Group constraints by {attribute}"
         sheets.append(Sheet(title=title, note="" if sheets else note, header=header, rows=rows, after=_flagged(figures, attribute)))
@@ -81,10 +81,12 @@ def _cells(figures: Figures, measure: str, attribute: str, group: str) -> list[s
 
 def _sizes(figures: Figures, attribute: str, group: str) -> tuple[str, str]:
     """How many people a group has, and the mean of their outcome: of their predictions and residuals together."""
-    of = [figures.row(figures.predictors[0], measure, attribute, group) for measure in ("mean_prediction", "mean_residual")]
+    measures = ("mean_prediction", "mean_residual")
+    found = ([figures.row(name, measure, attribute, group) for measure in measures] for name in figures.predictors)
+    of = next((rows for rows in found if None not in rows), [figures.row(figures.predictors[0], measures[0], attribute, group)])
     people = next((f"{row.n:,}" for row in of if row is not None and row.n is not None), "")
     values = [row.value for row in of if row is not None and row.value is not None]
-    return people, plain(sum(values), max(1.0, *map(abs, values))) if len(values) == len(of) else ""
+    return people, plain(sum(values), max(1.0, *map(abs, values))) if len(values) == len(measures) else ""
 
 
 def _distinct(figures: Figures) -> tuple[list[str], tuple[str, ...]]:

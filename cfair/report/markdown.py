@@ -8,6 +8,7 @@ from cfair.report.accuracy import all_metrics
 from cfair.report.figures import figures_of
 from cfair.report.gaps import gaps_in_full
 from cfair.report.groups import constraints, groups_in_full
+from cfair.report.moves import most_moved, responses
 from cfair.report.sheets import Sheet
 from cfair.report.trust import trust_in_full
 from cfair.report.words import assumed, opening, provenance, seen
@@ -23,6 +24,8 @@ def to_markdown(report: Report) -> str:
         first,
         *trust_in_full(figures),
         gaps_in_full(figures),
+        *most_moved(figures),
+        *responses(figures),
         *constraints(figures),
         seen(report),
         *others,

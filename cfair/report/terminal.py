@@ -12,6 +12,7 @@ from cfair.report.accuracy import headline
 from cfair.report.figures import figures_of
 from cfair.report.gaps import worst_gaps
 from cfair.report.groups import constraints, groups_in_short
+from cfair.report.moves import most_moved, responses
 from cfair.report.sheets import SPACE, Sheet, lined_up, parts
 from cfair.report.trust import trust
 from cfair.report.words import assumed, opening, provenance, seen
@@ -46,6 +47,8 @@ def to_table(report: Report) -> Printed:
             headline(figures),
             *trust(figures),
             worst_gaps(figures),
+            *most_moved(figures),
+            *responses(figures),
             *constraints(figures),
             seen(report),
             *groups_in_short(figures),

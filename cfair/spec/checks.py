@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from unicodedata import category
 
@@ -46,6 +47,8 @@ def _names(spec: "ModelSpec") -> Iterator[Mistake]:
         yield Mistake(("protected",), "no protected attribute is named", "list at least one, as in 'protected: [race]'")
     yield from _references(("protected",), spec.protected, spec.nodes)
     yield from _references(("resolving",), spec.resolving, spec.nodes)
+    for position, path in enumerate(spec.unfair_paths):
+        yield from _references(("unfair_paths", position), path, spec.nodes)
     yield from _references(("outcome",), spec.outcome, spec.nodes)
 
 
@@ -88,6 +91,23 @@ def _roles(spec: "ModelSpec") -> Iterator[Mistake]:
             yield Mistake(("resolving", position), f"'{name}' is protected or the outcome", "name nodes between the two")
 
 
+def _unfair_paths(spec: "ModelSpec") -> Iterator[Mistake]:
+    """Each leads from a protected attribute along edges of the graph, and holds nothing that resolves."""
+    for position, path in enumerate(spec.unfair_paths):
+        place: Path = ("unfair_paths", position)
+        if len(path) < 2 or path[0] not in spec.protected:
+            problem, mend = f"'{' -> '.join(path)}' does not lead from a protected attribute", "write it as 'race -> lsat -> zfya'"
+            yield Mistake(place, problem, mend)
+        for parent, child in pairwise(path):
+            if parent not in spec.nodes[child].parents:
+                yield Mistake(place, f"'{parent} -> {child}' is not an edge of the graph", "follow the edges that 'parents:' declare")
+        for name in path:
+            if name in spec.resolving:
+                yield Mistake(place, f"'{name}' is resolving: influence through it is accepted", "take it out of one of the two")
+        if path in spec.unfair_paths[:position]:
+            yield Mistake(place, f"'{' -> '.join(path)}' is repeated", "name it once")
+
+
 def _cycles(spec: "ModelSpec") -> Iterator[Mistake]:
     try:
         edges = nx.find_cycle(bare(spec.nodes))
@@ -114,4 +134,9 @@ def _all(*checks: Callable[["ModelSpec"], Iterator[Mistake]]) -> Callable[["Mode
     return lambda spec: [mistake for check in checks for mistake in check(spec)]
 
 
-STAGES = (_all(_emptiness), _all(_names), _all(_roles, _cycles, _families), _all(_parameters))  # each may trust those before it
+STAGES = (
+    _all(_emptiness),
+    _all(_names),
+    _all(_roles, _unfair_paths, _cycles, _families),
+    _all(_parameters),
+)  # each may trust those before it

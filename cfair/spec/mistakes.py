@@ -15,7 +15,7 @@ from cfair.spec.scalars import described
 
 __all__ = ["spec_error"]
 
-_LATER = frozenset({"unfair_paths", "confounded", "defaults", "columns"})  # keys of dag.yaml that are not built yet
+_LATER = frozenset({"defaults", "columns"})  # keys of dag.yaml that are not built yet
 
 
 def spec_error(error: ValidationError, raw: object, *, model: type[Record], places: Places) -> SpecError:

@@ -18,7 +18,7 @@ from cfair.spec.mistakes import spec_error
 from cfair.spec.own import admitted
 from cfair.spec.places import GraphPlaces, NamePlaces, Places
 from cfair.spec.records import NodeSpec
-from cfair.spec.scalars import Names, Text, level_text
+from cfair.spec.scalars import Names, Paths, Text, level_text
 
 __all__ = ["ModelSpec"]
 
@@ -33,6 +33,8 @@ class ModelSpec(Record):
         protected: the protected attributes, A.
         outcome: the node to be predicted, Y.
         resolving: descendants of A through which influence is accepted.
+        unfair_paths: directed paths from a protected attribute along which influence is not accepted; where there are any, what lies
+            on none of them is held as ``resolving`` is. Written as lists of nodes, or ``race -> lsat -> zfya``.
         confounded: pairs of nodes with a hidden common cause. Each becomes a latent node ``a <-> b``, and is then no longer listed here.
         nodes: name -> declaration, in declared order.
 
@@ -46,6 +48,7 @@ class ModelSpec(Record):
     protected: Names
     outcome: Text
     resolving: Names = ()
+    unfair_paths: Paths = ()
     confounded: tuple[Names, ...] = ()
     nodes: Annotated[Mapping[Text, NodeSpec], AfterValidator(Frozen)]
 
@@ -135,6 +138,17 @@ class ModelSpec(Record):
         """What a person's latents may be inferred from: observed nodes that are neither the outcome nor its descendants."""
         after = descendants(self.graph, self.outcome)
         return tuple(name for name in self.observed if name != self.outcome and name not in after)
+
+    @cached_property
+    def held(self) -> tuple[str, ...]:
+        """What keeps its factual value in every counterfactual world: resolving nodes and, where there are unfair paths, each observed
+        descendant of a protected attribute on none of them; neither the outcome nor what descends from it. In declared order.
+
+        Source: Kusner et al. (2017), Definition 7, which holds the covariates off the paths at their factual values in both worlds.
+        """
+        on_paths = {name for path in self.unfair_paths for name in path}
+        off = {name for name in self.evidence if self.unfair_paths and name in self.descendants and name not in on_paths}
+        return tuple(name for name in self.nodes if name in off or name in self.resolving)
 
     def level(self, node: str, level: str | float) -> int:
         """Position of a level among ``node``'s, compared by text: 1, 1.0 and "1" agree.

@@ -24,7 +24,8 @@ def plain_head(spec: "ModelSpec") -> dict[str, PlainValue]:
     said: dict[str, PlainValue] = {"name": spec.name}
     said |= {key: text for key, text in (("source", spec.source), ("data", spec.data)) if text}
     said |= {"protected": list(spec.protected), "outcome": spec.outcome}
-    return said | ({"resolving": list(spec.resolving)} if spec.resolving else {})
+    said |= {"resolving": list(spec.resolving)} if spec.resolving else {}
+    return said | ({"unfair_paths": [list(path) for path in spec.unfair_paths]} if spec.unfair_paths else {})
 
 
 def plain_node(node: "NodeSpec") -> dict[str, PlainValue]:

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-__all__ = ["Flag", "Groups", "Level", "Levels", "Names", "NotNegative", "Number", "Plain", "Positive", "Sizes", "Text", "Whole"]
+__all__ = ["Flag", "Groups", "Level", "Levels", "Names", "NotNegative", "Number", "Paths", "Plain", "Positive", "Sizes", "Text", "Whole"]
 __all__ += ["described", "is_text", "level_text", "mistake", "number"]
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -134,6 +134,13 @@ def _list(value: object) -> object:
     raise mistake(f"must be a list, not {described(value)}", f"write {shown}")
 
 
+def _path(value: object) -> object:
+    """A directed path in one line, ``race -> lsat -> zfya``, or as a list of its nodes."""
+    if isinstance(value, str) and "->" in value:
+        return tuple(name.strip() for name in value.split("->"))
+    return _list(value)
+
+
 def described(value: object) -> str:
     """What ``value`` is, in a reader's words; short values are quoted."""
     if value is None or (isinstance(value, Plain) and value.value() is None):
@@ -149,6 +156,7 @@ Level = Annotated[str, BeforeValidator(_level)]
 Levels = Annotated[tuple[Level, ...], BeforeValidator(_list)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Groups = Annotated[tuple[Names, ...], BeforeValidator(_list)]
+Paths = Annotated[tuple[Annotated[tuple[Text, ...], BeforeValidator(_path)], ...], BeforeValidator(_list)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Sizes = Annotated[tuple[Whole, ...], BeforeValidator(_list)]
 Number = Annotated[float, BeforeValidator(number)]

@@ -55,6 +55,11 @@ def spec_schema() -> _Object:
                 "protected": {**_NAMES, "minItems": 1, "description": "The protected attributes."},
                 "outcome": {**_TEXT, "description": "The node to be predicted."},
                 "resolving": {**_NAMES, "description": "Descendants of a protected attribute through which influence is accepted."},
+                "unfair_paths": {
+                    "type": "array",
+                    "items": {"oneOf": [_NAMES, {"type": "string", "pattern": "->"}]},
+                    "description": "Paths from a protected attribute along which influence is not accepted; what is on none is held.",
+                },
                 "confounded": {"type": "array", "items": _PAIR, "description": "Pairs of nodes with a hidden common cause."},
                 "nodes": {
                     "type": "object",

@@ -136,6 +136,14 @@ def _resolving(spec: ModelSpec) -> Iterator[SpecWarning]:
             yield SpecWarning(f"resolving[{position}]", problem, "leave it out")
 
 
+def _unfair_paths(spec: ModelSpec) -> Iterator[SpecWarning]:
+    starts = {path[0] for path in spec.unfair_paths}
+    for name in spec.protected:
+        if starts and name not in starts:
+            problem = f"no unfair path starts at '{name}', yet in its worlds the nodes on the others' paths move (Definition 7)"
+            yield SpecWarning("unfair_paths", problem, f"name its paths, too, or take '{name}' out of 'protected'")
+
+
 def _empty_level_1(spec: ModelSpec) -> Iterator[SpecWarning]:
     if not spec.level_1:
         problem = "level 1 is empty: no observed node is free of the protected attributes, so 'nondescendants' predicts a constant"
@@ -148,5 +156,6 @@ _CHECKS: tuple[Callable[[ModelSpec], Iterator[SpecWarning]], ...] = (
     _indicators,
     _unused_priors,
     _resolving,
+    _unfair_paths,
     _empty_level_1,
 )

@@ -104,6 +104,22 @@ def test_resolving_nodes_keep_their_factual_values() -> None:
     assert all(row.value == 0 for row in report.rows if row.measure.startswith("gap_"))
 
 
+def test_only_what_lies_on_an_unfair_path_moves() -> None:
+    declared = school().to_graph()
+    declared.graph["unfair_paths"] = [["race", "grade", "track"]]
+    scm, columns = people(ModelSpec.from_graph(declared), 400)
+    assert scm.spec.held == ("visits",)
+    unaware = PREDICTORS["unaware"](scm).fit([abduct(scm, columns, draws=2)], columns["y"])
+    report = audit(scm, {"unaware": unaware}, columns, draws=6)
+    factual, white = abduct(scm, columns, draws=6), columns["race"] == 0
+    after = counterfactual(scm, factual, {"race": "b", "visits": columns["visits"]})
+    moves = (unaware.predict(after) - unaware.predict(factual))[:, white]
+    assert float(moves.abs().mean()) > 0
+    assert found(report, "unaware", "gap_same_noise", "race", "w", "race=b") == pytest.approx(float(moves.abs().mean()), abs=1e-14)
+    said = next(each.text for each in report.assumptions if each.name == "unfair_paths")
+    assert said.startswith("Only influence along race -> grade -> track is called unfair: visits off these paths keeps its factual values.")
+
+
 def test_group_measures_are_those_of_the_group_alone() -> None:
     _, predictors, test, report = audited("bernoulli")
     women = test["sex"] == 1
@@ -146,11 +162,8 @@ def test_what_cannot_be_audited_is_refused_before_any_work() -> None:
         audit(scm, predictors, test, metrics=["brier"])
     with pytest.raises(QueryError, match="group constraints need a binary outcome"):
         audit(scm, predictors, test, constraints=["demographic_parity"])
-    declared = school().to_graph()
-    declared.graph["protected"] = ["age"]
-    aged = SCM(ModelSpec.from_graph(declared))
-    with pytest.raises(QueryError, match="no levels to swap"):
-        audit(aged, predictors, test)
+    with pytest.raises(QueryError, match="no protected attribute that is a number"):
+        audit(scm, predictors, test, points={"race": [1.0]})
 
 
 def test_a_block_that_a_world_leaves_as_it_is_has_no_gap_there() -> None:

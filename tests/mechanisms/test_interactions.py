@@ -67,3 +67,21 @@ def test_a_latents_effect_may_differ_by_group(family: str) -> None:
     latent = torch.linspace(-2, 2, 5).double()
     eta = cast("Any", mechanism).index({"a": torch.ones(5).double(), "u": latent}).squeeze(-1)
     torch.testing.assert_close(eta, 0.1 + 0.9 * latent)
+
+
+@pytest.mark.parametrize("shapes", [[(60,)] * 4, [(3, 60)] * 4, [(3, 60), (1, 60), (3, 1), (1, 1)]])
+def test_sums_made_in_place_of_plain_numbers_are_those_that_gradients_pass_through(shapes: list[tuple[int, ...]]) -> None:
+    source = torch.Generator().manual_seed(0)
+    linear = cast("Any", SCM(spec_of(None), {"r": Unit(40.0, 9.0), "s": Unit(-3.0, 0.5)}).mechanisms["y"]).linear
+    linear.weights.data = torch.randn(linear.weights.shape, generator=source, dtype=torch.float64)
+    linear.intercept.data = torch.randn(1, generator=source, dtype=torch.float64)
+    levels = {"a": 2, "b": 3, "r": 5, "s": 7}
+    values = {
+        name: torch.randint(count, shape, generator=source).double() for (name, count), shape in zip(levels.items(), shapes, strict=True)
+    }
+    kept = {name: value.clone() for name, value in values.items()}
+    (eta,) = linear.outputs(values)
+    (located,) = linear.located(values, 2.0, -3.0)
+    torch.testing.assert_close(located, 2.0 - 3.0 * eta, rtol=1e-12, atol=1e-12)
+    assert located.shape == torch.broadcast_shapes(*shapes)
+    assert all(torch.equal(values[name], value) for name, value in kept.items())

@@ -81,6 +81,12 @@ def test_a_latent_without_children_is_named() -> None:
     assert "has no observed child" in warned(*changes)[0].problem
 
 
+def test_a_protected_attribute_without_an_unfair_path_still_moves_the_others() -> None:
+    found = warned(("protected: [a]", "protected: [a, w]\nunfair_paths: [a -> x]"))
+    (warning,) = (each for each in found if each.where == "unfair_paths")
+    assert "no unfair path starts at 'w'" in warning.problem
+
+
 def test_a_resolving_node_must_descend_from_a_protected_attribute_to_matter() -> None:
     (warning,) = warned(("outcome: y", "outcome: y\nresolving: [x, w]"))
     assert (warning.where, warning.mend) == ("resolving[1]", "leave it out")
