@@ -12,7 +12,7 @@ from cfair.auditing.outputs import Answer, OutputKind, read_answer
 from cfair.auditing.sources import External, Source, source_of
 from cfair.data import to_original
 from cfair.errors import CodeError, QueryError
-from cfair.inference.posterior import distinct
+from cfair.inference.distinct import distinct
 from cfair.interfaces import Coding, Columns, Predictor, Values, World, Worlds
 from cfair.spec import ModelSpec
 from cfair.spec.own_code import at_border
