@@ -17,7 +17,7 @@ from cfair.interfaces import Columns, ExactPosterior, SelfTaught
 from cfair.scm import SCM
 from cfair.uncertainty import Method, Uncertainty
 
-__all__ = ["FEWEST", "check_count", "exact_draws", "images", "inside", "laplace", "none_learned", "part_seed"]
+__all__ = ["FEWEST", "check_count", "exact_draws", "images", "inside", "laplace", "none_learned", "part_seed", "resampled"]
 
 FEWEST = 50  # draws: of fewer, the largest weights are too few to tell whether the others may be trusted
 
@@ -59,14 +59,14 @@ def laplace(scm: SCM, columns: Columns | None, *, count: int = 64, seed: int = 0
     return Uncertainty("laplace", draws, log_weights.log_softmax(0), k_hat=k_hat, ess=ess, uncovered=uncovered)
 
 
-def resampled(log_weights: Tensor, *, seed: int) -> Tensor:
-    """Positions (S,) of draws with weights (S,), each as often as it weighs but for rounding up or down, in random order.
+def resampled(log_weights: Tensor, *, count: int | None = None, seed: int) -> Tensor:
+    """Positions (count,), or (S,), of draws with weights (S,), each as often as it weighs but for rounding up or down, in random order.
 
     Source: Kitagawa (1996), systematic resampling.
     """
-    source, count = torch.Generator().manual_seed(seed), len(log_weights)
+    source, count = torch.Generator().manual_seed(seed), count or len(log_weights)
     grid = (torch.arange(count, dtype=torch.float64) + torch.rand((), generator=source, dtype=torch.float64)) / count
-    chosen = torch.searchsorted(log_weights.softmax(0).cumsum(0), grid).clamp(max=count - 1)
+    chosen = torch.searchsorted(log_weights.softmax(0).cumsum(0), grid).clamp(max=len(log_weights) - 1)
     return chosen[torch.randperm(count, generator=source)]
 
 
