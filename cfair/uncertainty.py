@@ -37,7 +37,8 @@ class Uncertainty:
             has no entry.
         log_weights: of each draw, shape (S,); all −log S where draws weigh the same.
         k_hat: part -> the Pareto shape of its largest weights; a part is the nodes whose parameters are dependent, joined by ", ".
-            See ``trusted_k``. Empty for nuts, and without parts that were drawn exactly.
+            See ``trusted_k``. At least 1 where draws around the top cannot reach what weighs most. Empty for nuts, and without parts
+            that were drawn exactly.
         r_hat: parameter, as "node.parameter[entry]" -> split R-hat of the chains; empty for laplace.
         ess: parameter -> effective number of draws: of the chains' bulk for nuts, Kish's of the weights for laplace.
         divergences: of all chains after their adaptation.

@@ -1,8 +1,6 @@
 """How far the data let a latent's loadings go, and what goes with them: beyond the curvature at the estimate, along the ridge."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -11,17 +9,15 @@ from torch import Tensor
 from cfair.diagnosis.movement import Density, Parameter
 from cfair.diagnosis.records import Reach
 from cfair.errors import FitError
+from cfair.inference.profile import CLOSE, Sides, moved, sides_of
 from cfair.inference.straight import Straight
-from cfair.inference.tops import Place, climbed, place_at, top_given
+from cfair.inference.tops import top_given
 from cfair.spec import ModelSpec
 
 __all__ = ["reaches"]
 
 FALL = 1.92  # nats: half of the 95 % point of χ² with one degree of freedom
-CHECKED = 3  # posterior sds out to which the fall is compared with the quadratic's
-SHALLOW = 0.5  # share of the quadratic's fall below which a direction is wider than its curvature says
 FARTHEST = 12.0  # posterior sds out to which a ridge is followed
-CLOSE = 0.05  # rise, in nats, that is not worth a step
 FOLLOWED = 3  # parameters of a part of the model, the least held first
 FASTER = 1.3  # each step outwards over the one before
 TIED = 0.5  # share of a parameter's variance that the loadings' own carries, from which on it goes with them
@@ -49,7 +45,7 @@ def reaches(spec: ModelSpec, density: Density, curvature: Tensor, parameters: Se
         return ()
     covariance = (vectors / values) @ vectors.T
     bent = _straight(density, parameters, loadings)
-    sides = {j: found for j in _tied(covariance, loadings) if (found := _sides(bent, bent.to_phi(density.start), j, curvature))}
+    sides = {j: found for j in _tied(covariance, loadings) if (found := sides_of(bent, bent.to_phi(density.start), j, curvature))}
     worst = sorted(sides, key=lambda j: min(sides[j].falls))[:FOLLOWED]
     followed = [_reach(bent, sides[j], parameters[j], float(covariance[j, j].sqrt())) for j in worst]
     return tuple(sorted(followed, key=lambda each: -each.ratio))
@@ -69,39 +65,7 @@ def _tied(covariance: Tensor, loadings: Sequence[int]) -> list[int]:
     return [j for j in range(len(covariance)) if j in loadings or carried[j] >= TIED * covariance[j, j]]
 
 
-class _Sides(NamedTuple):
-    """A parameter that is held less than it should be.
-
-    Args:
-        held: which it is, (p,), bool.
-        first: the top.
-        top: the log density there.
-        step: one sd.
-        falls: of the profile at CHECKED sds to either side.
-    """
-
-    held: Tensor
-    first: Place
-    top: float
-    step: float
-    falls: tuple[float, float]
-
-
-def _sides(bent: Straight, phi: Tensor, j: int, curvature: Tensor) -> _Sides | None:
-    """Of the parameter in place j; None where it is held as its curvature, that of θ, (p, p), says."""
-    held, jacobian = torch.zeros(len(phi), dtype=torch.bool), bent.jacobian(phi)
-    held[j] = True
-    value, _ = bent.value_and_slope(phi)
-    first = place_at(phi, held, jacobian.T @ curvature @ jacobian, value)  # at the peak no slope bends the coordinates
-    if (climb := climbed(bent, phi, held, first, close=CLOSE)) is None:
-        return None
-    first, top = replace(first, phi=climb[0]), climb[1]
-    step = float(first.precision) ** -0.5
-    falls = _fall(bent, first, held, -step, top), _fall(bent, first, held, step, top)
-    return _Sides(held, first, top, step, falls) if min(falls) < SHALLOW * CHECKED**2 / 2 else None
-
-
-def _reach(bent: Straight, sides: _Sides, parameter: Parameter, sd: float) -> Reach:
+def _reach(bent: Straight, sides: Sides, parameter: Parameter, sd: float) -> Reach:
     """The record of a parameter that is followed to its ends."""
     low, high = (_end(bent, sides, side * sides.step) for side in (-1.0, 1.0))
     return Reach(
@@ -117,16 +81,6 @@ def _reach(bent: Straight, sides: _Sides, parameter: Parameter, sd: float) -> Re
     )
 
 
-def _fall(bent: Straight, first: Place, held: Tensor, sd: float, top: float) -> float:
-    """By how much the profile falls to CHECKED sds on one side; ∞ where its top is lost on the way."""
-    phi, value = first.phi, top
-    for _ in range(CHECKED):
-        if (found := climbed(bent, _moved(phi, first, held, sd), held, first, close=CLOSE)) is None:
-            return math.inf
-        phi, value = found
-    return top - value
-
-
 class _End(NamedTuple):
     """A value of a parameter, and whether the profile goes on beyond it."""
 
@@ -134,13 +88,13 @@ class _End(NamedTuple):
     open: bool
 
 
-def _end(bent: Straight, sides: _Sides, sd: float) -> _End:
+def _end(bent: Straight, sides: Sides, sd: float) -> _End:
     """Where on one side the profile has fallen by FALL, on a straight line between two steps; or the farthest place that was reached."""
     held, here, step, fallen = sides.held, sides.first, sd, 0.0
     while abs(float((here.phi - sides.first.phi)[held])) < FARTHEST * abs(sd):
         before, at = fallen, float(bent.to_theta(here.phi)[held])
         try:
-            here = top_given(bent, _moved(here.phi, here, held, step), held, near=here, close=CLOSE)
+            here = top_given(bent, moved(here.phi, here, held, step), held, near=here, close=CLOSE)
         except FitError:
             return _End(at, open=True)
         fallen = sides.top - bent.value_and_slope(here.phi)[0]
@@ -148,11 +102,3 @@ def _end(bent: Straight, sides: _Sides, sd: float) -> _End:
             return _End(at + (FALL - before) / (fallen - before) * (float(bent.to_theta(here.phi)[held]) - at), open=False)
         step *= FASTER
     return _End(float(bent.to_theta(here.phi)[held]), open=True)
-
-
-def _moved(phi: Tensor, near: Place, held: Tensor, step: float) -> Tensor:
-    """φ after a step in what is held, the others following along."""
-    to = phi.clone()
-    to[held] += step
-    to[~held] += near.follow.squeeze(1) * step
-    return to

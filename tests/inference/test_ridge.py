@@ -125,6 +125,13 @@ def test_a_place_without_a_top_is_refused() -> None:
         top_given(Slope(), torch.zeros(2, dtype=torch.float64), torch.tensor([True, False]))
 
 
+def test_draws_around_the_top_of_a_ridge_have_a_k_hat_that_is_not_to_be_trusted() -> None:
+    """By the weights alone it was 0.45 at 1,000 rows and this seed: of 400 draws none reached the other two thirds of the ridge."""
+    uncertain = learn(SPEC, confounded(100, seed=0), uncertainty="laplace").uncertainty
+    assert uncertain is not None
+    assert max(uncertain.k_hat.values()) >= 1 > uncertain.largest_k
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_interval_of_a_confounded_effect_is_that_of_long_chains(seed: int) -> None:
@@ -136,10 +143,7 @@ def test_the_interval_of_a_confounded_effect_is_that_of_long_chains(seed: int) -
     assert k_hat < 0.5
     a, x, y = (columns[node].numpy() for node in ("a", "x", "y"))
     chains = chains_of_a_confounded_pair(a, x, y, steps=16_000, seed=seed)
-    drawn = {
-        name: scm.uncertainty.draws[node]["linear.weights"][:, 0, place]
-        for name, node, place in (("w", "y", 1), ("λ", "x", 1), ("λ'", "y", 2))
-    }
+    drawn = [scm.uncertainty.draws[node]["linear.weights"][:, 0, place] for node, place in (("y", 1), ("x", 1), ("y", 2))]
     worth = min(scm.uncertainty.ess.values())
     assert worth > 800
     for own, draws in zip(np.moveaxis(chains, 2, 0), drawn, strict=True):
