@@ -7,11 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cfair.auditing import Report, audit
+    from cfair.auditing import External, Report, audit
     from cfair.calibration import Calibration, calibrate
     from cfair.constraints import CONSTRAINTS
     from cfair.data import read_table
     from cfair.diagnosis import Diagnosis, diagnose
+    from cfair.effects import Decomposition, Prediction, decompose
     from cfair.errors import CfairError, CodeError, DataError, FitError, LeakageError, QueryError, SpecError, StoreError
     from cfair.explaining import Explanation, explain
     from cfair.heads import HEADS
@@ -37,13 +38,16 @@ __all__ = [
     "CodeError",
     "Columns",
     "DataError",
+    "Decomposition",
     "Diagnosis",
     "Explanation",
+    "External",
     "FitError",
     "LeakageError",
     "ModelSpec",
     "Moments",
     "Options",
+    "Prediction",
     "QueryError",
     "Report",
     "Run",
@@ -56,6 +60,7 @@ __all__ = [
     "audit",
     "calibrate",
     "counterfactual",
+    "decompose",
     "diagnose",
     "explain",
     "fit",
@@ -70,11 +75,12 @@ __all__ = [
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "cfair.auditing": ("Report", "audit"),
+    "cfair.auditing": ("External", "Report", "audit"),
     "cfair.calibration": ("Calibration", "calibrate"),
     "cfair.constraints": ("CONSTRAINTS",),
     "cfair.data": ("read_table",),
     "cfair.diagnosis": ("Diagnosis", "diagnose"),
+    "cfair.effects": ("Decomposition", "Prediction", "decompose"),
     "cfair.errors": ("CfairError", "CodeError", "DataError", "FitError", "LeakageError", "QueryError", "SpecError", "StoreError"),
     "cfair.explaining": ("Explanation", "explain"),
     "cfair.heads": ("HEADS",),

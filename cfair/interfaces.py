@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.distributions import Distribution
 
@@ -17,6 +19,7 @@ from cfair.weights import check_weights, evened
 
 __all__ = [
     "Chosen",
+    "Coding",
     "Columns",
     "ExactPosterior",
     "Facts",
@@ -61,6 +64,14 @@ class Facts:
     missing: Mapping[str, int] = field(default_factory=dict)
 
 
+class Coding(Protocol):
+    """How a table wrote a column."""
+
+    def write(self, values: NDArray[np.float64]) -> object:
+        """Coded values, shape (n,), as the table would write them, an array in the column's own type."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns(Mapping[str, Tensor]):
     """A table of n people coded as the spec declares: node -> (n,).
@@ -74,6 +85,7 @@ class Columns(Mapping[str, Tensor]):
         facts: what reading the table found.
         weights: how many people like them each person stands for, finite and not negative, shape (n,), float64; None: one each.
         missing: node in which somebody has no entry -> who has none, shape (n,), bool.
+        codings: column -> how the table wrote it, in the table's order; empty where the people come from no table.
     """
 
     coded: Values
@@ -81,6 +93,7 @@ class Columns(Mapping[str, Tensor]):
     facts: Facts
     weights: Tensor | None = None
     missing: Values = field(default_factory=dict)
+    codings: Mapping[str, Coding] = field(default_factory=dict)
 
     def __getitem__(self, node: str) -> Tensor:
         """The column of a node, without holes.
@@ -117,7 +130,9 @@ class Columns(Mapping[str, Tensor]):
         weights = None if self.weights is None else self.weights[people]
         holes = {node: mask[people] for node, mask in self.missing.items()}
         holes = {node: mask for node, mask in holes.items() if mask.any()}
-        return Columns({node: column[people] for node, column in self.coded.items()}, self.rows[people], self.facts, weights, holes)
+        return Columns(
+            {node: column[people] for node, column in self.coded.items()}, self.rows[people], self.facts, weights, holes, self.codings
+        )
 
     def counted(self) -> "Columns":
         """The people of weight above 0, their weights in the unit in which these have mean 1; everyone where there are no weights.
@@ -286,6 +301,7 @@ class Metric(Protocol):
         ...
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """A prediction that reads only what it says it sees."""
 

@@ -10,9 +10,9 @@ import cfair
 
 PACKAGE = Path(cfair.__file__).parent
 NAMES = """
-CONSTRAINTS HEADS METRICS PREDICTORS SCM Calibration CfairError CodeError Columns DataError Diagnosis Explanation FitError LeakageError
-ModelSpec Moments Options QueryError Report Run SpecError StoreError Uncertainty World __version__ abduct audit calibrate counterfactual diagnose
-explain fit learn load load_spec posterior read_table simulate
+CONSTRAINTS HEADS METRICS PREDICTORS SCM Calibration CfairError CodeError Columns DataError Decomposition Diagnosis Explanation External
+FitError LeakageError ModelSpec Moments Options Prediction QueryError Report Run SpecError StoreError Uncertainty World __version__ abduct
+audit calibrate counterfactual decompose diagnose explain fit learn load load_spec posterior read_table simulate
 """
 
 

@@ -27,7 +27,7 @@ def started(*words: str) -> tuple[int, float, set[str]]:
 
 
 CHECKS = [["check", str(find_model("law_school")), "--json"], ["check", "law_school", "--explain"]]
-COMMANDS = [*CHECKS, ["--help"], ["schema"], ["fit", "--help"]]
+COMMANDS = [*CHECKS, ["--help"], ["schema"], ["fit", "--help"], ["audit", "--help"], ["worlds", "--help"]]
 
 
 @pytest.mark.parametrize("words", COMMANDS)

@@ -1,55 +1,48 @@
 """The audit: predictions of people in every world, block by block, and what they add up to."""
 
-import platform
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import version
+from dataclasses import replace
 
+import pandas as pd
 import torch
 from torch import Tensor
 
-from cfair.auditing.assumptions import assumptions
 from cfair.auditing.crossing import Crossing, crossing_of
-from cfair.auditing.described import describe
-from cfair.auditing.extrapolation import extrapolated, outside_rows
+from cfair.auditing.elsewhere import carried, check_levels, foreign_of, units_of
+from cfair.auditing.foreign import Foreign, admitted
 from cfair.auditing.frozen import Drawn, frozen_gaps
 from cfair.auditing.gaps import Gaps, block_gaps
 from cfair.auditing.kept import Kept
-from cfair.auditing.limits import limits, undefined
-from cfair.auditing.measures import Audited, constraint_rows, group_metrics, group_rows, overall_rows
-from cfair.auditing.moves import moved_most, moves_rows, response_rows
-from cfair.auditing.pairs import curves, frozen_rows, gap_rows, worst_rows
-from cfair.auditing.records import Json, Report
-from cfair.constraints import CONSTRAINTS
+from cfair.auditing.records import Report
+from cfair.auditing.reporting import Asked, Found, reported
+from cfair.auditing.sources import External, Model
 from cfair.data import blocks
-from cfair.errors import DataError, QueryError
-from cfair.families import Kind
-from cfair.inference import patterns
+from cfair.errors import DataError
 from cfair.interfaces import Columns, Predictor
-from cfair.metrics import METRIC_KINDS, METRICS
 from cfair.predictors.incomplete import deploy
 from cfair.scm import SCM
 from cfair.threads import with_threads
-from cfair.weights import effective_size
 
 __all__ = ["MIN_GROUP_SIZE", "WORLDS", "audit"]
 
 MIN_GROUP_SIZE = 30  # people below which a group takes no part in a worst pair or a largest difference
-KEPT = (
-    200_000  # people at most of whom flips, distances and response curves are measured: predictions of all of them in every world are held
-)
+KEPT = 200_000  # people at most of whom flips, distances and curves are measured: predictions of them in every world are held
 BLOCK_DRAWS = 400_000  # draws in a block unless block_rows says otherwise: bounds the memory, and fits the processor's cache
+BLOCK_PATHS = 2_000_000  # counterfactual rows of a block in all worlds, where they are handed to a model from elsewhere together
 WORLDS = 40  # of drawn parameters: from 39 on, the least and the largest of equal draws leave no more than 5 % outside
-VERSIONED = ("cfair", "torch", "pyro-ppl", "numpy", "pandas", "networkx", "scipy")  # packages that a report names
 
 
 @with_threads
 def audit(
     scm: SCM,
-    predictors: Mapping[str, Predictor],
+    predictors: Mapping[str, Predictor | External | Model],
     columns: Columns,
     *,
     metrics: Sequence[str] | None = None,
     constraints: Sequence[str] | None = None,
+    attributes: Sequence[str] | None = None,
+    carry: pd.DataFrame | None = None,
     draws: int = 200,
     parameter_draws: int = WORLDS,
     seed: int = 0,
@@ -60,17 +53,26 @@ def audit(
     name_most_moved: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """Accuracy, counterfactual gaps and group constraints of fitted predictors on people they were not fitted on.
+    """Accuracy, counterfactual gaps and group constraints of predictors, cfair's own or anybody's, on people they were not fitted on.
+
+    A model from elsewhere is a function of a DataFrame, or a fitted estimator or pipeline in the manner of scikit-learn. It gets rows as
+    the people's table writes them: levels in the table's own type and spelling, all observed columns but the outcome and what descends
+    from it, or those that an estimator names. It returns a number per row, a level of the outcome, or class probabilities; gaps of these
+    are given per class, and for all of them as the total variation distance. It is tried on all factual rows before any world is made.
 
     Args:
         scm: the model in which people are moved.
-        predictors: name -> fitted predictor.
+        predictors: name -> fitted predictor, function, estimator, or ``External`` to say what it returns.
         columns: the people, with every observed node; weighted where they have weights, and those of weight 0 left out, as is whoever
             has no outcome. What else somebody lacks is integrated out of predictions, and drawn with the noise of worlds.
         metrics: names in METRICS; those of the outcome's kind if None.
         constraints: names in CONSTRAINTS, for a binary outcome; all if None.
+        attributes: the protected attributes to ask about; all, and all together, if None. Others keep their factual values.
+        carry: columns of the people's table that the model does not declare, a row for each of the table's: models from elsewhere get
+            them unchanged in every world, as if no protected attribute caused them, which the report says.
         draws: posterior draws per person.
-        parameter_draws: of the draws of parameters that ``scm`` holds, if any, how many are worlds in which frozen predictors are judged.
+        parameter_draws: of the draws of parameters that ``scm`` holds, if any, how many are worlds in which frozen predictors are judged;
+            0 asks for none.
         seed: of the draws.
         block_rows: people whose worlds are held at a time; by ``draws`` if None. It changes no prediction.
         min_group_size: people below which a group takes no part in a worst pair or a largest difference between groups.
@@ -86,54 +88,31 @@ def audit(
 
     Raises:
         QueryError: a protected attribute without levels, a metric or constraint that does not exist or suit
-            the outcome, or weights that are none.
-        DataError: ``columns`` lacks a node that is needed, or nobody has an outcome.
+            the outcome, weights that are none, or a model that wants a column which worlds do not have.
+        CodeError: a model from elsewhere raised something, or returned what are no finite numbers.
+        DataError: ``columns`` lacks a node that is needed, nobody has an outcome, or everyone whom a model from elsewhere is asked about
+            has the same level of an attribute.
     """
-    kind = scm.spec.nodes[scm.spec.outcome].kind
-    chosen, rates = _chosen_metrics(metrics, kind), _chosen_constraints(constraints, kind)
-    everyone = columns.counted()
+    trials = sum(each.seconds for each in predictors.values() if isinstance(each, Foreign))  # before this call
+    started = time.perf_counter() - trials
+    asked = Asked.of(scm.spec, metrics=metrics, constraints=constraints, draws=draws, seed=seed, min_group_size=min_group_size)
+    asked = replace(asked, name_most_moved=name_most_moved)
+    everyone = (columns if carry is None else carried(columns, carry, scm.spec)).counted()
     columns = _scored(everyone, scm.spec.outcome)
-    crossing = crossing_of(scm.spec, columns, points)
-    unit = 1.0 if kind == "binary" else float(columns[scm.spec.outcome].std(correction=0)) or 1.0
-    asked: dict[str, Json] = {"draws": draws, "seed": seed, "weights": columns.facts.weights, "min_group_size": min_group_size}
-    parts = blocks(columns, block_rows or max(BLOCK_DRAWS // draws, 1))
+    crossing = crossing_of(scm.spec, columns, points, attributes=attributes)
+    models = admitted(predictors, scm.spec, columns)
+    if foreign_of(models):
+        check_levels(columns, scm.spec, crossing)
+    most = BLOCK_PATHS // crossing.worlds if foreign_of(models) else BLOCK_DRAWS
+    parts = blocks(columns, block_rows or max(min(BLOCK_DRAWS, most) // draws, 1))
     drawn, frozen = None if columns.missing else Drawn.of(scm, parameter_draws), None  # the gap follows whole rows through many worlds
     if drawn is not None:
         tell, progress = (None, None) if progress is None else _halves(progress, columns.n)
-        frozen = frozen_gaps(drawn, predictors, crossing, columns, draws=draws, seed=seed, progress=tell)
-    chosen_people = _chosen_people(columns.n, seed)
-    predictions, gaps, kept = _fold(scm, predictors, crossing, parts, chosen_people, unit=unit, draws=draws, seed=seed, progress=progress)
-    audited = Audited(columns[scm.spec.outcome], predictions, crossing.group(columns), columns.weights)
-    pairs = [*(frozen_rows(frozen, predictors, crossing) if frozen else ()), *gap_rows(gaps, crossing)]
-    reference = columns if known is None else known
-    support = () if columns.missing or reference.missing else tuple(outside_rows(scm, crossing, columns, reference, seed=seed))
-    rated = list(constraint_rows(audited, crossing, constraints=rates, min_group_size=min_group_size))
-    rows = [
-        *overall_rows(audited, chosen),
-        *pairs,
-        *worst_rows(pairs, min_group_size),
-        *moves_rows(kept, crossing, binary=kind == "binary"),
-        *response_rows(kept, crossing),
-        *group_rows(audited, crossing, group_metrics(kind)),
-        *(row for row, _ in rated),
-    ]
-    most_moved: dict[str, Json] = {"most_moved": moved_most(kept, crossing, name_most_moved)} if name_most_moved else {}
-    return Report(
-        rows=tuple(rows),
-        model=describe(scm, predictors),
-        data={**_data(columns), **_lacking(columns, everyone), **most_moved},
-        options={**asked, "metrics": list(chosen), "constraints": list(rates)},
-        versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
-        assumptions=(
-            *assumptions(scm, predictors, columns.facts, pairs),
-            *limits(scm.spec, crossing, audited.group, min_group_size),
-            *undefined(rated),
-            *extrapolated(support),
-        ),
-        not_used=columns.facts.unused,
-        support=support,
-        curves=tuple(curves(gaps, crossing, unit)),
-    )
+        frozen = frozen_gaps(drawn, models, crossing, columns, draws=draws, seed=seed, progress=tell)
+    units, kept_people = units_of(models, columns, scm.spec), _chosen_people(columns.n, seed)
+    predictions, gaps, kept = _fold(scm, models, crossing, parts, kept_people, units=units, draws=draws, seed=seed, progress=progress)
+    found = Found(scm, models, crossing, columns, everyone, predictions, gaps, kept, units, known, frozen)
+    return reported(found, asked, started=started)
 
 
 def _halves(progress: Callable[[int], None], n: int) -> tuple[Callable[[float], None], Callable[[int], None]]:
@@ -148,7 +127,7 @@ def _fold(
     parts: Iterable[Columns],
     chosen: Tensor,
     *,
-    unit: float,
+    units: Mapping[str, float],
     draws: int,
     seed: int,
     progress: Callable[[int], None] | None,
@@ -160,7 +139,7 @@ def _fold(
     deployed: dict[str, list[Tensor]] = {name: [] for name in predictors}
     for block in parts:
         predicted = {name: deploy(scm, predictor, block) for name, predictor in predictors.items()}
-        own, moves = block_gaps(scm, predictors, crossing, block, predicted, unit=unit, draws=draws, seed=seed)
+        own, moves = block_gaps(scm, predictors, crossing, block, predicted, units=units, draws=draws, seed=seed)
         gaps, kept = gaps + own, [*kept, moves.take(chosen[done : done + block.n].nonzero().squeeze(-1))]
         for name, prediction in predicted.items():
             deployed[name].append(prediction)
@@ -176,25 +155,6 @@ def _chosen_people(n: int, seed: int) -> Tensor:
     return place < KEPT
 
 
-def _chosen_metrics(metrics: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
-    """Those asked for, or all that suit the outcome's kind."""
-    for name in metrics or ():
-        if name in METRICS and name not in METRIC_KINDS[kind]:
-            suitable = ", ".join(METRIC_KINDS[kind])
-            raise QueryError("metrics", f"'{name}' does not measure predictions of a {kind} outcome", f"use some of: {suitable}")
-        METRICS[name]  # an unknown name is refused with the nearest right one
-    return tuple(METRIC_KINDS[kind] if metrics is None else metrics)
-
-
-def _chosen_constraints(constraints: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
-    """Those asked for, or all if the outcome is binary; none otherwise."""
-    if kind != "binary" and constraints:
-        raise QueryError("constraints", f"group constraints need a binary outcome, and this one is {kind}", "leave them out")
-    for name in constraints or ():
-        CONSTRAINTS[name]  # an unknown name is refused with the nearest right one
-    return () if kind != "binary" else tuple(CONSTRAINTS if constraints is None else constraints)
-
-
 def _scored(columns: Columns, outcome: str) -> Columns:
     """The people who have an outcome."""
     if outcome not in columns.missing:
@@ -203,28 +163,3 @@ def _scored(columns: Columns, outcome: str) -> Columns:
     if not scored.n:
         raise DataError(f"{columns.facts.name}, column '{outcome}'", "no audited person has an outcome", "give a table that has some")
     return scored
-
-
-def _lacking(columns: Columns, everyone: Columns) -> dict[str, Json]:
-    """How many values are missing and where: in the table, and among the audited people; nothing where none is."""
-    if not columns.facts.missing:
-        return {}
-    kinds = [kind for kind in patterns(columns, list(columns)) if kind.missing]
-    return {
-        "missing": dict(columns.facts.missing),
-        "missing_together": [{"nodes": list(kind.missing), "audited_rows": len(kind.people)} for kind in kinds],
-        "audited_rows_without_outcome": everyone.n - columns.n,
-    }
-
-
-def _data(columns: Columns) -> dict[str, Json]:
-    facts = columns.facts
-    return {
-        "name": facts.name,
-        "rows": facts.rows,
-        "sha256": facts.sha256,
-        "dropped": facts.dropped,
-        "rounded": dict(facts.rounded),
-        "audited_rows": columns.n,
-        **({} if columns.weights is None else {"weightless": facts.weightless, "effective_rows": effective_size(columns.weights)}),
-    }

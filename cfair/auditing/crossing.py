@@ -1,7 +1,7 @@
 """The protected attributes crossed: every person's group, and every world worth asking about."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, product
 
@@ -125,6 +125,10 @@ class Crossing:
         crossed: list[dict[str, str | Tensor]] = [dict(zip(self.levels, each, strict=True)) for each in product(*self.levels.values())]
         return crossed + [{a: torch.tensor(point, dtype=torch.float64)} for a, points in self.points.items() for point in points]
 
+    def labels(self) -> list[str]:
+        """The label of each world, as ``race=Black,sex=female`` or ``income=1.5``."""
+        return [",".join(f"{a}={at if isinstance(at, str) else f'{float(at):g}'}" for a, at in each.items()) for each in self.settings()]
+
     def group(self, values: Values) -> Tensor:
         """Each person's combination, shape (n,), int64, from their coded attributes (n,)."""
         some = next(iter([*self.levels, *self.points]))
@@ -165,7 +169,13 @@ class Crossing:
         )
 
 
-def crossing_of(spec: ModelSpec, columns: Columns | None = None, points: Mapping[str, Sequence[float]] | None = None) -> Crossing:
+def crossing_of(
+    spec: ModelSpec,
+    columns: Columns | None = None,
+    points: Mapping[str, Sequence[float]] | None = None,
+    *,
+    attributes: Collection[str] | None = None,
+) -> Crossing:
     """The spec's protected attributes: those with levels crossed, and for each that is a number POINTS evenly spaced values.
 
     The points reach from the TAIL quantile of ``columns`` to the one at the other end, people taken by their weights; of a count they are
@@ -175,13 +185,18 @@ def crossing_of(spec: ModelSpec, columns: Columns | None = None, points: Mapping
         spec: the declared model.
         columns: the people.
         points: for some of the attributes that are numbers, the values that are asked for.
+        attributes: those to ask about; all if None or empty.
 
     Raises:
-        QueryError: there is no protected attribute, or points that are none of an attribute that is a number.
+        QueryError: there is no protected attribute, one that is asked for is none, or points are none of an attribute that is a
+            number.
     """
     if not spec.protected:
         raise QueryError("protected", "the model declares no protected attribute", "name one under 'protected:' to audit predictors")
-    protected = [node for node in spec.nodes if node in spec.protected]
+    for attribute in attributes or ():
+        if attribute not in spec.protected:
+            raise QueryError("attributes", f"'{attribute}' is not a protected attribute", nearest(attribute, spec.protected))
+    protected = [node for node in spec.nodes if node in spec.protected and (not attributes or node in attributes)]
     numbers = [node for node in protected if not spec.nodes[node].levels]
     for node, asked in (points or {}).items():
         if node not in numbers:

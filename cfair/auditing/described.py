@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import cast
 
+from cfair.auditing.foreign import Foreign
 from cfair.auditing.records import Json
 from cfair.interfaces import Predictor
 from cfair.predictors.latent import Latent
@@ -34,6 +35,9 @@ def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
 
 def _predictor(predictor: Predictor) -> Json:
     described: dict[str, Json] = {"sees": list(predictor.sees), "needs": list(predictor.needs), "invariant_in": predictor.invariant_in}
+    if isinstance(predictor, Foreign):
+        settled = predictor.settled
+        described |= {"external": predictor.source.what, "output": settled.kind, "classes": list(settled.classes)}
     if isinstance(predictor, Latent):
         described |= {"variant": predictor.chosen.name, "validation_mse": dict(predictor.losses)}
     return described

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.gaps import weights_of
-from cfair.inference.posterior import distinct
+from cfair.inference.distinct import distinct
 from cfair.interfaces import Columns
 
 __all__ = ["distinct_people", "followed"]

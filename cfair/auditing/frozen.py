@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cfair.auditing.classes import extents, measured_as
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.followed import distinct_people, followed
-from cfair.auditing.gaps import FROZEN, Gaps, add_sizes, counts, deploy_all, each_world, weights_of
+from cfair.auditing.gaps import FROZEN, Batched, Gaps, add_sizes, batched_moves, counts, deploy_all, each_world, weights_of
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor
 from cfair.scm import SCM
@@ -102,11 +103,12 @@ def frozen_gaps(
     some = followed(columns, crossing, most=most, seed=seed)
     people = _people(drawn, predictors, crossing, some, draws)
     shape = (len(drawn.scms), crossing.size, crossing.worlds)
-    by_draw = {name: torch.zeros(shape, dtype=torch.float64) for name in predictors}
-    mean = {name: torch.zeros(2, crossing.worlds, people.rows.n, dtype=torch.float64) for name in predictors}
+    named = measured_as(predictors)
+    by_draw = {name: torch.zeros(shape, dtype=torch.float64) for name in named}
+    mean = {name: torch.zeros(2, crossing.worlds, people.rows.n, dtype=torch.float64) for name in named}
     for s, scm in enumerate(drawn.scms):
         for name, world, moved, moves in _moves(scm, predictors, crossing, people, seed):
-            size, signed = moves.abs().mean(0), moves.mean(0)
+            size, signed = extents(moves)
             by_draw[name][s, :, world].index_add_(0, people.group[moved], people.weights[moved] * size)
             mean[name][:, world, moved] += drawn.weights[s] * torch.stack([size, signed])
         if progress is not None:
@@ -132,8 +134,13 @@ def _moves(
 ) -> Iterator[tuple[str, int, Tensor, Tensor]]:
     """Of one drawn world: predictor, counterfactual world, positions of those whom it moves (m,), and their moves (draws, m)."""
     factual = abduct(scm, people.rows, draws=people.noises, seed=seed)
-    worlds = [(world, moved, after) for world, _, moved, after in each_world(scm, crossing, people.rows, factual)]
+    made = list(each_world(scm, crossing, people.rows, factual))
+    worlds = [(world, moved, after) for world, _, moved, after in made]
+    batched = {name: predictor for name, predictor in predictors.items() if isinstance(predictor, Batched)}
+    yield from batched_moves(batched, factual, people.rows, made)
     for name, predictor in predictors.items():
+        if name in batched:
+            continue
         if predictor.function_of_row:
             before = predictor.predict(factual)
             yield from ((name, world, moved, (predictor.predict(after) - before)[:, moved]) for world, moved, after in worlds)

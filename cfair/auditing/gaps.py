@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from cfair.auditing.classes import by_class, extents, measured_as, single
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.kept import Kept
 from cfair.inference import abduct
@@ -15,13 +16,23 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import counterfactual
 
-__all__ = ["EPSILON", "FEW", "FROZEN", "GAPS", "Gaps", "add_sizes", "block_gaps", "counts", "deploy_all", "each_world", "weights_of"]
+__all__ = ["EPSILON", "FEW", "FROZEN", "GAPS", "Batched", "Gaps", "add_moves", "add_sizes", "batched_moves", "block_gaps"]
+__all__ += ["counts", "deploy_all", "each_world", "kept_as", "no_shifts", "weights_of", "world_under"]
 
 EPSILON = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of probability, or of the outcome's standard deviation
 FEW = 0.05  # of a person's draws: of more, the person is counted
 GAPS = ("gap_same_noise", "gap_reabducted", "gap_own_model")
 FROZEN = "gap_frozen"  # see frozen.py
 KEPT_BITS = 40  # of a counterfactual row's mantissas when it is inferred anew: draws that agree but for rounding become one row
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """A function of the row that is asked of all worlds at once, as calls of it are dear."""
+
+    def predict_all(self, worlds: Sequence[tuple[World, Tensor]], carried: Values) -> list[Tensor]:
+        """Predictions of some people, (m,) positions, in each world: (draws or 1, m[, classes]); ``carried`` holds what no world has."""
+        ...
 
 
 class _OwnModel(Protocol):
@@ -50,10 +61,9 @@ class Gaps:
     def none(cls, predictors: Mapping[str, Predictor], crossing: Crossing) -> "Gaps":
         """The sums over nobody."""
         shape = (3, crossing.size, crossing.worlds)
-        sums = {
-            name: {gap: torch.zeros(shape, dtype=torch.float64) for gap in _gaps_of(predictor)} for name, predictor in predictors.items()
-        }
-        beyond = {name: torch.zeros(2, len(EPSILON), *shape[1:], dtype=torch.float64) for name in predictors}
+        named = measured_as(predictors)
+        sums = {name: {gap: torch.zeros(shape, dtype=torch.float64) for gap in _gaps_of(each)} for name, each in named.items()}
+        beyond = {name: torch.zeros(2, len(EPSILON), *shape[1:], dtype=torch.float64) for name in named}
         return cls(torch.zeros(3, crossing.size, dtype=torch.float64), sums, beyond)
 
     def __add__(self, other: "Gaps") -> "Gaps":
@@ -68,7 +78,7 @@ def block_gaps(
     block: Columns,
     deployed: Mapping[str, Tensor],
     *,
-    unit: float,
+    units: Mapping[str, float],
     draws: int,
     seed: int,
 ) -> tuple[Gaps, Kept]:
@@ -88,30 +98,84 @@ def block_gaps(
         crossing: of the protected attributes.
         block: people of weight above 0, with the evidence.
         deployed: predictor -> its deployed predictions for the block, (n,).
-        unit: in which EPSILON counts.
+        units: what is measured -> that in which EPSILON counts.
         draws: posterior draws per person.
         seed: of the draws.
 
     Source: the distance form of Kusner et al. (2017), Definition 5.
     """
     factual = abduct(scm, block, draws=draws, seed=seed)
+    batched = {name: predictor for name, predictor in predictors.items() if isinstance(predictor, Batched)}
+    none, everyone = Gaps.none(predictors, crossing), predictors
+    predictors = {name: predictor for name, predictor in predictors.items() if name not in batched}
     before = {name: predictor.predict(factual) for name, predictor in predictors.items()}
     inferred = {name: _inferred(predictor, factual, deployed[name], whole=not block.missing) for name, predictor in predictors.items()}
     group, weights = crossing.group(block), weights_of(block)
-    sums, beyond = (none := Gaps.none(predictors, crossing)).sums, none.beyond
-    shifts = {name: torch.zeros(crossing.worlds, block.n, dtype=torch.float64) for name in predictors}
-    for world, do, moved, after in each_world(scm, crossing, block, factual):
+    sums, beyond, shifts = none.sums, none.beyond, no_shifts(everyone, crossing, block.n)
+    worlds = each_world(scm, crossing, block, factual)
+    if batched:
+        worlds = iter(made := list(worlds))
+        for name, world, moved, moves in batched_moves(batched, factual, block, made):
+            add_moves(Gaps(none.people, sums, beyond), shifts, name, world, moved, moves, group, weights, units[name])
+    for world, do, moved, after in worlds:
         for name, predictor in predictors.items():
             same = (predictor.predict(after) - before[name])[:, moved]
             _add(sums[name]["gap_same_noise"][:, :, world], group[moved], same, weights[moved])
             again = same if predictor.function_of_row else _reabducted(predictor, after, moved) - inferred[name][:, moved]
             _add(sums[name]["gap_reabducted"][:, :, world], group[moved], again, weights[moved])
-            _add_beyond(beyond[name][..., world], group[moved], again.abs() / unit, weights[moved])
+            _add_beyond(beyond[name][..., world], group[moved], again.abs() / units[name], weights[moved])
             shifts[name][world, moved] = again.mean(0)
             if predictor.invariant_in == "own":
                 own = _own_moves(predictor, factual if block.missing else block, _coded(scm.spec, do), deployed[name])
                 _add(sums[name]["gap_own_model"][:, :, world], group[moved], own[:, moved], weights[moved])
-    return Gaps(counts(crossing, group, weights), sums, beyond), Kept(block.rows, group, weights, deployed, shifts)
+    return Gaps(counts(crossing, group, weights), sums, beyond), Kept(block.rows, group, weights, kept_as(everyone, deployed), shifts)
+
+
+def add_moves(
+    gaps: Gaps,
+    shifts: Mapping[str, Tensor],
+    name: str,
+    world: int,
+    moved: Tensor,
+    moves: Tensor,
+    group: Tensor,
+    weights: Tensor,
+    unit: float,
+) -> None:
+    """Add the moves of a function of the row, (draws, m[, classes]), of the people at ``moved``, (m,), to what is kept of one world."""
+    for gap in GAPS[:2]:  # the two are one
+        _add(gaps.sums[name][gap][:, :, world], group[moved], moves, weights[moved])
+    sizes = moves.abs() if moves.ndim == 2 else moves.abs().sum(-1) / 2
+    _add_beyond(gaps.beyond[name][..., world], group[moved], sizes / unit, weights[moved])
+    if name in shifts:
+        shifts[name][world, moved] = moves.mean(0)
+
+
+def no_shifts(predictors: Mapping[str, Predictor], crossing: Crossing, n: int) -> dict[str, Tensor]:
+    """Zeros (worlds, n) for everything that is measured and is one number per person."""
+    return {name: torch.zeros(crossing.worlds, n, dtype=torch.float64) for name in single(predictors)}
+
+
+def kept_as(predictors: Mapping[str, Predictor], deployed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Deployed predictions (n,) of everything that is measured and is one number per person."""
+    named = {key: values for name, each in predictors.items() for key, values in by_class(name, each, deployed[name])}
+    return {name: named[name] for name in single(predictors)}
+
+
+def batched_moves(
+    predictors: Mapping[str, Predictor], factual: World, block: Columns, worlds: Sequence[tuple[int, object, Tensor, World]]
+) -> Iterator[tuple[str, int, Tensor, Tensor]]:
+    """Of functions of the row that are asked of all worlds at once: name, world, positions of those whom it moves (m,), and their moves.
+
+    Moves have shape (draws, m), or (draws, m, classes).
+    """
+    everyone = torch.arange(block.n)
+    for name, predictor in predictors.items():
+        asked = [(factual, everyone), *((after, moved) for _, _, moved, after in worlds)]
+        before, *found = cast("Batched", predictor).predict_all(asked, block.coded)
+        for (world, _, moved, _), after in zip(worlds, found, strict=True):
+            for key, moves in by_class(name, predictor, after - before[:, moved]):
+                yield key, world, moved, moves
 
 
 def each_world(
@@ -119,16 +183,27 @@ def each_world(
 ) -> Iterator[tuple[int, Mapping[str, str | Tensor], Tensor, World]]:
     """Each counterfactual world: its position, what is done, the positions of those whom it moves, and the world itself.
 
-    Held nodes (``ModelSpec.held``) keep their factual values. For people who are where the world would put them it is the factual
-    one, and every gap exactly 0.
+    Held nodes (``ModelSpec.held``), and protected attributes that nobody asks about, keep their factual values. For people who are
+    where the world would put them it is the factual one, and every gap exactly 0.
     """
     group = crossing.group(block)
-    held = {node: factual.values[node] if node in block.missing else block[node] for node in scm.spec.held if node in block}
     for world, setting in enumerate(crossing.settings()):
         moved = (group != world).nonzero().squeeze(-1)  # a point of a response curve moves everyone
-        do: dict[str, str | Tensor] = {**setting, **held}
+        do: dict[str, str | Tensor] = {**setting, **_held(scm, crossing, block, factual)}
         if len(moved):
             yield world, do, moved, counterfactual(scm, factual, do)
+
+
+def world_under(scm: SCM, crossing: Crossing, block: Columns, factual: World, setting: Mapping[str, str | Tensor]) -> World:
+    """The world of one setting of ``crossing``, for everyone in it."""
+    return counterfactual(scm, factual, {**setting, **_held(scm, crossing, block, factual)})
+
+
+def _held(scm: SCM, crossing: Crossing, block: Columns, factual: World) -> dict[str, Tensor]:
+    """Nodes that keep their factual values in every world: held ones, and protected attributes that nobody asks about."""
+    asked = {*crossing.levels, *crossing.points}
+    kept = (*scm.spec.held, *(node for node in scm.spec.protected if node not in asked))
+    return {node: factual.values[node] if node in block.missing else block[node] for node in kept if node in block}
 
 
 def weights_of(columns: Columns) -> Tensor:
@@ -194,8 +269,8 @@ def _coded(spec: ModelSpec, do: Mapping[str, str | Tensor]) -> dict[str, Tensor]
 
 
 def _add(sums: Tensor, group: Tensor, moves: Tensor, weights: Tensor) -> None:
-    """Add people's moves, shape (draws, people), to one world's sums of their factual groups, shape (3, groups)."""
-    add_sizes(sums, group, moves.abs().mean(0), moves.mean(0), weights)
+    """Add people's moves, shape (draws, people[, classes]), to one world's sums of their factual groups, shape (3, groups)."""
+    add_sizes(sums, group, *extents(moves), weights)
 
 
 def _add_beyond(sums: Tensor, group: Tensor, sizes: Tensor, weights: Tensor) -> None:

@@ -61,24 +61,25 @@ def overall_rows(audited: Audited, metrics: Sequence[str]) -> Iterator[Row]:
                     yield _row(Row(predictor=name, measure=f"{metric}_minus_{yardstick}", value=apart.value), apart, weights)
 
 
-def group_rows(audited: Audited, crossing: Crossing, metrics: Sequence[str]) -> Iterator[Row]:
-    """Mean prediction, mean residual y − ŷ, and metrics of each group that has anybody."""
+def group_rows(audited: Audited, crossing: Crossing, metrics: Sequence[str], *, residuals: bool = True) -> Iterator[Row]:
+    """Mean prediction, mean residual y − ŷ unless predictions have another unit, and metrics of each group that has anybody."""
     for reading in crossing.readings():
         member = reading.member[audited.group]
         for g, name in enumerate(reading.names):
             if (member == g).any():
                 own = audited.take(member == g)
-                for predictor, measure, measured in _measured(own, metrics):
+                for predictor, measure, measured in _measured(own, metrics, residuals=residuals):
                     row = Row(predictor=predictor, measure=measure, attribute=reading.attribute, group=name, value=measured.value)
                     yield _row(row, measured, own.weights)
 
 
-def _measured(audited: Audited, metrics: Sequence[str]) -> Iterator[tuple[str, str, Measured]]:
+def _measured(audited: Audited, metrics: Sequence[str], *, residuals: bool) -> Iterator[tuple[str, str, Measured]]:
     """What is said of each predictor in a group: predictor, measure, and its value with its influence."""
     y, weights = audited.y, audited.weights
     for predictor, y_hat in audited.predictions.items():
         yield predictor, "mean_prediction", average(y_hat, weights)
-        yield predictor, "mean_residual", average(y - y_hat, weights)
+        if residuals:
+            yield predictor, "mean_residual", average(y - y_hat, weights)
         yield from ((predictor, metric, METRICS[metric](y, y_hat, weights)) for metric in metrics if defined(metric, y, weights))
 
 

@@ -1,6 +1,6 @@
 """How deployed predictions move: across the threshold, as a distribution, along a response curve, and of whom most."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import torch
@@ -19,11 +19,16 @@ from cfair.weights import effective_size
 __all__ = ["moved_most", "moves_rows", "response_rows"]
 
 
-def moves_rows(kept: Kept, crossing: Crossing, *, binary: bool) -> Iterator[Row]:
+def moves_rows(kept: Kept, crossing: Crossing, *, decided: Collection[str]) -> Iterator[Row]:
     """Of each ordered pair: the share of people whose decision flips, and the distance between the distributions of predictions.
 
     A decision is that of the deployed prediction, which in the other world is averaged over draws. The distance is Wasserstein's first,
     between predictions of the same people before and after.
+
+    Args:
+        kept: the people.
+        crossing: of the protected attributes.
+        decided: predictors whose predictions are probabilities of the outcome, and so decide.
     """
     for reading in readings(crossing):
         for name in kept.deployed:
@@ -32,7 +37,7 @@ def moves_rows(kept: Kept, crossing: Crossing, *, binary: bool) -> Iterator[Row]
                 if len(before):
                     row = Row(predictor=name, measure="", attribute=reading.attribute, group=pair.group, world=pair.world, value=None)
                     yield _with_interval(replace(row, measure="wasserstein"), wasserstein(before, after, weights))
-                    if binary:
+                    if name in decided:
                         yield _share(replace(row, measure="flip_rate"), (decide(before) != decide(after)).double(), weights)
 
 
@@ -59,7 +64,7 @@ def response_rows(kept: Kept, crossing: Crossing) -> Iterator[Row]:
 
 def moved_most(kept: Kept, crossing: Crossing, count: int) -> dict[str, Json]:
     """Predictor -> the people whose deployed prediction changes most in any world: their row in the table, that world, and the change."""
-    labels = [_label(setting) for setting in crossing.settings()]
+    labels = crossing.labels()
     found: dict[str, Json] = {}
     for name, shifts in kept.shifts.items():
         size, world = shifts.abs().max(0)
@@ -68,10 +73,6 @@ def moved_most(kept: Kept, crossing: Crossing, count: int) -> dict[str, Json]:
             {"row": int(kept.rows[i]), "world": labels[int(world[i])], "change": float(shifts[int(world[i]), i])} for i in order.tolist()
         ]
     return found
-
-
-def _label(setting: Mapping[str, str | Tensor]) -> str:
-    return ",".join(f"{node}={at if isinstance(at, str) else f'{float(at):g}'}" for node, at in setting.items())
 
 
 def _with_interval(row: Row, measured: Measured) -> Row:

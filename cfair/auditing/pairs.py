@@ -29,8 +29,8 @@ def gap_rows(gaps: Gaps, crossing: Crossing) -> Iterator[Row]:
                     yield replace(row, measure=f"{gap}_signed", value=pair.signed)
 
 
-def curves(gaps: Gaps, crossing: Crossing, unit: float) -> Iterator[Curve]:
-    """Every ordered pair's (δ, ε) curve, but for those that are 0 throughout; ``unit`` is that in which EPSILON counts."""
+def curves(gaps: Gaps, crossing: Crossing, units: Mapping[str, float]) -> Iterator[Curve]:
+    """Every ordered pair's (δ, ε) curve, but for those that are 0 throughout; ``units`` are those in which EPSILON counts."""
     for reading in readings(crossing):
         for predictor, beyond in gaps.beyond.items():
             for moved in reading.moved():
@@ -42,7 +42,7 @@ def curves(gaps: Gaps, crossing: Crossing, unit: float) -> Iterator[Curve]:
                         attribute=reading.attribute,
                         group=moved.group,
                         world=moved.world,
-                        epsilon=tuple(unit * epsilon for epsilon in EPSILON),
+                        epsilon=tuple(units[predictor] * epsilon for epsilon in EPSILON),
                         delta=tuple(total / weight for total in delta),
                         share=tuple(total / weight for total in share),
                         n=int(n),

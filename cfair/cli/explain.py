@@ -35,8 +35,9 @@ def explain(
     """Say what one person's prediction would have been in other worlds, what moved it, and by which paths.
 
     JSON: {schema, model, predictor, outcome, event, row, prediction, sees, needs, factual: {node: value}, latents: [NODE], worlds: [{world,
-    prediction: RANGE, change: RANGE, flips, nodes: [NODE], paths: [{path, contribution: RANGE}], exact, outside, why}], draws, seed}, with
-    RANGE {value, low, high}, NODE {node, factual, number: RANGE, levels: {level: share}, moved}. Contributions add up to the change.
+    prediction: RANGE, change: RANGE, flips, nodes: [NODE], paths: [{path, contribution: RANGE}], exact, bounds: {low, high, sharp, nodes},
+    outside, why}], draws, seed}, with RANGE {value, low, high} and NODE {node, factual, number: RANGE, levels: {level: share}, moved}.
+    Contributions add up to the change.
     """
     loaded = load(run, allow_python=allow_python)
     asked = None if not world else [_done(loaded.spec, text) for text in world]

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from cfair.cli._dag import AllowPython, DagOption, read_dag, table_of
+from cfair.cli._listed import names as names_of
 
 __all__ = ["fit"]
 
@@ -18,7 +19,9 @@ def fit(
     data: Annotated[str | None, typer.Option(help="The table: a file, or a built-in one's name. By default the DAG's 'data:'.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the run is written. By default runs/<name of the model>.")] = None,
     predictors: Annotated[str, typer.Option(help="Names, separated by commas.")] = "constant,full,unaware,nondescendants,latent,residual",
-    head: Annotated[str, typer.Option(help="From what is seen to a prediction: linear or logistic; auto goes by the outcome.")] = "auto",
+    head: Annotated[
+        str, typer.Option(help="From what is seen to a prediction: linear, logistic or boosted; auto goes by the outcome.")
+    ] = "auto",
     engine: Annotated[str, typer.Option(help="Of the inference: auto, quadrature, svi or nuts.")] = "auto",
     uncertainty: Annotated[str, typer.Option(help="How parameters are drawn: auto, laplace, ridge, nuts (slow) or none.")] = "auto",
     parameter_draws: Annotated[int, typer.Option(help="Worlds of drawn parameters in which fitted predictors are judged.")] = 40,
@@ -37,7 +40,7 @@ def fit(
 ) -> None:
     """Learn a declared model, fit predictors on it, audit them on other people, and keep the run."""
     spec = read_dag(dag, allow_python=allow_python)
-    table, folder, names = table_of(spec, dag, data), out or Path("runs") / spec.name, _names(predictors)
+    table, folder, names = table_of(spec, dag, data), out or Path("runs") / spec.name, names_of(predictors)
 
     from cfair.cli._drawing import draw  # rich, torch and pandas: only once the DAG has been read
     from cfair.cli._fitting import Options, fit_and_save
@@ -60,11 +63,6 @@ def fit(
     else:
         draw(to_table(report))
         typer.echo(f"\n{_last_line(folder, names)}")
-
-
-def _names(listed: str) -> tuple[str, ...]:
-    """Names separated by commas, each once."""
-    return tuple(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
 
 
 def _last_line(folder: Path, predictors: Sequence[str]) -> str:

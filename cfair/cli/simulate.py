@@ -8,8 +8,7 @@ import typer
 from cfair.cli._dag import AllowPython, DagOption, read_dag, table_of
 from cfair.data import check_writable, read_table, to_frame, write_table
 from cfair.inference import learn
-from cfair.inference.free import FreeParameters
-from cfair.interfaces import SelfTaught
+from cfair.inference.free import is_fixed
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import simulate as drawn_from
@@ -38,10 +37,9 @@ def simulate(
 def _learned(spec: ModelSpec, dag: str, data: str | None) -> SCM:
     """The model as its parameters fix it, what they leave open learned from a table."""
     scm = SCM(spec)
-    untaught = any(isinstance(mechanism, SelfTaught) and not mechanism.known for mechanism in scm.mechanisms.values())
-    is_fixed = not untaught and not FreeParameters(scm, spec.order).count
-    if data is None and (is_fixed or spec.data is None):
-        return scm if is_fixed else learn(spec)
+    known = is_fixed(scm)
+    if data is None and (known or spec.data is None):
+        return scm if known else learn(spec)
     columns = read_table(table_of(spec, dag, data), spec)
     typer.echo(f"learning from {columns.facts.name}, {columns.n:,} rows, what dag.yaml leaves open", err=True)
     return learn(spec, columns)

@@ -14,7 +14,7 @@ from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype, 
 from cfair.data.table import Table, likely, shown
 from cfair.spec import NodeSpec, level_text
 
-__all__ = ["Floats", "code", "numbers"]
+__all__ = ["Floats", "canonical", "code", "numbers", "texts"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -46,12 +46,12 @@ def code(table: Table, name: str, node: NodeSpec) -> Floats:
 
 def _positions(table: Table, name: str, levels: Sequence[str]) -> Floats:
     """The position of each entry among ``levels``."""
-    known = {_canonical(level): float(i) for i, level in enumerate(levels)} | {level: float(i) for i, level in enumerate(levels)}
-    codes, texts = _texts(table.frame[name])
-    absent = [np.nan if re.match(MISSING, text.strip()) else UNKNOWN for text in texts]
-    found = [known.get(text, known.get(_canonical(text), none)) for text, none in zip(texts, absent, strict=True)]
+    known = {canonical(level): float(i) for i, level in enumerate(levels)} | {level: float(i) for i, level in enumerate(levels)}
+    codes, written = texts(table.frame[name])
+    absent = [np.nan if re.match(MISSING, text.strip()) else UNKNOWN for text in written]
+    found = [known.get(text, known.get(canonical(text), none)) for text, none in zip(written, absent, strict=True)]
     coded = np.array([*found, np.nan])[codes]
-    unknown = [text for text, position in zip(texts, found, strict=True) if position == UNKNOWN]
+    unknown = [text for text, position in zip(written, found, strict=True) if position == UNKNOWN]
     if unknown:
         raise table.misfit(name, coded == UNKNOWN, _none_of(unknown, "a declared level"), likely(unknown[0], levels, "use one of"))
     return coded
@@ -107,12 +107,12 @@ def _as_text(column: "pd.Series[str]") -> pa.ChunkedArray:
     """Each entry's text, null where there is no entry."""
     if column.dtype != object and is_string_dtype(column):
         return pa.Table.from_pandas(column.to_frame("text"), pa.schema([("text", pa.string())]), preserve_index=False).column(0)
-    codes, texts = _texts(column)
-    sound = [text.encode(errors="replace").decode() for text in texts]  # Python's text may hold half of a surrogate pair, Arrow's not
+    codes, written = texts(column)
+    sound = [text.encode(errors="replace").decode() for text in written]  # Python's text may hold half of a surrogate pair, Arrow's not
     return pa.chunked_array([pa.array([*sound, None], pa.string()).take(pa.array(codes % (len(sound) + 1)))])
 
 
-def _texts(column: "pd.Series[str]") -> tuple[NDArray[np.intp], list[str]]:
+def texts(column: "pd.Series[str]") -> tuple[NDArray[np.intp], list[str]]:
     """Each entry as a position among the distinct texts, -1 where there is no entry; and these texts, in the order in which they occur."""
     try:
         codes, distinct = pd.factorize(column)
@@ -121,7 +121,7 @@ def _texts(column: "pd.Series[str]") -> tuple[NDArray[np.intp], list[str]]:
     return codes, [level_text(value) for value in distinct]
 
 
-def _canonical(text: str) -> str:
+def canonical(text: str) -> str:
     """``1`` for "1.0" and "01", ``true`` for "True", without the spaces around it."""
     text = text.strip()
     if re.match(NUMBER, text):
@@ -129,7 +129,7 @@ def _canonical(text: str) -> str:
     return text.lower() if text.lower() in {"true", "false"} else text
 
 
-def _none_of(texts: Sequence[str], what: str) -> str:
+def _none_of(wrong: Sequence[str], what: str) -> str:
     """``'x' is not a number``, with a word on the other texts that are not."""
-    more = f" (nor is '{shown(texts[1])}')" if len(texts) == 2 else f" (nor are {len(texts) - 1} other values)" if len(texts) > 2 else ""
-    return f"'{shown(texts[0])}' is not {what}{more}"
+    more = f" (nor is '{shown(wrong[1])}')" if len(wrong) == 2 else f" (nor are {len(wrong) - 1} other values)" if len(wrong) > 2 else ""
+    return f"'{shown(wrong[0])}' is not {what}{more}"

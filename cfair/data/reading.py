@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from cfair.data.coding import Floats, code
+from cfair.data.codings import codings_of
 from cfair.data.sources import Source, open_table
 from cfair.data.table import Table, likely, shown
 from cfair.data.weighing import refuse_node, weigh
@@ -59,11 +60,13 @@ def read_table(
     if not len(table.frame):
         raise DataError(table.place, "has no rows", "give at least one below the header")
     coded = {node: code(table, node, spec.nodes[node]) for node in required}
+    codings = codings_of(table, coded, spec)
     weighed = None if weights is None else weigh(table, weights)
     kept = np.arange(len(table.frame)) if missing == "latent" else _kept(table, coded, drop=missing == "drop")
     _refuse_ungrouped(table, {node: coded[node][kept] for node in required if node in spec.protected})
     table = replace(table, sha256=table.sha256 or _fingerprint(coded if weighed is None else {**coded, "weights": weighed}))
     columns = _columns(table, {node: values[kept] for node, values in coded.items()}, kept, spec)
+    columns = replace(columns, codings=codings)
     return columns if weighed is None else _weighed(columns, str(weights), weighed[kept])
 
 

@@ -2,7 +2,25 @@
 
 from cfair.effects.bounds import bounds_of, coupled_nodes, coupling_bounds
 from cfair.effects.bounds_records import Bounds, Question
+from cfair.effects.decomposing import decompose
+from cfair.effects.decomposition import Decomposition
+from cfair.effects.prediction import Predicted, Prediction
 from cfair.effects.records import TERMS, Estimate
 from cfair.effects.scored import Score, scored, with_score
 
-__all__ = ["TERMS", "Bounds", "Estimate", "Question", "Score", "bounds_of", "coupled_nodes", "coupling_bounds", "scored", "with_score"]
+__all__ = [
+    "TERMS",
+    "Bounds",
+    "Decomposition",
+    "Estimate",
+    "Predicted",
+    "Prediction",
+    "Question",
+    "Score",
+    "bounds_of",
+    "coupled_nodes",
+    "coupling_bounds",
+    "decompose",
+    "scored",
+    "with_score",
+]

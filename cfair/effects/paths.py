@@ -15,7 +15,7 @@ from cfair.interfaces import World
 from cfair.scm import SCM
 from cfair.worlds import Setting, counterfactual
 
-__all__ = ["MOST_PATHS", "Path", "PathContributions", "along_paths", "checked_paths", "path_shapley", "paths_between", "recanting"]
+__all__ = ["Path", "PathContributions", "along_paths", "checked_paths", "first_paths", "path_shapley", "paths_between", "recanting"]
 
 MOST_PATHS = 64  # whose contributions are told apart unless they are named: each costs as many worlds as there are orders
 
@@ -76,7 +76,7 @@ def along_paths(scm: SCM, factual: World, do: Mapping[str, Setting], paths: Coll
         return counterfactual(scm, factual, read, along=[(parent, node) for parent in read]).values[node]
 
     found = value(target, active)
-    value.cache_clear()  # the function holds itself, and would hold all tensors until garbage is collected
+    value.cache_clear()  # the function holds itself, and so all tensors
     return found
 
 
@@ -123,13 +123,19 @@ def paths_between(scm: SCM, sources: Collection[str], target: str) -> tuple[Path
     Raises:
         QueryError: a name is no node, the target is a source, or there are more than ``MOST_PATHS`` paths.
     """
+    found = first_paths(scm, sources, target)
+    if len(found) > MOST_PATHS:
+        raise QueryError("along", f"more than {MOST_PATHS} directed paths lead to '{target}'", "name those that you ask for")
+    return found
+
+
+def first_paths(scm: SCM, sources: Collection[str], target: str) -> tuple[Path, ...]:
+    """The same where there are more, but no more than ``MOST_PATHS`` + 1 of them."""
     graph = _checked_ends(scm, sources, target)
     found: list[Path] = []
     for source in [node for node in scm.spec.order if node in sources]:
         open_graph = graph.subgraph([node for node in graph if node == source or node not in sources])
         found += islice(directed_paths(open_graph, source, target), MOST_PATHS + 1 - len(found))
-    if len(found) > MOST_PATHS:
-        raise QueryError("along", f"more than {MOST_PATHS} directed paths lead to '{target}'", "name those that you ask for")
     return tuple(found)
 
 

@@ -1,8 +1,11 @@
 """What an analysis of effects says."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
-__all__ = ["TERMS", "Estimate"]
+__all__ = ["TERMS", "Estimate", "Json"]
+
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
 TERMS = ("tv", "te", "ett", "nde", "nie", "ctf_de", "ctf_ie", "ctf_se", "exp_se_from", "exp_se_to")  # Plečko & Bareinboim (2024)
 

@@ -7,18 +7,18 @@ import torch
 from cfair.auditing.crossing import Crossing, crossing_of
 from cfair.data import decode
 from cfair.data.area import Area
-from cfair.effects import scored, with_score
+from cfair.effects import Question, bounds_of, scored, with_score
+from cfair.effects.prediction import name_for
 from cfair.errors import DataError, QueryError, nearest
 from cfair.explaining.contributions import Followed, contributions
 from cfair.explaining.ranges import over_draws
-from cfair.explaining.records import Explanation, NodeMove, WorldMove
+from cfair.explaining.records import Explanation, NodeMove, OverCouplings, WorldMove
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor, World
 from cfair.metrics import decide
 from cfair.scm import SCM
-from cfair.spec.naming import unlike
 from cfair.threads import with_threads
-from cfair.worlds import counterfactual
+from cfair.worlds import Setting, counterfactual
 
 __all__ = ["explain"]
 
@@ -67,7 +67,7 @@ def explain(
         raise QueryError("draws", f"{draws} say nothing of what is not known of a person", "use 400")
     spec, chosen, person = scm.spec, predictors[predictor], _person(scm, columns, row)
     asked = list(_other_levels(scm, crossing_of(spec), person)) if worlds is None else [_checked(scm, done) for done in worlds]
-    name = unlike(spec.nodes, "prediction")
+    name = name_for(spec)
     model = scored(scm, name, chosen.needs, chosen.deploy)
     factual = with_score(model, abduct(scm, person, draws=draws, seed=seed), name)
     outcome = spec.nodes[spec.outcome]
@@ -106,9 +106,19 @@ def _followed(scm: SCM, followed: Followed, done: Done, person: Columns, columns
         nodes=tuple(_node(scm, node, factual, after) for node in moving if node not in held),
         paths=paths,
         exact=exact,
+        bounds=_over_couplings(followed, {**done, **held}),
         outside=outside,
         why=why,
     )
+
+
+def _over_couplings(followed: Followed, do: Mapping[str, Setting]) -> OverCouplings | None:
+    """The range of the prediction's mean change over couplings, if they can be gone through."""
+    try:
+        found = bounds_of(followed.model, followed.factual, Question(do, followed.target, measure="change"))
+    except QueryError:
+        return None
+    return OverCouplings(float(found.low), float(found.high), found.sharp == "sharp", found.nodes)
 
 
 def _node(scm: SCM, node: str, factual: World, after: World) -> NodeMove:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 from cfair.auditing import Json
 
-__all__ = ["Explanation", "NodeMove", "PathShare", "Range", "WorldMove"]
+__all__ = ["Explanation", "NodeMove", "OverCouplings", "PathShare", "Range", "WorldMove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,23 @@ class PathShare:
     contribution: Range
 
 
+@dataclass(frozen=True, slots=True)
+class OverCouplings:
+    """The range of a change over every way in which two worlds may share the noise of nodes with levels and of counts.
+
+    Args:
+        low: least mean change over draws.
+        high: the largest.
+        sharp: whether a coupling attains both ends; else the range may be too wide, never too narrow.
+        nodes: whose couplings matter; none where the change is the same under all.
+    """
+
+    low: float
+    high: float
+    sharp: bool
+    nodes: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldMove:
     """One person in one counterfactual world.
@@ -61,6 +78,7 @@ class WorldMove:
         nodes: the observed nodes that can move there, in the model's order.
         paths: contributions to ``change``, the largest first.
         exact: whether all coalitions of paths were asked, rather than some orders of them.
+        bounds: the range of the mean change over couplings; None where there are too many to go through.
         outside: the share of draws whose row looks like nobody in the group; None where that cannot be said.
         why: the reason, if it cannot.
     """
@@ -72,6 +90,7 @@ class WorldMove:
     nodes: tuple[NodeMove, ...]
     paths: tuple[PathShare, ...]
     exact: bool
+    bounds: OverCouplings | None
     outside: float | None = None
     why: str | None = None
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cfair.errors import FitError, QueryError
 from cfair.families import Kind
 
-__all__ = ["Batch", "Batches", "LinearHead", "Standard", "standard_of"]
+__all__ = ["Batch", "Batches", "Head", "LinearHead", "Standard", "standard_of"]
 
 # features (m, k), outcomes (m,) and, where rows do not all weigh the same, their weights (m,); walked as often as needed
 Batches: TypeAlias = Iterable[tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]]
@@ -27,21 +27,18 @@ class Batch(NamedTuple):
     weights: Tensor
 
 
-class LinearHead(nn.Module, ABC):
-    """s = b + Σ_j w_j·x_j: what a linear head knows is ``intercept`` b, shape (), and ``coefficients`` w, shape (k,), in raw units.
+class Head(nn.Module, ABC):
+    """From features to predictions: all that was learned is in its buffers.
 
     Args:
         inputs: number of features k; 0 is allowed, and then everyone gets the same prediction.
     """
 
     kinds: ClassVar[frozenset[Kind]]  # of outcome
-    intercept: Tensor
-    coefficients: Tensor
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.register_buffer("intercept", torch.tensor(torch.nan, dtype=torch.float64))  # until it is fitted
-        self.register_buffer("coefficients", torch.zeros(inputs, dtype=torch.float64))
+        self.inputs = inputs
 
     @abstractmethod
     def fit(self, batches: Batches) -> Self:
@@ -50,6 +47,26 @@ class LinearHead(nn.Module, ABC):
     @abstractmethod
     def predict(self, features: Tensor) -> Tensor:
         """Features (..., k) to predictions (...)."""
+
+    @abstractmethod
+    def score(self, features: Tensor) -> Tensor:
+        """Features (..., k) to what predictions are made of (...): a person's is the same bits in any batch."""
+
+
+class LinearHead(Head):
+    """s = b + Σ_j w_j·x_j: what a linear head knows is ``intercept`` b, shape (), and ``coefficients`` w, shape (k,), in raw units.
+
+    Args:
+        inputs: number of features k; 0 is allowed, and then everyone gets the same prediction.
+    """
+
+    intercept: Tensor
+    coefficients: Tensor
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__(inputs)
+        self.register_buffer("intercept", torch.tensor(torch.nan, dtype=torch.float64))  # until it is fitted
+        self.register_buffer("coefficients", torch.zeros(inputs, dtype=torch.float64))
 
     def score(self, features: Tensor) -> Tensor:
         """The s of features (..., k), shape (...); added up feature by feature, so that a person's is the same bits in any batch."""

@@ -4,20 +4,21 @@ from collections.abc import Mapping
 
 from cfair.errors import QueryError
 from cfair.families import Kind
-from cfair.heads.base import LinearHead
+from cfair.heads.base import Head
 from cfair.registry import Registry
 
 __all__ = ["HEADS", "head_for"]
 
-HEADS: Registry[type[LinearHead]] = Registry(
+HEADS: Registry[type[Head]] = Registry(
     "head",
     linear="cfair.heads.linear:Linear",
     logistic="cfair.heads.logistic:Logistic",
+    boosted="cfair.heads.boosted:Boosted",
 )
 AUTO: Mapping[Kind, str] = {"real": "linear", "count": "linear", "binary": "logistic"}
 
 
-def head_for(kind: Kind, name: str = "auto") -> type[LinearHead]:
+def head_for(kind: Kind, name: str = "auto") -> type[Head]:
     """The head called ``name`` for outcomes of this ``kind``; ``auto`` is linear for numbers, logistic for two levels.
 
     Raises:

@@ -4,7 +4,7 @@ from cfair.inference.abduction import abduct, completed
 from cfair.inference.learning import learn
 from cfair.inference.patterns import check_patterns, patterns
 from cfair.inference.posterior import expectation, expectation_of_incomplete, posterior, posterior_of_rows
-from cfair.inference.uniforms import fingerprint
+from cfair.inference.uniforms import fingerprint, occurrences
 
 __all__ = [
     "abduct",
@@ -14,6 +14,7 @@ __all__ = [
     "expectation_of_incomplete",
     "fingerprint",
     "learn",
+    "occurrences",
     "patterns",
     "posterior",
     "posterior_of_rows",

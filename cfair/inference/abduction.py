@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -21,7 +22,15 @@ __all__ = ["abduct", "completed"]
 
 
 @with_threads
-def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, draws: int = 200, seed: int = 0) -> World:
+def abduct(
+    scm: SCM,
+    columns: Columns,
+    *,
+    given: Collection[str] | None = None,
+    draws: int = 200,
+    seed: int = 0,
+    occurrence: Tensor | None = None,
+) -> World:
     """The factual world of n people: joint posterior draws of latents and noise given the evidence.
 
     A latent is drawn from its posterior; every node's noise is then drawn from its conditional given that draw, so that
@@ -37,6 +46,8 @@ def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, 
         given: the evidence; the observed nodes that are neither the outcome nor its descendants if None.
         draws: posterior draws per person.
         seed: of the draws.
+        occurrence: of each person among equal ones, (n,), int64, as ``occurrences`` counts them, for estimates over a population: people
+            of the same evidence then have draws of their own, whose errors average out. None: they have the same.
 
     Returns:
         A world of shape (draws, n), with the latents' exact moments.
@@ -52,19 +63,38 @@ def abduct(scm: SCM, columns: Columns, *, given: Collection[str] | None = None, 
         raise QueryError("draws", f"{draws} draws cannot be made", "ask for at least 1")
     asked = evidence_of(scm.spec, given)
     evidence = tuple(node for node in scm.spec.order if node in asked)
-    parts = [(kind.people, _some(scm, columns, kind, asked, draws=draws, seed=seed)) for kind in patterns(columns, asked)]
+    how = _Drawing(draws, seed, occurrence)
+    parts = [(kind.people, _some(scm, columns, kind, asked, how)) for kind in patterns(columns, asked)]
     values, noise = parts[0][1] if len(parts) == 1 else _everyone([people for people, _ in parts], [made for _, made in parts], columns.n)
     return World(values, noise, (draws, columns.n), evidence, posterior(scm, columns, given=evidence))
 
 
-def _some(scm: SCM, columns: Columns, kind: Pattern, asked: Collection[str], *, draws: int, seed: int) -> tuple[Values, Values]:
+class _Drawing(NamedTuple):
+    """How draws are made.
+
+    Args:
+        draws: per person.
+        seed: of them.
+        occurrence: of each person among equal ones, (n,), or None.
+    """
+
+    draws: int
+    seed: int
+    occurrence: Tensor | None = None
+
+    def of(self, people: Tensor, n: int) -> "_Drawing":
+        """The same for some of ``n`` people, by position."""
+        return self if self.occurrence is None or len(people) == n else self._replace(occurrence=self.occurrence[people])
+
+
+def _some(scm: SCM, columns: Columns, kind: Pattern, asked: Collection[str], how: _Drawing) -> tuple[Values, Values]:
     """Values and noise of people who lack the same part of the evidence ``asked``."""
     people = columns if len(kind.people) == columns.n else columns.take(kind.people)
     known = kind.known(asked)
     rows = {node: column for node, column in people.coded.items() if node not in kind.missing}
     hidden = hidden_in(scm.spec, known, kind.missing) if kind.missing else None
     areas = neighbourhoods(scm, rows, known, people.n, hidden=hidden)
-    return _made(scm, areas, {node: rows[node] for node in known}, (draws, people.n), seed)
+    return _made(scm, areas, {node: rows[node] for node in known}, people.n, how.of(kind.people, columns.n))
 
 
 def completed(scm: SCM, rows: Values, n: int, *, draws: int, seed: int) -> Values:
@@ -83,14 +113,14 @@ def completed(scm: SCM, rows: Values, n: int, *, draws: int, seed: int) -> Value
         QueryError: too much that hangs together is unknown, or a count with known effects.
     """
     areas = neighbourhoods(scm, rows, frozenset(rows), n, hidden=causes_of(scm.spec, rows))
-    values, _ = _made(scm, areas, rows, (draws, n), seed)
+    values, _ = _made(scm, areas, rows, n, _Drawing(draws, seed))
     return values
 
 
-def _made(scm: SCM, areas: Iterable[Neighbourhood], known: Values, shape: tuple[int, int], seed: int) -> tuple[Values, Values]:
-    """Values and noise given what is known: drawn in ``areas``, else what follows from noise of its own."""
-    seen = {node: known[node] for node in scm.spec.order if node in known}
-    uniform = PersonalUniforms(scm, seen, n=shape[1], draws=shape[0], seed=seed)
+def _made(scm: SCM, areas: Iterable[Neighbourhood], known: Values, n: int, how: _Drawing) -> tuple[Values, Values]:
+    """Values and noise of n people given what is known: drawn in ``areas``, else what follows from noise of its own."""
+    seen, shape = {node: known[node] for node in scm.spec.order if node in known}, (how.draws, n)
+    uniform = PersonalUniforms(scm, seen, n=n, draws=how.draws, seed=how.seed, occurrence=how.occurrence)
     values_made: dict[str, Callable[[], Tensor]] = {}
     noise_made: dict[str, Callable[[], Tensor]] = {}
     values, noise = Lazy(values_made), Lazy(noise_made)

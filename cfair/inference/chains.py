@@ -3,6 +3,8 @@
 Source: Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), Rank-normalization, folding, and localization: an improved R-hat.
 """
 
+import math
+
 import torch
 from pyro.ops.stats import effective_sample_size, split_gelman_rubin
 from torch import Tensor
@@ -17,10 +19,16 @@ def r_hat(chains: Tensor) -> float:
 
 
 def bulk_ess(chains: Tensor) -> float:
-    """The effective number of draws of the ranks of chains (chains, length), each split in two."""
+    """The effective number of draws of the ranks of chains (chains, length), each split in two.
+
+    At most S·log₁₀ S of S draws, as in Stan: where neighbouring draws lie on opposite sides, the estimated autocorrelation time of a
+    short chain may be next to nothing, or below it.
+    """
     half = chains.shape[1] // 2
     split = torch.cat([chains[:, :half], chains[:, -half:]])
-    return float(effective_sample_size(_normal_scores(split)))
+    most = split.numel() * math.log10(split.numel())
+    found = float(effective_sample_size(_normal_scores(split)))
+    return found if 0 < found < most else most
 
 
 def _normal_scores(chains: Tensor) -> Tensor:

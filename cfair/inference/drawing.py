@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cfair.inference.distinct import distinct
 from cfair.inference.importance import proposal
 from cfair.inference.landscape import Landscape, landscape
 from cfair.inference.neighbourhood import Neighbourhood
-from cfair.inference.posterior import distinct
 from cfair.inference.quadrature import NODES, gauss_hermite, integrate, log_integral
 from cfair.inference.resampling import resampled
-from cfair.inference.shape import FAR, Summit, equal_steps, panels, summit
+from cfair.inference.shape import FAR, equal_steps, panels, summit
+from cfair.inference.summit import Summit
 
 __all__ = ["draw"]
 

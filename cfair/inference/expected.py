@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from cfair.errors import FitError
+from cfair.inference.distinct import distinct
 from cfair.inference.parts import Part
-from cfair.inference.posterior import distinct, each_distinct_row
+from cfair.inference.posterior import each_distinct_row
 from cfair.interfaces import SelfTaught, Values
 from cfair.scm import SCM
 

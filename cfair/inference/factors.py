@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from cfair.inference.designs import Design, Prepared, design, predictors_at
+from cfair.inference.distinct import distinct
 from cfair.inference.free import Overrides, detached
 from cfair.inference.neighbourhood import Neighbourhood
 from cfair.interfaces import Mechanism, Values
-from cfair.mechanisms import Indexed, LinearPredictor, bound
+from cfair.mechanisms import Indexed, bound
 from cfair.scm import SCM
 
-__all__ = ["Factor", "Linear", "factor", "log_prob"]
+__all__ = ["Factor", "Linear", "designs", "factor", "log_prob"]
 
 
 class Factor(Protocol):
@@ -83,17 +85,21 @@ class Linear:
     def residual(self, d: int) -> tuple[Tensor, Tensor, Tensor]:
         """Of a quadratic density of mean μ(η) and variance σ²: r₀ = x − μ at u = 0, the slopes ρ of x − μ in each of d ≥ 1 latents, and σ².
 
-        Their shapes broadcast to (n,), (d, n) and (n,).
+        Their shapes broadcast to (n,), (d, n) and (n,). μ is linear in η, or the density would not be quadratic.
         """
-        none = [torch.zeros((), dtype=torch.float64)] * d
-        at_none = self.at(none)
-        mean, rest = at_none.mean, -at_none.mean if isinstance(self.x, int) else self.x - at_none.mean
+        at_none = self.mechanism.at(self.base)
+        mean, own = at_none.mean, self.x if isinstance(self.x, int) else None
+        rest = -mean if own is not None else self.x - mean
         slopes = []
         for j in range(d):
-            one = [torch.ones((), dtype=torch.float64) if k == j else zero for k, zero in enumerate(none)]
-            moved = mean - self.at(one).mean if j in self.slopes else torch.zeros_like(mean)
-            slopes.append(torch.atleast_1d(moved + 1 if isinstance(self.x, int) and self.x == j else moved))
-        return rest, torch.stack(slopes), at_none.variance
+            moved = self._moved(self.slopes[j]) if j in self.slopes else torch.zeros((), dtype=torch.float64)
+            slopes.append(torch.atleast_1d(moved + 1 if own == j else moved))
+        return rest, torch.stack(torch.broadcast_tensors(*slopes)), at_none.variance
+
+    def _moved(self, slope: Tensor) -> Tensor:
+        """By how much μ is lower where η is higher by ``slope``, shape (n,) or ()."""
+        moved: Tensor = self.mechanism.at(torch.zeros_like(slope)).mean - self.mechanism.at(slope).mean
+        return moved
 
     def detached(self) -> "Linear":
         """The same without derivatives by parameters."""
@@ -168,26 +174,41 @@ def log_prob(scm: SCM, node: str, values: Values, overrides: Overrides) -> Tenso
     return density
 
 
-def factor(area: Neighbourhood, node: str) -> Factor:
-    """The log density of one node, what does not depend on the latents computed once."""
+def factor(area: Neighbourhood, node: str, prepared: Prepared | None = None) -> Factor:
+    """The log density of one node, what does not depend on the latents computed once; its predictors from what is ``prepared``."""
     mechanism = bound(area.scm.mechanisms[node], area.overrides.get(node, {}))
     x = area.real.index(node) if node in area.real else area.values[node]
-    names = area.scm.spec.nodes[node].parents
-    seen = {parent: area.values[parent] for parent in names if parent not in area.real}
-    places = {parent: area.real.index(parent) for parent in names if parent in area.real}
     if not isinstance(mechanism, Indexed) or _multiplied(area, node):
-        return Curved(mechanism, x, seen, places)
-    origin = {latent: torch.zeros((), dtype=torch.float64) for latent in places}
-    slopes = {j: _slope(mechanism, latent, seen, origin) for latent, j in places.items()}
-    return Linear(mechanism, x, mechanism.index({**seen, **origin}), slopes)
+        return Curved(mechanism, x, _seen(area, node), _places(area, node))
+    if prepared is None:
+        return Linear(mechanism, x, *predictors_at(mechanism, _seen(area, node), _places(area, node)))
+    return Linear(mechanism, x, *prepared(mechanism))
 
 
-def _slope(mechanism: Indexed, latent: str, seen: Values, origin: Values) -> Tensor:
-    """What a step of the latent adds to η, shape (n, outputs); (outputs,) where it is the same for everyone."""
-    interacts = any(part.interacts(latent) for part in mechanism.modules() if isinstance(part, LinearPredictor) and latent in part.names)
-    rows = seen if interacts else {name: column[:1] for name, column in seen.items()}
-    slope = mechanism.index({**rows, **origin, latent: torch.ones((), dtype=torch.float64)}) - mechanism.index({**rows, **origin})
-    return slope if interacts or slope.dim() == 1 else slope[0]
+def designs(area: Neighbourhood) -> dict[str, Design]:
+    """The designs of the nodes of ``area``, which has no discrete latent left, whose predictors have one of bearable size."""
+    found, kinds = {}, dict[tuple[str, ...], tuple[Tensor, Tensor]]()
+    for node in area.factors:
+        mechanism, seen = area.scm.mechanisms[node], _seen(area, node)
+        if not isinstance(mechanism, Indexed) or _multiplied(area, node):
+            continue
+        if tuple(seen) not in kinds:
+            kinds[tuple(seen)] = distinct(seen, area.n)
+        first, place = kinds[tuple(seen)]
+        own = {name: column[first] for name, column in seen.items()}
+        if (prepared := design(mechanism, own, _places(area, node), place)) is not None:
+            found[node] = prepared
+    return found
+
+
+def _seen(area: Neighbourhood, node: str) -> dict[str, Tensor]:
+    """The values of a node's parents that are not hidden."""
+    return {parent: area.values[parent] for parent in area.scm.spec.nodes[node].parents if parent not in area.real}
+
+
+def _places(area: Neighbourhood, node: str) -> dict[str, int]:
+    """The positions of a node's hidden parents."""
+    return {parent: area.real.index(parent) for parent in area.scm.spec.nodes[node].parents if parent in area.real}
 
 
 def _multiplied(area: Neighbourhood, node: str) -> bool:

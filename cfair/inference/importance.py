@@ -8,7 +8,8 @@ from cfair.inference.landscape import Landscape
 from cfair.inference.neighbourhood import Neighbourhood
 from cfair.inference.pareto import HEAVY, tail_shape
 from cfair.inference.rule import Rule, carried, log_volume
-from cfair.inference.shape import CLOSE, Summit, summit
+from cfair.inference.shape import CLOSE, summit
+from cfair.inference.summit import Summit
 
 __all__ = ["CLOUDS", "importance", "proposal"]
 

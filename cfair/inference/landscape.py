@@ -1,17 +1,21 @@
 """The log joint density of real latents and a person's evidence, as a function of the latents."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from cfair.inference.designs import Prepared
 from cfair.inference.factors import Factor, Linear, factor
 from cfair.inference.neighbourhood import Neighbourhood
+from cfair.inference.summit import Summit
 
 __all__ = ["Landscape", "landscape"]
+
+FLATTER = 0.1  # share of the curvature at the top below which a curvature nearby is not believed
 
 
 class _Bowl(NamedTuple):
@@ -100,6 +104,21 @@ class Landscape:
             rows = [torch.autograd.grad(part.sum(), u, retain_graph=True)[0] for part in first.unbind(0)]
         return slope + first.detach(), torch.stack(rows) - precision
 
+    def stepped(self, top: Summit) -> Summit:
+        """One of Newton's steps from ``top``, and the curvature there; where it is not that of a top nearby, by the curvature of ``top``.
+
+        One sequence of operations, whatever the parameters: many can be tried at once.
+        """
+        parts = self.others
+
+        def slope(u: Tensor) -> Tensor:
+            first: Tensor = torch.func.grad(lambda at: torch.stack([each.log_prob(at.unbind(0)).sum() for each in parts]).sum())(u)
+            return torch.einsum("jkn,kn->jn", self.bowl.precision, self.bowl.center - u) + first
+
+        bends = [torch.func.grad(lambda u, j=j: slope(u)[j].sum())(top.center) for j in range(self.d)]
+        root = _near_root(-torch.stack(bends), top.root)
+        return Summit(top.center + torch.einsum("ijn,kjn,kn->in", root, root, slope(top.center)), root)
+
     def detached(self) -> "Landscape":
         """The same without derivatives by parameters."""
         factors, others = (tuple(each.detached() for each in those) for those in (self.factors, self.others))
@@ -115,6 +134,16 @@ class Landscape:
         first, *others = (each.given_first(k) for each in self.factors)
         own, rest = others[: self.d - 1], others[self.d - 1 :]
         return _landscape((*own, first, *rest), self.d - 1, k.numel())
+
+
+def _near_root(precision: Tensor, known: Tensor) -> Tensor:
+    """A triangular S with S·Sᵀ = P⁻¹, (d, d, n); ``known``, such an S nearby, where P is not positive, or much smaller than there."""
+    if len(precision) == 1:
+        return torch.maximum(precision, FLATTER / known.square()).rsqrt()
+    lower, wrong = torch.linalg.cholesky_ex(precision.movedim(2, 0))
+    eye = torch.eye(len(precision), dtype=torch.float64).expand_as(lower)
+    upper = torch.linalg.solve_triangular(torch.where(wrong.reshape(-1, 1, 1) == 0, lower, eye), eye, upper=False).mT
+    return torch.where(wrong == 0, upper.movedim(0, 2), known)
 
 
 def curved(area: Neighbourhood) -> bool:
@@ -134,11 +163,12 @@ def _is_concave(each: Factor) -> bool:
     return isinstance(each, Linear) and (each.mechanism.quadratic or each.mechanism.log_concave)
 
 
-def landscape(area: Neighbourhood) -> Landscape:
-    """The log joint of the real latents of ``area``, which has no discrete one left."""
+def landscape(area: Neighbourhood, prepared: Mapping[str, Prepared] | None = None) -> Landscape:
+    """The log joint of the real latents of ``area``, which has no discrete one left; from nodes' designs where they are ``prepared``."""
     assert not area.discrete
     nodes = (*area.real, *(node for node in area.factors if node not in area.real))
-    return replace(_landscape(tuple(factor(area, node) for node in nodes), len(area.real), area.n), sampled=area.sampled)
+    factors = tuple(factor(area, node, prepared.get(node) if prepared else None) for node in nodes)
+    return replace(_landscape(factors, len(area.real), area.n), sampled=area.sampled)
 
 
 def _landscape(factors: tuple[Factor, ...], d: int, n: int) -> Landscape:
@@ -149,17 +179,24 @@ def _landscape(factors: tuple[Factor, ...], d: int, n: int) -> Landscape:
 
 
 def _bowl(factors: Sequence[Linear], constants: Sequence[Factor], d: int, n: int) -> _Bowl:
-    """The sum of normal log densities −½·(r₀ + Σ_j ρ_j·u_j)²/σ² − log σ − ½·log 2π: P = Σ ρρᵀ/σ², and P·m = −Σ ρ·r₀/σ²; and constants."""
-    precision, pull = (torch.zeros(*shape, n, dtype=torch.float64) for shape in ((d, d), (d,)))
-    for each in factors:
-        rest, slopes, variance = each.residual(d)
-        precision = precision + (slopes.unsqueeze(0) * slopes.unsqueeze(1) / variance).expand(d, d, n)
-        pull = pull - (slopes * rest / variance).expand(d, n)
+    """The sum of normal log densities −½·(r₀ + Σ_j ρ_j·u_j)²/σ² − ½·log 2πσ²: P = Σ ρρᵀ/σ², and P·m = −Σ ρ·r₀/σ²; and constants."""
+    precision, pull = torch.zeros(d, d, 1, dtype=torch.float64), torch.zeros(d, 1, dtype=torch.float64)  # one for all as long as may be
+    residuals = [each.residual(d) for each in factors]
+    for rest, slopes, variance in residuals:
+        steep = slopes / variance
+        precision = torch.addcmul(precision, slopes.unsqueeze(0), steep.unsqueeze(1))
+        pull = torch.addcmul(pull, steep, rest, value=-1)
+    precision, pull = precision.expand(d, d, n), pull.expand(d, n)
     center = _top(precision, pull, proper=sum(isinstance(each.x, int) for each in factors) == d)
-    height = torch.zeros(n, dtype=torch.float64)
-    for part in (*factors, *constants):
+    height = torch.zeros(1, dtype=torch.float64)
+    for rest, slopes, variance in residuals:
+        left = rest
+        for slope, one in zip(slopes.unbind(0), center.unbind(0), strict=True):
+            left = torch.addcmul(left, slope, one)
+        height = torch.addcmul(height - (2 * math.pi * variance).log() / 2, left.square(), 1 / variance, value=-0.5)
+    for part in constants:
         height = height + part.log_prob(center.unbind(0))
-    return _Bowl(height, center, precision)
+    return _Bowl(height.expand(n), center, precision)
 
 
 def _top(precision: Tensor, pull: Tensor, *, proper: bool) -> Tensor:

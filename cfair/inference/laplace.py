@@ -64,7 +64,7 @@ def draw_normal(density: LogPosterior, *, count: int, accept: Callable[[Tensor],
     top, stretch = density.start, root(density, seed=seed)
     images = torch.eye(len(top), dtype=torch.float64).unsqueeze(0) if images is None else images
     thetas = _accepted(density.part, top, stretch, count=count, accept=accept, images=images, seed=seed)
-    log_p = torch.tensor([density.value(theta) for theta in thetas.unbind(0)], dtype=torch.float64)
+    log_p = density.values(thetas)
     away = torch.einsum("gpq,sq->gsp", images, thetas) - top
     z = torch.linalg.solve(stretch, away.flatten(0, 1).T).T.unflatten(0, away.shape[:2])
     log_q = (-(DEGREES + len(top)) / 2 * (z.square().sum(2) / DEGREES).log1p()).logsumexp(0)

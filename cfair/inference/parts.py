@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cfair.inference.free import Overrides
+from cfair.inference.free import FreeParameters, Overrides
 from cfair.inference.likelihood import LogLikelihood
 from cfair.inference.log_posterior import LogPosterior, alone, marginal
 from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
@@ -43,6 +43,8 @@ class Part:
 class InTurn:
     """The log likelihoods of several parts, one after the other's rows."""
 
+    smooth = False
+
     def __init__(self, parts: Sequence[LogLikelihood]) -> None:
         self.n, self.points = sum(part.n for part in parts), max(part.points for part in parts)
         self._ends = torch.tensor([0, *(part.n for part in parts)]).cumsum(0).tolist()
@@ -56,6 +58,14 @@ class InTurn:
             if len(own):
                 total = total.index_add(0, own, part(parameters, people[own] - first).expand(len(own)))
         return total
+
+    def near(self, parameters: Overrides, people: Tensor) -> Tensor:
+        """The same: missing values have no short cut."""
+        return self(parameters, people)
+
+    def hessian(self, free: FreeParameters, theta: Tensor, people: Tensor, weights: Tensor) -> Tensor | None:
+        """None: missing values have no short cut."""
+        return None
 
 
 def parts_of(scm: SCM, columns: Columns) -> list[Part]:

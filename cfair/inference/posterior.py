@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from cfair.inference.distinct import distinct
 from cfair.inference.neighbourhood import Neighbourhood, evidence_of, joint, neighbourhoods
 from cfair.inference.patterns import hidden_in, inferred_in, patterns, together
 from cfair.inference.quadrature import EXACT, NODES, Integral, PointFunction, integrate
-from cfair.inference.uniforms import fingerprint
 from cfair.interfaces import Columns, Moments, Values
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.threads import with_threads
 
-__all__ = ["distinct", "each_distinct_row", "expectation", "expectation_of_incomplete", "posterior", "posterior_of_rows"]
+__all__ = ["each_distinct_row", "expectation", "expectation_of_incomplete", "posterior", "posterior_of_rows"]
 
 PointMap: TypeAlias = Callable[[Values], Tensor]  # of node -> values at points of what is hidden, to (Q, m)
 
@@ -215,15 +215,3 @@ def _of_points(area: Neighbourhood, values: Values, function: Callable[[Values],
         return function({**known, **chosen, **dict(zip(area.real, points, strict=True))}).expand(points.shape[1:])
 
     return of_points
-
-
-def distinct(values: Values, n: int) -> tuple[Tensor, Tensor]:
-    """Positions of one row of each kind, (m,), and each row's kind, (n,)."""
-    everyone = torch.arange(n)
-    if not values:
-        return torch.zeros(1, dtype=torch.int64), torch.zeros_like(everyone)
-    _, place = torch.unique(fingerprint(values), return_inverse=True)
-    first = torch.empty(int(place.max()) + 1, dtype=torch.int64).scatter_(0, place.flip(0), everyone.flip(0))
-    if all(torch.equal(column[first][place], column) for column in values.values()):
-        return first, place
-    return everyone, everyone  # two different rows share a fingerprint: once in 2⁶⁴

@@ -17,7 +17,8 @@ from cfair.inference.landscape import Landscape, landscape
 from cfair.inference.neighbourhood import Neighbourhood
 from cfair.inference.pareto import HEAVY, tail_shape
 from cfair.inference.rule import Rule, carried, log_volume
-from cfair.inference.shape import FAR, Summit, equal_steps, panels
+from cfair.inference.shape import FAR, equal_steps, panels
+from cfair.inference.summit import Summit
 
 __all__ = ["Integral", "Rule", "RuleOf", "integrate", "ladder", "log_integral"]
 
@@ -70,8 +71,8 @@ def ladder(land: Landscape, nodes: int | None = None) -> list[RuleOf]:
 def gauss_hermite(land: Landscape, top: Summit, nodes: int) -> Rule:
     """The rule that is exact for the normal approximation at the mode times a polynomial of degree 2·nodes − 1 in each direction."""
     t, log_weights = _hermite(nodes, land.d)
-    scale = 2**0.5 * top.root
-    return Rule(carried(top.center, scale, t), log_weights.unsqueeze(-1) + log_volume(scale))
+    z = 2**0.5 * t
+    return Rule(carried(top.center, top.root, z), log_weights.unsqueeze(-1) + log_volume(2**0.5 * top.root), z)
 
 
 @cache

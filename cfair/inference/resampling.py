@@ -8,7 +8,7 @@ from torch import Tensor
 from cfair.inference.cloud import candidates
 from cfair.inference.landscape import Landscape
 from cfair.inference.pareto import tail_shape
-from cfair.inference.shape import Summit
+from cfair.inference.summit import Summit
 
 __all__ = ["resampled"]
 

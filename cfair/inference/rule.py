@@ -10,10 +10,14 @@ __all__ = ["Rule", "carried", "log_volume"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """∫ f(u) du ≈ Σ_q exp(log_weights_q)·f(points_q), with points (d, Q, n) and log weights that broadcast to (Q, n)."""
+    """∫ f(u) du ≈ Σ_q exp(log_weights_q)·f(points_q), with points (d, Q, n) and log weights that broadcast to (Q, n).
+
+    Where every row has the same points but for place and stretch, ``z``, (d, Q), are those of a row of mean 0 and sd 1.
+    """
 
     points: Tensor
     log_weights: Tensor
+    z: Tensor | None = None
 
 
 def carried(center: Tensor, scale: Tensor, t: Tensor) -> Tensor:

@@ -1,14 +1,14 @@
 """The shape of the latents' posterior: where it is highest, how it bends there, and where it is how far below."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from cfair.inference.landscape import Landscape
+from cfair.inference.summit import Summit
 
-__all__ = ["Summit", "equal_steps", "panels", "summit"]
+__all__ = ["equal_steps", "panels", "summit"]
 
 NEWTON = 200  # steps at most; of any two in a row one halves the bracket, or the step
 CLOSE = 1e-6  # step, in sds, after which Newton's method has squared the error away
@@ -19,23 +19,6 @@ SECANT = 100  # steps at most, of a method that converges in ten
 STEEP = 8.0  # times the level sought: at an end so far above it no line is to be trusted, and the bracket is halved
 LARGE = 1e3  # sd of a direction, and its inverse, from which on it is measured by that sd, lest rounding swallow it
 DROP = 36.0  # nats below the mode at which a density counts as 0: e⁻³⁶ is the rounding of a sum of 1
-
-
-class Summit(NamedTuple):
-    """The mode of each person's posterior, and its normal approximation there.
-
-    ``root`` is the lower triangular S with S·Sᵀ the covariance of that approximation; ``turn`` turns a cloud of points before it is
-    carried there.
-    """
-
-    center: Tensor  # (d, n)
-    root: Tensor  # (d, d, n)
-    turn: Tensor | None = None  # (d, d, n), orthogonal
-
-    @property
-    def sd(self) -> Tensor:
-        """Each latent's sd, shape (d, n)."""
-        return self.root.square().sum(1).sqrt()
 
 
 def summit(land: Landscape, start: Tensor | None = None, *, close: float = CLOSE) -> Summit:

@@ -8,7 +8,7 @@ from torch import Tensor
 from cfair.interfaces import Values
 from cfair.scm import SCM
 
-__all__ = ["PersonalUniforms", "fingerprint"]
+__all__ = ["PersonalUniforms", "fingerprint", "occurrences"]
 
 BITS = 52  # of a person's shift, as many as a float64 in [0, 1) tells apart
 
@@ -25,16 +25,18 @@ class PersonalUniforms:
         n: how many people.
         draws: how many per person.
         seed: of the lattice and of the hash.
+        occurrence: what else tells people apart, (n,), int64; 0 changes nothing.
     """
 
-    def __init__(self, scm: SCM, evidence: Values, *, n: int, draws: int, seed: int) -> None:
+    def __init__(self, scm: SCM, evidence: Values, *, n: int, draws: int, seed: int, occurrence: Tensor | None = None) -> None:
         self._sizes = {node: mechanism.noise_size for node, mechanism in scm.mechanisms.items()}
         hidden = (*scm.spec.latents, *scm.spec.observed)  # a missing value is drawn, too; what comes later changes no earlier permutation
         self._sizes |= {_level_of(node): 1 for node in hidden if scm.spec.nodes[node].discrete}
         generator = torch.Generator().manual_seed(seed)
         strata = {node: [torch.randperm(draws, generator=generator) for _ in range(size)] for node, size in self._sizes.items()}
         self._lattice = {node: torch.stack(permutations, -1).to(torch.float64) / draws for node, permutations in strata.items()}
-        self._key = _mix(fingerprint(evidence) + _name_hash(f"seed {seed}")).expand(n)
+        own = torch.zeros((), dtype=torch.int64) if occurrence is None else _mix(occurrence)
+        self._key = _mix(fingerprint(evidence) + _name_hash(f"seed {seed}") + own).expand(n)
 
     def value(self, latent: str) -> Tensor:
         """Uniform numbers in (0, 1) for the value of a latent or a missing one, (draws, n); noise that it leaves open has others."""
@@ -58,6 +60,15 @@ def fingerprint(values: Values) -> Tensor:
         bits = (column + 0.0).view(torch.int64)  # + 0.0: both zeros are one value
         total = total + _mix(_mix(bits) + _name_hash(node))
     return _mix(total)
+
+
+def occurrences(values: Values) -> Tensor:
+    """How many equal rows stand before each, shape (n,), int64: what tells people apart whose evidence is the same."""
+    kinds = torch.unique(fingerprint(values), return_inverse=True)[1]
+    order = torch.argsort(kinds, stable=True)
+    sizes = torch.bincount(kinds)
+    starts = sizes.cumsum(0) - sizes
+    return torch.empty_like(kinds).scatter(0, order, torch.arange(len(kinds)) - starts[kinds[order]])
 
 
 def _level_of(latent: str) -> str:

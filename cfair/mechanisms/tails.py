@@ -29,7 +29,7 @@ def poisson_log_pmf(count: Tensor, log_rate: Tensor) -> Tensor:
     """k·log μ − μ − log k! = k·t − k·(eᵗ − 1) + (k·log k − k − log k!) with t = log μ − log k, where nothing large cancels; k ≥ 0."""
     k = count.clamp(min=1)  # for k = 0 the sum is −(μ − 1) − 1
     t = log_rate - k.log()
-    return count * t - k * torch.expm1(t) + _log_pmf_at_mean(count)
+    return torch.addcmul(torch.addcmul(_log_pmf_at_mean(count), count, t), k, torch.expm1(t), value=-1)
 
 
 def _log_pmf_at_mean(count: Tensor) -> Tensor:

@@ -55,7 +55,9 @@ def _of_kind(scm: SCM, predictor: Predictor, columns: Columns, kind: Pattern) ->
 
 
 def _mean(scm: SCM, predictor: Predictor, rows: Columns, known: list[str]) -> Tensor:
-    """The mean prediction of rows completed from what is known of them, shape (m,)."""
-    values = completed(scm, {node: rows[node] for node in known}, rows.n, draws=DRAWS, seed=SEED)
-    whole = {node: values[node].reshape(-1) for node in predictor.needs}
-    return predictor.deploy(whole, DRAWS * rows.n).reshape(DRAWS, rows.n).mean(0)
+    """The mean prediction of rows completed from what is known of them, shape (m,), or (m, classes)."""
+    values = completed(scm, {node: rows[node] for node in known if node in scm.spec.nodes}, rows.n, draws=DRAWS, seed=SEED)
+    carried = {node: rows[node].expand(DRAWS, rows.n) for node in known if node not in values}  # columns that the SCM knows nothing of
+    whole = {node: {**values, **carried}[node].reshape(-1) for node in predictor.needs}
+    predicted = predictor.deploy(whole, DRAWS * rows.n)
+    return predicted.reshape(DRAWS, rows.n, *predicted.shape[1:]).mean(0)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cfair.access import guard, needs, sees, working_parents
 from cfair.heads import head_for
-from cfair.heads.base import LinearHead
+from cfair.heads.base import Head
 from cfair.interfaces import Values, World, Worlds
 from cfair.predictors.features import Batches, count_features, each_block, features
 from cfair.scm import SCM
@@ -98,7 +98,7 @@ class Residual:
         return torch.cat(parts, -1) if parts else coded[v][..., :0]
 
     @staticmethod
-    def _mean(models: Iterable[LinearHead], inputs: Tensor) -> Tensor:
+    def _mean(models: Iterable[Head], inputs: Tensor) -> Tensor:
         """m_v, shape (..., numbers that code v)."""
         return torch.stack([model.predict(inputs) for model in models], -1)
 

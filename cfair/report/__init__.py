@@ -1,8 +1,9 @@
 """An audit as people read it: in the terminal, and as Markdown. Nothing here prints."""
 
+from cfair.report.decomposition import to_decomposition
 from cfair.report.diagnosis import to_diagnosis
 from cfair.report.explanation import to_explanation
 from cfair.report.markdown import to_markdown
 from cfair.report.terminal import to_table
 
-__all__ = ["to_diagnosis", "to_explanation", "to_markdown", "to_table"]
+__all__ = ["to_decomposition", "to_diagnosis", "to_explanation", "to_markdown", "to_table"]

@@ -12,6 +12,7 @@ __all__ = ["gaps_in_full", "largest_pair", "unit_and_groups", "worst_gaps", "wor
 KINDS = {"gap_same_noise": "same noise", "gap_reabducted": "re-abducted", "gap_own_model": "own model"}
 PAIRS = ("gap_same_noise", "gap_reabducted")  # gaps whose worst pair is named: the first that is more than rounding
 TITLE = "Counterfactual gaps"
+OWN_UNITS = {"score": "in the unit of its own score", "classes": "the total variation distance of its class probabilities"}
 WHERE = "re-abducted: the deployed predictor on their counterfactual rows; own model: in the predictor's own working model"
 
 
@@ -47,9 +48,15 @@ def _cells(figures: Figures, predictor: str, kind: str) -> tuple[str, ...]:
 
 def unit_and_groups(figures: Figures) -> str:
     """What a gap is, in which unit, and of which groups."""
+    described = figures.report.model["predictors"]
+    assert isinstance(described, dict)
+    outputs = {name: own.get("output") for name, own in described.items() if isinstance(own, dict)}
+    others = "".join(f" Of {name}: {OWN_UNITS[str(kind)]}." for name, kind in outputs.items() if str(kind) in OWN_UNITS)
     unit = "of probability" if figures.binary else f"in the unit of {figures.outcome}"
     least = figures.option("min_group_size", 1)
-    return f"Mean absolute change {unit} when people are moved to another group: the worst pair, of groups of {least} people or more."
+    return (
+        f"Mean absolute change {unit} when people are moved to another group: the worst pair, of groups of {least} people or more.{others}"
+    )
 
 
 def worst_pairs(figures: Figures, measures: Sequence[str]) -> tuple[str, ...]:

@@ -81,10 +81,12 @@ def _cells(figures: Figures, measure: str, attribute: str, group: str) -> list[s
 
 def _sizes(figures: Figures, attribute: str, group: str) -> tuple[str, str]:
     """How many people a group has, and the mean of their outcome: of their predictions and residuals together."""
-    of = [figures.row(figures.predictors[0], measure, attribute, group) for measure in ("mean_prediction", "mean_residual")]
+    measures = ("mean_prediction", "mean_residual")
+    found = ([figures.row(name, measure, attribute, group) for measure in measures] for name in figures.predictors)
+    of = next((rows for rows in found if None not in rows), [figures.row(figures.predictors[0], measures[0], attribute, group)])
     people = next((f"{row.n:,}" for row in of if row is not None and row.n is not None), "")
     values = [row.value for row in of if row is not None and row.value is not None]
-    return people, plain(sum(values), max(1.0, *map(abs, values))) if len(values) == len(of) else ""
+    return people, plain(sum(values), max(1.0, *map(abs, values))) if len(values) == len(measures) else ""
 
 
 def _distinct(figures: Figures) -> tuple[list[str], tuple[str, ...]]:

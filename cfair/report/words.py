@@ -52,6 +52,8 @@ def assumed(report: Report) -> list[Sheet]:
 def provenance(report: Report, *, in_short: bool = False) -> Sheet:
     """The table, the split and the options: all that is needed to do it again; the versions and the whole SHA-256 unless in short."""
     rows = [("table", _table(report, digits=12 if in_short else 64)), ("people", f"{_people(report)}{_split(report)}")]
+    if "seconds" in report.data:
+        rows.append(("time", _time(_mapping(report.data["seconds"]))))
     if report.not_used:
         rows.append(("not used", ", ".join(report.not_used)))
     if "splits" in report.options:
@@ -61,6 +63,17 @@ def provenance(report: Report, *, in_short: bool = False) -> Sheet:
     return Sheet(title="Data and options" if in_short else "Data, options and versions", header=("", ""), rows=rows, prose=True)
 
 
+def _time(seconds: Mapping[str, Json]) -> str:
+    """Cfair's own time, and that of models from elsewhere apart."""
+    models = ", ".join(f"{name} {_figure(own)} s" for name, own in _mapping(seconds["models"]).items())
+    return f"{_figure(seconds['cfair'])} s of cfair's own; scoring by models from elsewhere: {models}"
+
+
+def _figure(seconds: Json) -> str:
+    assert isinstance(seconds, int | float)
+    return f"{seconds:.1f}"
+
+
 def _assumption(said: Assumption) -> tuple[str, str]:
     return said.name.replace("_", " "), said.text + (f" Checked: {said.tested}." if said.tested is not None else "")
 
@@ -68,6 +81,8 @@ def _assumption(said: Assumption) -> tuple[str, str]:
 def _reads(name: str, own: Mapping[str, Json], latents: Collection[Json]) -> str:
     """The columns and latents that enter the head."""
     sees = _list(own["sees"])
+    if "external" in own:
+        return f"reads: {', '.join(map(str, sees))}; nothing is claimed"
     if not sees:
         return "nothing" if name == "constant" else "predicts a constant: no observed column is free of the protected attributes"
     return ", ".join(map(str, sees)) + (_chosen(own) if "variant" in own and set(map(str, latents)) & set(map(str, sees)) else "")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cfair.errors import StoreError
 
-__all__ = ["MANIFEST", "Contents", "check_target", "read_folder", "write_folder"]
+__all__ = ["MANIFEST", "Contents", "check_place", "check_target", "read_folder", "write_folder"]
 
 FORMAT, SCHEMA = "cfair run", 1
 MANIFEST = "manifest.json"
@@ -43,7 +43,7 @@ def check_target(folder: Path) -> None:
         StoreError: ``folder`` is a file, or holds something that is not part of a run, or nothing can be written there.
     """
     try:
-        _check_place(folder)
+        check_place(folder)
         found = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     except OSError as error:
         raise StoreError(str(folder), f"no run can be written there ({error.strerror})", ELSEWHERE) from error
@@ -96,8 +96,12 @@ def read_folder(folder: Path) -> Contents:
     return Contents(tuple(map(str, predictors)), str(manifest["head"]), versions, checked)
 
 
-def _check_place(folder: Path) -> None:
-    """Refuse a place where no folder can be made."""
+def check_place(folder: Path) -> None:
+    """Refuse a place where no folder can be made.
+
+    Raises:
+        StoreError: a file stands there or above it, or nothing may be written there.
+    """
     above = next(path for path in folder.absolute().parents if path.exists())
     for path in (folder, above):
         if path.exists() and not path.is_dir():

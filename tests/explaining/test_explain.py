@@ -49,6 +49,8 @@ def test_the_change_is_that_of_the_deployed_map_and_its_paths_add_up_to_it(name:
         assert world.prediction.value == pytest.approx(float(predicted.mean()), abs=1e-9)
         assert world.change.value == pytest.approx(float(predicted.mean()) - found.prediction, abs=1e-9)
         assert sum(share.contribution.value for share in world.paths) == pytest.approx(world.change.value, abs=1e-9)
+        assert world.bounds is not None
+        assert world.bounds.low - 1e-9 <= world.change.value <= world.bounds.high + 1e-9
         assert all(share.path[0] == "race" and share.path[-1] == "prediction" for share in world.paths)
         moved = {node.node: node for node in world.nodes}
         assert moved["visits"].number is not None

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from cfair.errors import FitError, QueryError
 from cfair.families import Kind
 from cfair.heads import HEADS, head_for
+from cfair.heads.boosted import Boosted
 from cfair.heads.linear import Linear
 from cfair.heads.logistic import Logistic
 
@@ -118,3 +120,28 @@ def test_a_misspelt_head_is_answered_with_the_nearest() -> None:
 def test_a_head_that_has_not_been_fitted_says_so(name: str) -> None:
     with pytest.raises(QueryError, match="Call fit first"):
         HEADS[name](2).predict(torch.zeros(3, 2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("levels", [False, True])
+def test_the_trees_of_boosted_are_those_of_scikit_learn(levels: bool) -> None:
+    y = EVENT if levels else Y
+    estimator = HistGradientBoostingClassifier if levels else HistGradientBoostingRegressor
+    learned = estimator(categorical_features=None, early_stopping=False).fit(X.numpy(), y.numpy())
+    head = Boosted(3)
+    head.intercept.copy_(head.hold(learned))
+    head.binary.fill_(levels)
+    new = X + torch.randn(X.shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64) * X.std(0)
+    expected = learned.predict_proba(new.numpy())[:, 1] if levels else learned.predict(new.numpy())
+    torch.testing.assert_close(head.predict(new), torch.from_numpy(expected), rtol=1e-12, atol=1e-12)
+
+
+def test_boosted_learns_what_no_line_can_tell() -> None:
+    z = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = (z[:, 0] * z[:, 1] > 0).double()
+    head = Boosted(2).fit(batches(z[:2000], y[:2000]))
+    assert ((head.predict(z[2000:]) > 0.5) == y[2000:].bool()).double().mean() > 0.95
+
+
+def test_boosted_refuses_levels_that_are_all_the_same() -> None:
+    with pytest.raises(FitError, match="all 500 outcomes to learn from are 1"):
+        Boosted(3).fit(batches(X, torch.ones_like(EVENT)))

@@ -80,3 +80,10 @@ def test_the_effective_number_of_an_autoregression_is_the_closed_form() -> None:
         chain.append(rho * chain[-1] + (1 - rho**2) ** 0.5 * noise[:, k])
     expected = 4 * steps * (1 - rho) / (1 + rho)
     assert bulk_ess(torch.stack(chain, 1)) == pytest.approx(expected, rel=0.15)
+
+
+def test_draws_on_opposite_sides_are_worth_no_more_than_a_multiple_of_their_number() -> None:
+    source = torch.Generator().manual_seed(0)
+    half = torch.randn(1, 50, generator=source, dtype=torch.float64)
+    opposite = torch.stack([half, -half], 2).flatten(1)  # each draw is followed by its mirror image
+    assert bulk_ess(opposite) == pytest.approx(200.0)  # 100·log₁₀ 100; the estimate itself is below 0

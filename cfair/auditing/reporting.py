@@ -1,0 +1,241 @@
+"""What an audit found, as a report."""
+
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from torch import Tensor
+
+from cfair.auditing.assumptions import assumptions
+from cfair.auditing.classes import by_class, classes_of, measured_as
+from cfair.auditing.crossing import Crossing
+from cfair.auditing.described import describe
+from cfair.auditing.elsewhere import foreign_of, of_elsewhere, output_of
+from cfair.auditing.extrapolation import extrapolated, outside_rows
+from cfair.auditing.frozen import FrozenGaps
+from cfair.auditing.gaps import Gaps
+from cfair.auditing.kept import Kept
+from cfair.auditing.limits import limits, undefined
+from cfair.auditing.measures import Audited, constraint_rows, group_metrics, group_rows, overall_rows
+from cfair.auditing.moves import moved_most, moves_rows, response_rows
+from cfair.auditing.pairs import curves, frozen_rows, gap_rows, worst_rows
+from cfair.auditing.records import Json, Outside, Report, Row
+from cfair.constraints import CONSTRAINTS
+from cfair.errors import QueryError
+from cfair.families import Kind
+from cfair.inference import patterns
+from cfair.interfaces import Columns, Predictor
+from cfair.metrics import METRIC_KINDS, METRICS
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+from cfair.weights import effective_size
+
+__all__ = ["Asked", "Found", "reported"]
+
+VERSIONED = ("cfair", "torch", "pyro-ppl", "numpy", "pandas", "networkx", "scipy")  # packages that a report names
+RANKED = ("roc_auc",)  # metrics of a binary outcome that need no probability
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an audit was asked for; as of ``audit``."""
+
+    metrics: tuple[str, ...]
+    constraints: tuple[str, ...]
+    draws: int
+    seed: int
+    min_group_size: int
+    name_most_moved: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        spec: ModelSpec,
+        *,
+        metrics: Sequence[str] | None,
+        constraints: Sequence[str] | None,
+        draws: int,
+        seed: int,
+        min_group_size: int,
+    ) -> "Asked":
+        """What is asked of predictions of a model's outcome.
+
+        Raises:
+            QueryError: a metric or constraint does not exist, or does not suit the outcome.
+        """
+        kind = spec.nodes[spec.outcome].kind
+        return cls(_chosen_metrics(metrics, kind), _chosen_constraints(constraints, kind), draws, seed, min_group_size)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What an audit found of people.
+
+    Args:
+        scm: in which they were moved.
+        predictors: that were audited.
+        crossing: of the protected attributes.
+        columns: the audited people.
+        everyone: them, and those who have no outcome.
+        predictions: predictor -> its deployed predictions, (n,) or (n, classes).
+        gaps: summed over people.
+        kept: people with all their predictions.
+        units: what is measured -> the unit in which its (δ, ε) curve counts.
+        known: people with whom counterfactual rows are compared; the audited ones if None.
+        frozen: gaps in worlds of drawn parameters, if any were drawn.
+    """
+
+    scm: SCM
+    predictors: Mapping[str, Predictor]
+    crossing: Crossing
+    columns: Columns
+    everyone: Columns
+    predictions: Mapping[str, Tensor]
+    gaps: Gaps
+    kept: Kept
+    units: Mapping[str, float]
+    known: Columns | None = None
+    frozen: FrozenGaps | None = None
+
+
+def reported(found: Found, asked: Asked, *, started: float) -> Report:
+    """The report of what was found since ``time.perf_counter()`` said ``started``; only models from elsewhere make it give that time."""
+    scm, crossing, columns, measured = found.scm, found.crossing, found.columns, measured_as(found.predictors)
+    group = crossing.group(columns)
+    pairs = [*(frozen_rows(found.frozen, measured, crossing) if found.frozen else ()), *gap_rows(found.gaps, crossing)]
+    pairs = [row for row in pairs if not (row.measure.endswith("_signed") and classes_of_name(found.predictors, row.predictor))]
+    rated = list(constraint_rows(_audited(found, "outcome"), crossing, constraints=asked.constraints, min_group_size=asked.min_group_size))
+    rows = [
+        *_measures(found, asked),
+        *pairs,
+        *worst_rows(pairs, asked.min_group_size),
+        *moves_rows(found.kept, crossing, decided=_decided(found)),
+        *response_rows(found.kept, crossing),
+        *_by_group(found),
+        *(row for row, _ in rated),
+    ]
+    support = _support(found, asked.seed)
+    count = asked.name_most_moved
+    most_moved: dict[str, Json] = {"most_moved": moved_most(found.kept, crossing, count)} if count else {}
+    options: dict[str, Json] = {"draws": asked.draws, "seed": asked.seed, "weights": columns.facts.weights}
+    return Report(
+        rows=tuple(rows),
+        model=describe(scm, found.predictors),
+        data={**_data(columns), **_lacking(columns, found.everyone), **most_moved, **_seconds(found, started)},
+        options={
+            **options,
+            "min_group_size": asked.min_group_size,
+            "metrics": list(asked.metrics),
+            "constraints": list(asked.constraints),
+        },
+        versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
+        assumptions=(
+            *assumptions(scm, found.predictors, columns.facts, pairs),
+            *of_elsewhere(found.predictors, columns, scm.spec),
+            *limits(scm.spec, crossing, group, asked.min_group_size),
+            *undefined(rated),
+            *extrapolated(support),
+        ),
+        not_used=tuple(name for name in columns.facts.unused if name not in columns),
+        support=support,
+        curves=tuple(curves(found.gaps, crossing, found.units)),
+    )
+
+
+def _decided(found: Found) -> list[str]:
+    """The predictors whose predictions decide: probabilities of a binary outcome."""
+    binary = found.scm.spec.nodes[found.scm.spec.outcome].kind == "binary"
+    return [name for name, each in found.predictors.items() if binary and output_of(each) == "outcome"]
+
+
+def _support(found: Found, seed: int) -> tuple[Outside, ...]:
+    """How many counterfactual rows lie outside the data of the group that they are put into; nothing where values are missing."""
+    reference = found.columns if found.known is None else found.known
+    if found.columns.missing or reference.missing:
+        return ()
+    return tuple(outside_rows(found.scm, found.crossing, found.columns, reference, seed=seed))
+
+
+def classes_of_name(predictors: Mapping[str, Predictor], name: str) -> bool:
+    """Whether predictions of that name are probabilities of several classes, whose distance has no sign."""
+    return name in predictors and bool(classes_of(predictors[name]))
+
+
+def _measures(found: Found, asked: Asked) -> Iterator[Row]:
+    """Each metric of each predictor that it suits."""
+    yield from overall_rows(_audited(found, "outcome"), asked.metrics)
+    yield from overall_rows(_audited(found, "score"), [name for name in asked.metrics if name in RANKED])
+
+
+def _by_group(found: Found) -> Iterator[Row]:
+    """Means and errors of each group."""
+    kind = found.scm.spec.nodes[found.scm.spec.outcome].kind
+    yield from group_rows(_audited(found, "outcome"), found.crossing, group_metrics(kind))
+    for unit in ("score", "classes"):
+        yield from group_rows(_audited(found, unit), found.crossing, (), residuals=False)
+
+
+def _audited(found: Found, unit: str) -> Audited:
+    """The people, and what is predicted of them in one unit: the outcome's, scores' own, or probabilities of each of several classes."""
+    predictions = {
+        key: values
+        for name, predictor in found.predictors.items()
+        if output_of(predictor) == unit
+        for key, values in by_class(name, predictor, found.predictions[name])
+        if values.ndim == 1
+    }
+    columns = found.columns
+    return Audited(columns[found.scm.spec.outcome], predictions, found.crossing.group(columns), columns.weights)
+
+
+def _seconds(found: Found, started: float) -> dict[str, Json]:
+    """Cfair's own time, and that of models from elsewhere in their own code."""
+    models: dict[str, Json] = {name: round(each.seconds, 3) for name, each in foreign_of(found.predictors).items()}
+    own = time.perf_counter() - started - sum(each.seconds for each in foreign_of(found.predictors).values())
+    return {"seconds": {"cfair": round(own, 3), "models": models}} if models else {}
+
+
+def _chosen_metrics(metrics: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
+    """Those asked for, or all that suit the outcome's kind."""
+    for name in metrics or ():
+        if name in METRICS and name not in METRIC_KINDS[kind]:
+            suitable = ", ".join(METRIC_KINDS[kind])
+            raise QueryError("metrics", f"'{name}' does not measure predictions of a {kind} outcome", f"use some of: {suitable}")
+        METRICS[name]  # an unknown name is refused with the nearest right one
+    return tuple(METRIC_KINDS[kind] if metrics is None else metrics)
+
+
+def _chosen_constraints(constraints: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
+    """Those asked for, or all if the outcome is binary; none otherwise."""
+    if kind != "binary" and constraints:
+        raise QueryError("constraints", f"group constraints need a binary outcome, and this one is {kind}", "leave them out")
+    for name in constraints or ():
+        CONSTRAINTS[name]  # an unknown name is refused with the nearest right one
+    return () if kind != "binary" else tuple(CONSTRAINTS if constraints is None else constraints)
+
+
+def _lacking(columns: Columns, everyone: Columns) -> dict[str, Json]:
+    """How many values are missing and where: in the table, and among the audited people; nothing where none is."""
+    if not columns.facts.missing:
+        return {}
+    kinds = [kind for kind in patterns(columns, list(columns)) if kind.missing]
+    return {
+        "missing": dict(columns.facts.missing),
+        "missing_together": [{"nodes": list(kind.missing), "audited_rows": len(kind.people)} for kind in kinds],
+        "audited_rows_without_outcome": everyone.n - columns.n,
+    }
+
+
+def _data(columns: Columns) -> dict[str, Json]:
+    facts = columns.facts
+    return {
+        "name": facts.name,
+        "rows": facts.rows,
+        "sha256": facts.sha256,
+        "dropped": facts.dropped,
+        "rounded": dict(facts.rounded),
+        "audited_rows": columns.n,
+        **({} if columns.weights is None else {"weightless": facts.weightless, "effective_rows": effective_size(columns.weights)}),
+    }

@@ -1,0 +1,110 @@
+"""What ``cfair decompose`` reads and learns before it asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from cfair.cli._dag import table_of
+from cfair.data import read_predictions, read_table
+from cfair.effects import Predicted, Prediction
+from cfair.effects.prediction import name_for
+from cfair.errors import QueryError, nearest
+from cfair.inference import learn
+from cfair.inference.engines import choose
+from cfair.inference.free import is_fixed
+from cfair.interfaces import Columns
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+from cfair.store import load, parts
+
+__all__ = ["People", "of_dag", "of_run"]
+
+Missing = Literal["error", "drop", "latent"]
+Read = tuple[SCM, Columns | None, Prediction | Predicted | None]
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Whose effects are asked for.
+
+    Args:
+        data: the table, if it is named.
+        missing: what to do with rows that lack values.
+        weights: the column of the people's weights.
+        predictions: a table of predictions, if they are asked for.
+        column: of that table.
+        rows: whether rows are needed in any case.
+    """
+
+    data: str | None
+    missing: str
+    weights: str | None
+    predictions: Path | None
+    column: str
+    rows: bool
+
+
+def of_dag(spec: ModelSpec, dag: str, asked: People, *, seed: int, check: Callable[[SCM, Predicted | None], object]) -> Read:
+    """The declared model, learned where ``parameters:`` leave something open, the people, and their predictions.
+
+    Parameters are drawn, so that intervals cover what the table leaves open of them, save where rows lack values or engine svi learns.
+
+    Args:
+        spec: the declaration.
+        dag: where it is.
+        asked: whose effects are asked for.
+        seed: of what is learned.
+        check: refuses a question that cannot be asked, before anything is learned.
+
+    Raises:
+        DataError: the table does not fit, or the predictions do not fit the table.
+    """
+    fixed = SCM(spec)
+    if asked.predictions is None:
+        check(fixed, None)
+    if is_fixed(fixed) and asked.data is None and asked.predictions is None and not asked.rows:
+        return fixed, None, None
+    columns = read_table(table_of(spec, dag, asked.data), spec, missing=cast("Missing", asked.missing), weights=asked.weights)
+    predicted = _predicted(spec, columns, asked)
+    check(fixed, predicted)
+    drawn = not columns.missing and choose(spec, "auto").engine == "quadrature" and not is_fixed(fixed)
+    return learn(spec, columns, uncertainty="laplace" if drawn else "none", seed=seed), columns, predicted
+
+
+def of_run(folder: Path, predictor: str | None, asked: People, *, spec: ModelSpec | None, allow_python: bool) -> Read:
+    """A run's model, the people of a table or the run's own held-out ones, and the map of a predictor, or predictions from a file.
+
+    Args:
+        folder: the run's.
+        predictor: one of the run's; None: a node's effects are asked for, or those of predictions from a file.
+        asked: whose effects are asked for.
+        spec: what a dag.yaml that is named beside the run declares; it must be the run's model.
+        allow_python: whether code of the user's own may run.
+
+    Raises:
+        QueryError: the run has no such predictor, or another model than the one declared.
+        DataError, StoreError: the table does not fit, or is not where it was.
+    """
+    run = load(folder, allow_python=allow_python)
+    if spec is not None and spec.nodes != run.spec.nodes:
+        raise QueryError("--dag", f"it declares another model than the run in {folder}", "leave --dag out, or fit it first")
+    spec = run.spec
+    if predictor is not None and predictor not in run.predictors:
+        raise QueryError("predictor", f"the run has no predictor '{predictor}'", nearest(predictor, run.predictors))
+    if asked.data is None:
+        columns = parts(run)[1]
+    else:
+        columns = read_table(asked.data, spec, missing=cast("Missing", asked.missing), weights=asked.weights)
+    if predictor is None:
+        return run.scm, columns, _predicted(spec, columns, asked)
+    chosen = run.predictors[predictor]
+    same_noise = None if chosen.function_of_row else chosen.predict
+    return run.scm, columns, Prediction(chosen.needs, chosen.deploy, name_for(spec), same_noise)
+
+
+def _predicted(spec: ModelSpec, columns: Columns, asked: People) -> Predicted | None:
+    """The predictions of a file, if they are asked for."""
+    if asked.predictions is None:
+        return None
+    return Predicted(read_predictions(asked.predictions, asked.column, columns), name_for(spec))

@@ -1,0 +1,96 @@
+"""``cfair decompose``: a difference between groups taken apart. What is slow to import waits until the DAG has been read."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from cfair.cli._dag import AllowPython, read_dag
+from cfair.errors import QueryError
+
+if TYPE_CHECKING:
+    from cfair.effects import Predicted
+    from cfair.scm import SCM
+    from cfair.spec import ModelSpec
+
+__all__ = ["decompose"]
+
+
+def decompose(
+    attribute: Annotated[str, typer.Option(help="Whose levels are compared.", show_default=False)],
+    start: Annotated[str, typer.Option("--from", help="x0: a level, or a number.", show_default=False)],
+    end: Annotated[str, typer.Option("--to", help="x1.", show_default=False)],
+    dag: Annotated[str | None, typer.Option(help="A dag.yaml, or the name of a shipped model.", show_default=False)] = None,
+    data: Annotated[str | None, typer.Option(help="The table: a file, or a built-in one's name. By default the DAG's 'data:'.")] = None,
+    of: Annotated[str | None, typer.Option(help="A node, or node=level. By default the outcome.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="A table of predictions of which the map is not known.")] = None,
+    column: Annotated[str, typer.Option(help="Of --predictions.")] = "prediction",
+    run: Annotated[Path | None, typer.Option(help="A folder that 'cfair fit' wrote: its learned model, and its held-out rows.")] = None,
+    predictor: Annotated[str | None, typer.Option(help="One of the run's: its deployed map is taken apart.")] = None,
+    source: Annotated[str, typer.Option(help="scm, doubly_robust (from rows, without mechanisms) or both.")] = "scm",
+    along: Annotated[list[str] | None, typer.Option(help="A path, as 'race->lsat->prediction'; may be repeated.")] = None,
+    learners: Annotated[str, typer.Option(help="Of doubly_robust: linear or boosted.")] = "linear",
+    draws: Annotated[int, typer.Option(help="Posterior draws per person of the table.")] = 100,
+    people: Annotated[int, typer.Option(help="Who are simulated where there is no table.")] = 100_000,
+    missing: Annotated[str, typer.Option(help="Rows with missing values: error, drop, or latent to integrate them out.")] = "error",
+    weights: Annotated[str | None, typer.Option(metavar="COLUMN", help="How many people each row stands for.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    allow_python: AllowPython = False,
+) -> None:
+    """Take a difference between two groups apart: direct, indirect, spurious; by mediator and by path.
+
+    A model whose parameters are all fixed needs no table. JSON: tv te ett nde nie ctf_de ctf_ie ctf_se exp_se_from exp_se_to, each
+    {"value", "low", "high"}, reverse (the same keys), mediators, paths, along, source, method, not_identified, said, assumptions, options.
+    """
+    if dag is None and run is None:
+        raise QueryError("cfair decompose", "no model is named", "give --dag, or --run")
+    if predictions is not None and (of is not None or predictor is not None):
+        raise QueryError("--predictions", "a node or a predictor is asked for, too", "ask for one of them")
+    if predictor is not None and (of is not None or run is None):
+        raise QueryError("--predictor", "is one of a run's, and asked for by itself", "give --run, and no --of")
+    spec = None if dag is None else read_dag(dag, allow_python=allow_python)
+
+    from cfair.cli._decomposing import People, of_dag, of_run  # torch and pandas: only once the DAG has been read
+    from cfair.cli._drawing import draw
+    from cfair.cli._progress import progress
+    from cfair.effects import decompose as decomposition_of
+    from cfair.effects.asking import ask
+    from cfair.effects.rows_only import check_source
+    from cfair.report import to_decomposition
+
+    asked = People(data=data, missing=missing, weights=weights, predictions=predictions, column=column, rows=source != "scm")
+    check_source(source, learners)
+
+    def check(scm: "SCM", prediction: "Predicted | None") -> None:
+        ask(scm, attribute=attribute, start=start, end=end, of=of, prediction=prediction, along=along)
+
+    with progress(quiet=quiet) as tell:
+        tell("reading and learning", 0.0)
+        if run is not None:
+            scm, columns, prediction = of_run(run, predictor, asked, spec=spec, allow_python=allow_python)
+        else:
+            scm, columns, prediction = of_dag(cast("ModelSpec", spec), str(dag), asked, seed=seed, check=check)
+        count = people if columns is None else columns.n
+        found = decomposition_of(
+            scm,
+            columns,
+            attribute=attribute,
+            start=start,
+            end=end,
+            of=of,
+            prediction=prediction,
+            along=along,
+            source=cast("Literal['scm', 'doubly_robust', 'both']", source),
+            draws=draws,
+            people=people,
+            learners=learners,
+            seed=seed,
+            progress=lambda done: tell("following people", done / count),
+        )
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        draw(to_decomposition(found))

@@ -1,0 +1,106 @@
+"""A prediction whose effects are asked for: the map that makes it, or only its values."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cfair.effects.scored import Score, scored, with_score
+from cfair.errors import QueryError
+from cfair.interfaces import Columns, Values, World
+from cfair.scm import SCM
+from cfair.spec import ModelSpec
+from cfair.spec.naming import unlike
+
+__all__ = ["Predicted", "Prediction", "checked_values", "model_with", "name_for", "world_with"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """A map from rows to predictions, as one that is deployed.
+
+    Args:
+        needs: the observed nodes that it reads.
+        score: columns (m,) of m rows, and m -> their predictions (m,), as ``Predictor.deploy``.
+        name: of the node that it becomes; no node of the model may have it.
+        same_noise: of a map with an inference of its own inside, its predictions (draws, n) in a world that shares its noise with the
+            factual one, as ``Predictor.predict``: the inference is then not done anew. None: the same as the map's.
+    """
+
+    needs: Sequence[str]
+    score: Score
+    name: str = "prediction"
+    same_noise: Callable[[World], Tensor] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predicted:
+    """Predictions whose map is not at hand: of other rows nobody knows them.
+
+    Args:
+        values: of the people of a table, in its order, shape (n,).
+        name: of the node that they become, a child of all that they may have been made of.
+    """
+
+    values: Tensor
+    name: str = "prediction"
+
+
+def name_for(spec: ModelSpec) -> str:
+    """``prediction``, with as many underscores after it as tell it from all nodes."""
+    return unlike(spec.nodes, "prediction")
+
+
+def model_with(scm: SCM, prediction: Prediction | Predicted | None) -> SCM:
+    """The model with the prediction as its last node; as it is if there is none.
+
+    Raises:
+        QueryError: the prediction's name is taken, or it reads what is no observed node.
+    """
+    if prediction is None:
+        return scm
+    if isinstance(prediction, Predicted):
+        return scored(scm, prediction.name, scm.spec.evidence, _unknown)
+    return scored(scm, prediction.name, prediction.needs, _whole(prediction.score))
+
+
+def world_with(model: SCM, world: World, prediction: Prediction | None) -> World:
+    """The people of ``world`` with their predictions, shape (draws, n)."""
+    return world if prediction is None else with_score(model, world, prediction.name)
+
+
+def checked_values(prediction: Predicted, columns: Columns) -> Tensor:
+    """The predictions of those of the table's people who have a weight above 0, as ``columns.counted`` keeps them.
+
+    Raises:
+        QueryError: there are more or fewer than people, or one is not a finite number.
+    """
+    values = prediction.values.to(torch.float64)
+    if values.shape != (columns.n,):
+        raise QueryError(
+            "prediction", f"predictions of shape {tuple(values.shape)} for {columns.n} people", "give one per row, in its order"
+        )
+    if not values.isfinite().all():
+        count = int((~values.isfinite()).sum())
+        raise QueryError("prediction", f"{count} of {columns.n} predictions are not finite numbers", "mend the model that makes them")
+    return values if columns.weights is None else values[columns.weights > 0]
+
+
+def _unknown(rows: Values, n: int) -> Tensor:
+    raise QueryError("prediction", "its map is not known, only its values", "give the map")
+
+
+def _whole(score: Score) -> Score:
+    """The same map, once what it returns is known to be one finite number per row."""
+
+    def checked(rows: Values, n: int) -> Tensor:
+        found = score(rows, n)
+        if found.shape != (n,):
+            raise QueryError("prediction", f"{n} rows got predictions of shape {tuple(found.shape)}", "return one number per row")
+        if not found.isfinite().all():
+            count = int((~found.isfinite()).sum())
+            raise QueryError("prediction", f"{count} of {n} predictions are not finite numbers", "mend the model that makes them")
+        return found
+
+    return checked
