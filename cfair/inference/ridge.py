@@ -96,19 +96,21 @@ def draw_along(scm: SCM, density: LogPosterior, loadings: dict[int, str], *, cou
     )
     phis, log_q = _proposed(atlas, count, seed)
     thetas = bent.to_theta(phis)
-    log_p = torch.tensor([_height(density, theta) for theta in thetas.unbind(0)], dtype=torch.float64)
+    log_p = _heights(density, thetas)
     log_ratio = log_p + bent.log_volume(phis) - log_q
     thetas, kept = _turned(thetas, turns, keep)
     k_hat, smooth = tail_shape(log_ratio.nan_to_num(nan=-math.inf).masked_fill(~kept, -math.inf).unsqueeze(1))
     return Draws(thetas, smooth.squeeze(1).log_softmax(0), float(k_hat))
 
 
-def _height(density: LogPosterior, theta: Tensor) -> float:
-    """The log density; −∞ so far out that a row's own equations have no solution in numbers of 64 bits."""
+def _heights(density: LogPosterior, thetas: Tensor) -> Tensor:
+    """The log densities of points (S, p), of shape (S,); −∞ so far out that a row's equations have no solution in numbers of 64 bits."""
     try:
-        return density.value(theta)
+        return density.values(thetas)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-        return -math.inf
+        if len(thetas) == 1:
+            return torch.full((1,), -math.inf, dtype=torch.float64)
+        return torch.cat([_heights(density, some) for some in thetas.chunk(2)])
 
 
 def _proposed(atlas: Atlas, count: int, seed: int) -> tuple[Tensor, Tensor]:
