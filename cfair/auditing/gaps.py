@@ -275,9 +275,9 @@ def _add(sums: Tensor, group: Tensor, moves: Tensor, weights: Tensor) -> None:
 
 def _add_beyond(sums: Tensor, group: Tensor, sizes: Tensor, weights: Tensor) -> None:
     """Add how often sizes, shape (draws, people), pass each of EPSILON to one world's sums, shape (2, epsilons, groups)."""
-    for k, epsilon in enumerate(EPSILON):
-        delta = (sizes > epsilon).double().mean(0)
-        sums[:, k].index_add_(1, group, torch.stack([delta, (delta > FEW).double()]) * weights)
+    limits = torch.tensor(EPSILON, dtype=torch.float64).reshape(-1, 1, 1)
+    delta = (sizes > limits).sum(1).double() / sizes.shape[0]  # (epsilons, people)
+    sums.index_add_(2, group, torch.stack([delta, (delta > FEW).double()]) * weights)
 
 
 def add_sizes(sums: Tensor, group: Tensor, size: Tensor, signed: Tensor, weights: Tensor) -> None:

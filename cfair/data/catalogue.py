@@ -94,6 +94,17 @@ TABLES = (
         cautions=("its coding of sex is known to be partly wrong (Groemping 2019)",),
     ),
     TableInfo(
+        name="berkeley",
+        rows=4_526,
+        columns=3,
+        about="Applications for graduate study at Berkeley, autumn 1973, six largest departments: who applied where, and was admitted",
+        source="Bickel, Hammel & O'Connell (1975), Science 187, 398-404; one row per application, from the published counts",
+        licence="published counts; no licence is stated",
+        codings={"sex": "male or female", "department": "A to F, as published, without their names", "admitted": "1 = admitted"},
+        means={"admitted": 0.3878},
+        cautions=("six of some hundred departments, and nothing of an applicant but sex and department",),
+    ),
+    TableInfo(
         name="stop_and_frisk",
         rows=12_347,
         columns=53,

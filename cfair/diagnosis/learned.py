@@ -1,6 +1,6 @@
 """What the training rows say of the parameters: their curvature at the estimate, block by block of nodes."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -11,13 +11,13 @@ from cfair.diagnosis.reaches import reaches
 from cfair.diagnosis.records import EngineCheck, Flat, Movement, Reach
 from cfair.diagnosis.streams import stream
 from cfair.errors import FitError
-from cfair.inference.log_posterior import log_posteriors
+from cfair.inference.log_posterior import LogPosterior, log_posteriors
 from cfair.interfaces import Columns
 from cfair.scm import SCM
 
 __all__ = ["Learned", "learned", "of_densities"]
 
-ROWS = 20_000  # from which the curvature is estimated
+ROWS = 10_000  # from which the curvature is estimated
 OFF = 0.1  # posterior sds that an estimate may lie from the peak of the normal approximation to its posterior
 
 
@@ -31,14 +31,14 @@ class Learned(NamedTuple):
 
 
 def learned(scm: SCM, training: Columns | None, *, seed: int) -> Learned:
-    """The same, of the rows that the parameters were learned from, or of ROWS of them that stand for all.
+    """The same, of the rows that the parameters were learned from, of which ROWS at most give the curvature.
 
     Parameters that are learned in closed form have no curvature here: their mechanism states their posterior.
     """
     if training is None:
         return Learned(engine=_absent("the rows that the parameters were learned from are not given"))
     try:
-        densities = log_posteriors(scm, _some(training, seed))
+        densities = tuple(_FromSome(density, seed) for density in log_posteriors(scm, training))
     except FitError as error:
         return Learned(engine=tuple(replace(check, verdict="fails") for check in _absent(str(error))))
     return of_densities(scm, densities) if densities else Learned(engine=_absent("no parameter is learned by its density"))
@@ -61,12 +61,31 @@ def of_densities(scm: SCM, densities: tuple[Density, ...]) -> Learned:
     )
 
 
-def _some(training: Columns, seed: int) -> Columns:
-    if training.n <= ROWS:
-        return training
-    some = training.take(torch.randperm(training.n, generator=stream(seed, "curvature"))[:ROWS])
-    weights = torch.ones(some.n, dtype=torch.float64) if some.weights is None else some.weights
-    return replace(some, weights=weights * (training.n / some.n))
+@dataclass(frozen=True, slots=True)
+class _FromSome:
+    """A log posterior of all rows, its curvature estimated from ROWS of them: the slope of some rows does not vanish at the peak of all."""
+
+    whole: LogPosterior
+    seed: int
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Whose parameters they are."""
+        return self.whole.nodes
+
+    @property
+    def start(self) -> Tensor:
+        """The estimate, shape (p,)."""
+        return self.whole.start
+
+    def value_and_slope(self, theta: Tensor) -> tuple[float, Tensor]:
+        """Of all rows."""
+        return self.whole.value_and_slope(theta)
+
+    def hessian(self, theta: Tensor) -> Tensor:
+        """Of ROWS of the rows, each standing for several, shape (p, p)."""
+        n = self.whole.log_likelihood.n
+        return self.whole.hessian(theta, torch.randperm(n, generator=stream(self.seed, "curvature"))[:ROWS] if n > ROWS else None)
 
 
 def _off(density: Density, curvature: Tensor) -> float:

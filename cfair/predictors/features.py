@@ -1,6 +1,6 @@
 """From named columns to what a head reads, and the batches it learns from."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -37,14 +37,24 @@ def features(
         probabilities: discrete node -> its levels' probabilities, (..., levels), which then stand for the indicators.
     """
     expected = probabilities or {}
-    parts = (expected[node].unbind(-1)[1:] if node in expected else _parts(spec, node, values[node]) for node in nodes)
-    columns = [part.expand(shape) for group in parts for part in group]
-    return torch.stack(columns).movedim(0, -1) if columns else torch.zeros(*shape, 0, dtype=torch.float64)  # each column contiguous
+    table = torch.zeros(1 + count_features(spec, nodes), *shape, dtype=torch.float64)  # each column contiguous; the first is no feature
+    first = 1
+    for node in nodes:
+        levels = spec.nodes[node].levels
+        last = first + count_features(spec, [node])
+        if node in expected:
+            table[first:last] = expected[node].expand(*shape, -1).movedim(-1, 0)[1:]
+        elif levels:
+            table.scatter_(0, _place(values[node], first).expand(1, *shape), 1.0)
+        else:
+            table[first] = values[node]
+        first = last
+    return table[1:].movedim(0, -1)
 
 
-def _parts(spec: ModelSpec, node: str, value: Tensor) -> Sequence[Tensor]:
-    levels = spec.nodes[node].levels
-    return [(value == j).to(value.dtype) for j in range(1, len(levels))] if levels else [value]
+def _place(level: Tensor, first: int) -> Tensor:
+    """The column in which each level's indicator stands where the second level's is ``first``, and 0 for the first level; int64."""
+    return torch.where(level > 0, level + (first - 1), 0.0).long()
 
 
 def each_block(worlds: Worlds) -> Iterable[World]:

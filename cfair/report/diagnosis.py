@@ -1,6 +1,7 @@
 """A diagnosis for the terminal: the worst first, in some forty lines; all of it is in ``--json``."""
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from cfair.diagnosis import Check, Diagnosis
 from cfair.diagnosis.records import EngineCheck, Reach, Support
@@ -12,6 +13,7 @@ __all__ = ["to_diagnosis"]
 
 SHOWN = 5  # checks, of the many that may fail together
 PAIRS = 3  # of groups
+LINE = 60  # characters of a line of nodes, which leave room for their verdict
 WORDS = {"posterior predictive": "", "residue": "noise ", "column": ""}
 
 
@@ -35,7 +37,8 @@ def _nodes(found: Diagnosis) -> Sheet:
     """A line per node that does not pass, and one for those that do."""
     rows: list[tuple[str, ...]] = [(each.node, each.verdict, each.why) for each in found.nodes if each.verdict != "passes"]
     passing = [each.node for each in found.nodes if each.verdict == "passes"]
-    rows += [(", ".join(passing), "passes", "all checks")] if passing else []
+    lines = wrap(", ".join(passing), LINE)
+    rows += [(line, *(("passes", "all checks") if line is lines[0] else ("", ""))) for line in lines]
     return Sheet(title="Verdicts", header=("node", "verdict", "because of its"), rows=rows, names=3, prose=True)
 
 

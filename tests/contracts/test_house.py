@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TABLES = {"adult", "compas", "crime", "german", "law_school", "stop_and_frisk"}
+TABLES = {"adult", "berkeley", "compas", "crime", "german", "law_school", "stop_and_frisk"}
 
 
 def test_imports_keep_their_contracts() -> None:

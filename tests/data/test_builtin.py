@@ -46,3 +46,22 @@ def test_law_school_is_the_table_of_the_paper() -> None:
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(DataError, match="Did you mean 'adult'"):
         builtin_path("adults")
+
+
+def test_berkeley_is_the_published_counts() -> None:
+    """Source: Bickel, Hammel & O'Connell (1975), the six largest departments: men and women who applied, and how many were admitted."""
+    published = {
+        "A": ((825, 512), (108, 89)),
+        "B": ((560, 353), (25, 17)),
+        "C": ((325, 120), (593, 202)),
+        "D": ((417, 138), (375, 131)),
+        "E": ((191, 53), (393, 94)),
+        "F": ((373, 22), (341, 24)),
+    }
+    frame = pd.read_parquet(builtin_path("berkeley"))
+    counted = frame.groupby(["department", "sex"]).admitted.agg(["size", "sum"])
+    for department, (men, women) in published.items():
+        assert tuple(counted.loc[department, "male"]) == men
+        assert tuple(counted.loc[department, "female"]) == women
+    everyone = frame.groupby("sex").admitted.agg(["size", "sum"])
+    assert (tuple(everyone.loc["male"]), tuple(everyone.loc["female"])) == ((2_691, 1_198), (1_835, 557))

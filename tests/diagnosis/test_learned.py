@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cfair.data import split
-from cfair.diagnosis.learned import learned, of_densities
+from cfair.diagnosis.learned import ROWS, learned, of_densities
 from cfair.inference import learn
 from cfair.inference.free import FreeParameters
 from cfair.pipeline import Options, fit
@@ -109,6 +109,14 @@ def test_an_estimate_that_is_not_the_peak_is_said_not_to_be() -> None:
     assert (off.verdict, off.of) == ("fails", "y")
     assert off.value is not None
     assert off.value > 1
+
+
+def test_an_estimate_from_more_rows_than_give_the_curvature_is_the_peak() -> None:
+    u, e = torch.randn(2, 3 * ROWS, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    spec = declare({"a": A, "y": {"mechanism": "gaussian", "parents": ["a"]}})
+    columns = columns_of({"a": (u > 0).double(), "y": 2.0 * (u > 0) + e})
+    peak = learned(learn(spec, columns), columns, seed=0).engine[0]
+    assert (peak.check, peak.verdict) == ("distance from the peak", "passes")
 
 
 def test_a_run_that_was_read_from_its_folder_has_the_same_curvature(tmp_path: Path) -> None:
