@@ -82,10 +82,12 @@ class _FromSome:
         """Of all rows."""
         return self.whole.value_and_slope(theta)
 
-    def hessian(self, theta: Tensor) -> Tensor:
-        """Of ROWS of the rows, each standing for several, shape (p, p)."""
+    def hessian(self, theta: Tensor, people: Tensor | None = None) -> Tensor:
+        """Of ``people``, or else of ROWS of the rows, each standing for several, shape (p, p)."""
         n = self.whole.log_likelihood.n
-        return self.whole.hessian(theta, torch.randperm(n, generator=stream(self.seed, "curvature"))[:ROWS] if n > ROWS else None)
+        if people is None and n > ROWS:
+            people = torch.randperm(n, generator=stream(self.seed, "curvature"))[:ROWS]
+        return self.whole.hessian(theta, people)
 
 
 def _off(density: Density, curvature: Tensor) -> float:
