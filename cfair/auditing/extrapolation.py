@@ -16,7 +16,7 @@ from cfair.worlds import counterfactual
 __all__ = ["extrapolated", "outside_rows"]
 
 PEOPLE = 1_000  # moved from a group at most
-REFERENCE = 10_000  # people of the other group at most
+REFERENCE = 4_000  # people of the other group at most
 TOLERANCE = 0.05  # share of people by which those outside may exceed the expected one before it is said
 
 

@@ -1,6 +1,6 @@
 """Where the people of one group are: whether a row looks like anyone in it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from cfair.spec import ModelSpec
 __all__ = ["Area"]
 
 SHARE = 0.01  # of a group's own people who count as outside of it
+FEW = 12  # dimensions up to which a tree finds the nearest sooner than all distances do
+ROWS = 1_000  # whose distances to everyone are held at a time
 FEWEST = 20  # people below whom nobody can say where a group is
 
 Floats = NDArray[np.float64]
@@ -36,7 +38,8 @@ class Area:
         self.known = self.size >= FEWEST
         if self.known:
             self.unit = {node: float(values[node].std()) or 1.0 for node in nodes}
-            self.tree = cKDTree(self.points(values))
+            points = self.points(values)
+            self.nearest = _nearest_in_few(points) if points.shape[1] <= FEW else _nearest_in_many(points)
             self.limit = float(np.sort(self.distances(values, others=1))[-self.rank])
 
     @property
@@ -64,7 +67,7 @@ class Area:
             values: the rows, node -> (m,).
             others: 1 where the rows are the group's own people, who are not to be compared with themselves.
         """
-        nearest = np.asarray(self.tree.query(self.points(values), k=[1 + others])[0], dtype=np.float64)[:, 0]
+        nearest = self.nearest(self.points(values), others)
         for node in self.nodes:
             if levels := len(self.spec.nodes[node].levels):
                 people = torch.bincount(self.values[node].long(), minlength=levels)
@@ -77,3 +80,23 @@ class Area:
         if self.spec.nodes[node].levels:
             return float((~torch.isin(x, theirs)).double().mean())
         return float(((x < theirs.min()) | (x > theirs.max())).double().mean())
+
+
+def _nearest_in_few(people: Floats) -> Callable[[Floats, int], Floats]:
+    """From points, and how many of the nearest to pass over, to the distance to the next one, by a tree."""
+    tree = cKDTree(people)
+    return lambda points, others: np.asarray(tree.query(points, k=[1 + others])[0], dtype=np.float64)[:, 0]
+
+
+def _nearest_in_many(people: Floats) -> Callable[[Floats, int], Floats]:
+    """The same by all distances."""
+    known = torch.from_numpy(people)
+
+    def nearest(points: Floats, others: int) -> Floats:
+        rows = torch.from_numpy(points).split(ROWS)
+        distances = [
+            torch.cdist(some, known, compute_mode="donot_use_mm_for_euclid_dist").kthvalue(1 + others, dim=1).values for some in rows
+        ]
+        return np.asarray(torch.cat(distances).numpy(), dtype=np.float64)
+
+    return nearest

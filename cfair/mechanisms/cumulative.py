@@ -10,7 +10,7 @@ from torch.distributions import Distribution, Normal, constraints
 from torch.nn.functional import logsigmoid
 
 from cfair.mechanisms.steps import step_of
-from cfair.mechanisms.tails import log1mexp
+from cfair.mechanisms.tails import log1mexp, log_ndtr
 
 __all__ = ["CumulativeLogit", "CumulativeProbit", "offsets"]
 
@@ -83,7 +83,7 @@ class CumulativeProbit(_Cumulative):
         """The log of P(x): of a tail for the first and the last level, of Φ(b) − Φ(a) for the step (a, b] between."""
         cutpoints, x = offsets(self.log_steps), value.long()
         last = len(cutpoints)
-        end: Tensor = torch.special.log_ndtr(torch.where(x == 0, cutpoints[0] - self.location, self.location - cutpoints[-1]))
+        end = log_ndtr(torch.where(x == 0, cutpoints[0] - self.location, self.location - cutpoints[-1]))
         if last == 1:
             return end
         step = (x - 1).clamp(0, last - 2)  # where it is not x's own it is not used, and its slope is finite
@@ -96,7 +96,7 @@ def _log_between(low: Tensor, high: Tensor, log_step: Tensor) -> Tensor:
     flip = low + high > 0
     near, far = torch.where(flip, -low, high), torch.where(flip, -high, low)  # far < near, and both rather below 0
     thin = (log_step < THIN).expand_as(near)
-    top, rest = torch.special.log_ndtr(near), torch.special.log_ndtr(torch.where(thin, near - 1, far))  # unused, its slope is finite
+    top, rest = log_ndtr(near), log_ndtr(torch.where(thin, near - 1, far))  # unused, its slope is finite
     wide = top + log1mexp(rest - top)
     narrow = log_step + Normal(0.0, 1.0, validate_args=False).log_prob((low + high) / 2)
     return torch.where(thin, narrow, wide)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cfair.mechanisms.tails import log1mexp
+from cfair.mechanisms.tails import log1mexp, log_ndtr
 
 __all__ = ["LINKS", "Link"]
 
@@ -35,8 +35,7 @@ def _same(eta: Tensor) -> Tensor:
 def _probit(eta: Tensor) -> Tensor:
     """The log-odds of Φ(η)."""
     held = eta.clamp(-ENDLESS, ENDLESS)
-    odds: Tensor = torch.special.log_ndtr(held) - torch.special.log_ndtr(-held)
-    return odds
+    return log_ndtr(held) - log_ndtr(-held)
 
 
 def _cloglog(eta: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from scipy.special import gammainc, gammaincc
 from torch import Tensor
 
-__all__ = ["Step", "log1mexp", "log_odds", "poisson_log_pmf", "poisson_log_tail", "poisson_step"]
+__all__ = ["Step", "log1mexp", "log_ndtr", "log_odds", "poisson_log_pmf", "poisson_log_tail", "poisson_step"]
 
 FAR = 4.0  # standard deviations from the mean at which a continued fraction takes over from the incomplete gamma function
 TERMS = 24  # of that fraction: at FAR right to 3e-14
@@ -106,3 +106,13 @@ def poisson_step(count: Tensor, log_rate: Tensor) -> Step:
     count, log_rate = torch.broadcast_tensors(count, log_rate)
     lower = count + 1 / 3 < log_rate.exp()  # the median is near μ − 1/3
     return Step(lower, poisson_log_tail(torch.where(lower, count - 1, count), log_rate, lower), poisson_log_pmf(count, log_rate))
+
+
+def log_ndtr(x: Tensor) -> Tensor:
+    """Log Φ(x), of any shape, to rounding in both tails: log(erfcx(−x/√2)/2) − x²/2 below 1, log1p(−erfc(x/√2)/2) above.
+
+    As torch's own, which cannot be asked for many parameters at once (``vmap``) without a warning.
+    """
+    low, high = x.clamp(max=1.0), x.clamp(min=1.0)
+    below: Tensor = (torch.special.erfcx(-low * 0.5**0.5) / 2).log() - low.square() / 2
+    return torch.where(x < 1, below, torch.log1p(-torch.special.erfc(high * 0.5**0.5) / 2))

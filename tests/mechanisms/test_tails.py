@@ -10,7 +10,7 @@ from scipy.stats import poisson
 from torch import Tensor
 
 from cfair.mechanisms.poisson import LARGEST, LogPoisson
-from cfair.mechanisms.tails import log1mexp, poisson_log_pmf, poisson_log_tail, poisson_step
+from cfair.mechanisms.tails import log1mexp, log_ndtr, poisson_log_pmf, poisson_log_tail, poisson_step
 
 MEANS = [1e-8, 0.1, 1.0, 2.7, 10.0, 36.0, 150.0, 1e3, 1e4, 1e6]
 DEVIATES = [-40, -34, -20, -8, -5, -4, -3, -1, -0.3, 0, 0.3, 1, 3, 4, 5, 8, 20, 34, 50, 80]
@@ -103,3 +103,22 @@ def test_log_of_one_minus_exp_loses_nothing_at_either_end() -> None:
         expected = [float(mpmath.log(-mpmath.expm1(mpmath.mpf(each)))) for each in x]
     found = log1mexp(torch.tensor(x, dtype=torch.float64))
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("x", [-1e100, -1e5, -200.0, -37.0, -5.0, -1.0, -1e-9, 0.0, 0.999999, 1.0, 1.000001, 3.0, 8.0, 40.0, 1e100])
+def test_the_log_of_the_normal_distribution_function_is_right_in_both_tails_and_so_is_its_slope(x: float) -> None:
+    at = number(x).requires_grad_()
+    value = log_ndtr(at)
+    (slope,) = torch.autograd.grad(value, at, create_graph=True)
+    (bend,) = torch.autograd.grad(slope, at)
+    with mpmath.workdps(60):
+        log = (
+            mpmath.log(mpmath.ncdf(x))
+            if x > -1e4
+            else -(mpmath.mpf(x) ** 2) / 2 - mpmath.log(-mpmath.mpf(x)) - mpmath.log(2 * mpmath.pi) / 2
+        )
+        hazard = mpmath.exp(-(mpmath.mpf(x) ** 2) / 2 - log) / mpmath.sqrt(2 * mpmath.pi) if x > -1e4 else -mpmath.mpf(x)
+    assert value.item() == pytest.approx(float(log), rel=1e-13, abs=1e-300)
+    assert slope.item() == pytest.approx(float(hazard), rel=1e-9, abs=1e-300)
+    assert bend.isfinite()
+    assert torch.equal(torch.func.vmap(log_ndtr)(number(x).reshape(1)), value.detach().reshape(1))
