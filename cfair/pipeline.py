@@ -10,7 +10,7 @@ from cfair.auditing.audit import MIN_GROUP_SIZE, WORLDS
 from cfair.auditing.crossing import crossing_of
 from cfair.auditing.splits import over_splits
 from cfair.data import blocks, check_variation, split
-from cfair.errors import QueryError, nearest
+from cfair.errors import FitError, QueryError, nearest
 from cfair.heads import HEADS, head_for
 from cfair.inference import abduct, check_patterns, learn
 from cfair.inference.engines import check_engine, check_uncertainty, choose
@@ -18,7 +18,7 @@ from cfair.inference.learning import how_drawn
 from cfair.interfaces import Columns, Predictor, World
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
-from cfair.spec import ModelSpec
+from cfair.spec import ModelSpec, few_indicators
 from cfair.store import Run
 from cfair.threads import with_threads
 from cfair.weights import effective_size
@@ -40,8 +40,9 @@ class Options:
         predictors: names in PREDICTORS.
         head: a name in HEADS, or "auto" by the outcome's kind.
         engine: of the inference.
-        uncertainty: how parameters are drawn, for the gap of frozen predictors; "auto" is "laplace", "nuts" with that engine, and
-            "none" where rows lack values or the engine is "svi", of which the report speaks.
+        uncertainty: how parameters are drawn, for the gap of frozen predictors; "auto" is "laplace"; "nuts" with that engine;
+            "ridge" where a latent has too few children to identify its loadings; and "none" where rows lack values, the engine is
+            "svi" or a ridge cannot be drawn from, of which the report speaks.
         parameter_draws: worlds of drawn parameters in which that gap is measured.
         draws: posterior draws per audited person.
         splits: random splits into training and test rows; with several, the report gives means and intervals over them.
@@ -56,7 +57,7 @@ class Options:
     predictors: tuple[str, ...] = ("constant", "full", "unaware", "nondescendants", "latent", "residual")
     head: str = "auto"
     engine: Literal["auto", "quadrature", "svi", "nuts"] = "auto"
-    uncertainty: Literal["auto", "none", "laplace", "nuts"] = "auto"
+    uncertainty: Literal["auto", "none", "laplace", "nuts", "ridge"] = "auto"
     parameter_draws: int = WORLDS
     draws: int = 200
     splits: int = 1
@@ -161,10 +162,18 @@ def _learned(spec: ModelSpec, train: Columns, options: Options) -> SCM:
     """The SCM, with draws of its parameters unless the options say otherwise."""
     drawn = max(options.parameter_draws, PARAMETER_DRAWS)
     how = _how_drawn(spec, train, options)
-    return learn(spec, train, engine=options.engine, uncertainty=how, parameter_draws=drawn, seed=options.seed)
+    try:
+        return learn(spec, train, engine=options.engine, uncertainty=how, parameter_draws=drawn, seed=options.seed)
+    except FitError as error:
+        if how != "ridge" or options.uncertainty != "auto":
+            raise
+        scm = learn(spec, train, engine=options.engine, uncertainty="none", seed=options.seed)
+        assert scm.engine is not None
+        scm.engine = replace(scm.engine, why=f"{scm.engine.why}; none were drawn, as {error.problem}")
+        return scm
 
 
-def _how_drawn(spec: ModelSpec, columns: Columns, options: Options) -> Literal["none", "laplace", "nuts"]:
+def _how_drawn(spec: ModelSpec, columns: Columns, options: Options) -> Literal["none", "laplace", "nuts", "ridge"]:
     """How parameters are drawn.
 
     Raises:
@@ -172,9 +181,10 @@ def _how_drawn(spec: ModelSpec, columns: Columns, options: Options) -> Literal["
     """
     chosen, asked = choose(spec, options.engine), options.uncertainty
     if asked == "auto" and chosen.engine != "nuts":
-        asked = "none" if columns.missing or chosen.engine == "svi" else "laplace"
+        asked = "ridge" if few_indicators(spec) else "laplace"
+        asked = "none" if columns.missing or chosen.engine == "svi" else asked
     how = how_drawn(chosen, "nuts" if asked == "auto" else asked, whole=not columns.missing)
-    return cast("Literal['none', 'laplace', 'nuts']", how)
+    return cast("Literal['none', 'laplace', 'nuts', 'ridge']", how)
 
 
 def _fitted(scm: SCM, train: Columns, options: Options) -> dict[str, Predictor]:

@@ -108,7 +108,9 @@ class SCM(nn.Module):
             QueryError: there are no draws, or fewer.
         """
         if self.uncertainty is None:
-            raise QueryError("uncertainty", "the SCM has no draws of its parameters", "learn it with uncertainty='laplace' or 'nuts'")
+            raise QueryError(
+                "uncertainty", "the SCM has no draws of its parameters", "learn it with uncertainty='laplace', 'ridge' or 'nuts'"
+            )
         if not 0 <= s < self.uncertainty.count:
             problem = f"there is no draw {s} of the parameters among {self.uncertainty.count}"
             raise QueryError("uncertainty", problem, f"give a whole number from 0 to {self.uncertainty.count - 1}")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 __all__ = ["LARGEST_K", "Method", "Uncertainty", "trusted_k"]
 
-Method = Literal["laplace", "nuts"]
+Method = Literal["laplace", "nuts", "ridge"]
 
 HEADER = "header"  # the name of the tensor that holds, as UTF-8 bytes of JSON, all that is no tensor
 LARGEST_K = 0.7  # beyond it no number of draws that one can afford is enough
@@ -31,15 +31,18 @@ class Uncertainty:
     Means over them are Σ_s exp(log_weights[s])·f(draw s): the weights sum to 1.
 
     Args:
-        method: how they were drawn: "laplace", a normal around the most probable parameters, weighted by importance; or "nuts".
+        method: how they were drawn: "laplace", a normal around the most probable parameters, weighted by importance; "nuts"; or "ridge",
+            drawn anew from weighted points along the ridge that parameters lie on which data hardly identify.
         draws: node -> parameter or buffer of its mechanism, by its path there -> (S, *its shape); a node without learned parameters
             has no entry.
         log_weights: of each draw, shape (S,); all −log S where draws weigh the same.
         k_hat: part -> the Pareto shape of its largest weights; a part is the nodes whose parameters are dependent, joined by ", ".
-            See ``trusted_k``. Empty for nuts, and without parts that were drawn exactly.
+            See ``trusted_k``. At least 1 where draws around the top cannot reach what weighs most. Empty for nuts, and without parts
+            that were drawn exactly.
         r_hat: parameter, as "node.parameter[entry]" -> split R-hat of the chains; empty for laplace.
         ess: parameter -> effective number of draws: of the chains' bulk for nuts, Kish's of the weights for laplace.
         divergences: of all chains after their adaptation.
+        weighed: from how many weighted points they were drawn anew, to which k_hat belongs; 0 where draws have weights of their own.
         uncovered: nodes that were learned and have no draws: their parameters stand still in every draw.
     """
 
@@ -50,12 +53,18 @@ class Uncertainty:
     r_hat: Mapping[str, float] = field(default_factory=dict)
     ess: Mapping[str, float] = field(default_factory=dict)
     divergences: int = 0
+    weighed: int = 0
     uncovered: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
         """How many draws, S."""
         return len(self.log_weights)
+
+    @property
+    def largest_k(self) -> float:
+        """The k-hat up to which they can be trusted."""
+        return trusted_k(self.weighed or self.count)
 
     @property
     def weights(self) -> Tensor:
@@ -75,6 +84,7 @@ class Uncertainty:
             "r_hat": dict(self.r_hat),
             "ess": dict(self.ess),
             "divergences": self.divergences,
+            "weighed": self.weighed,
             "uncovered": list(self.uncovered),
         }
         values = [draws for own in self.draws.values() for draws in own.values()]

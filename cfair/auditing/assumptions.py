@@ -10,7 +10,7 @@ from cfair.interfaces import Facts, Predictor
 from cfair.sampler import Sampler
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, spec_warnings
-from cfair.uncertainty import Method, Uncertainty, trusted_k
+from cfair.uncertainty import Method, Uncertainty
 
 __all__ = ["assumptions"]
 
@@ -30,7 +30,11 @@ CLAIMS = {
     "own": "in a working model of their own, additive and without latents, not in the declared one",
 }
 COVERED = "cover the sampling of people, not the model"
-DRAWN: Mapping[Method, str] = {"laplace": "a normal around them, weighted by importance", "nuts": "Hamiltonian Monte Carlo"}
+DRAWN: Mapping[Method, str] = {
+    "laplace": "a normal around them, weighted by importance",
+    "nuts": "Hamiltonian Monte Carlo",
+    "ridge": "importance sampling along the ridge on which the data leave the loadings of a latent open",
+}
 FEW = 20  # effective draws below which an interval over worlds is hardly one
 CLAIMED_GAP = {"declared": "gap_same_noise", "own": "gap_own_model"}
 
@@ -152,12 +156,14 @@ def _of_parameters(scm: SCM, facts: Facts) -> Assumption:
 def _of_draws(drawn: Uncertainty) -> str | None:
     """How far the draws of parameters can be trusted."""
     if drawn.k_hat:
-        part, limit = max(drawn.k_hat, key=lambda part: drawn.k_hat[part]), trusted_k(drawn.count)
+        part, limit = max(drawn.k_hat, key=lambda part: drawn.k_hat[part]), drawn.largest_k
         found = f"the largest Pareto shape of the draws' weights is {drawn.k_hat[part]:.2f}, of {part}"
         worth = 1 / float(drawn.weights.square().sum())
-        together = (
-            f"the weights of all parts together leave {worth:.0f} effective draws of {drawn.count}{', TOO FEW' if worth < FEW else ''}"
-        )
+        together = f"the weights of all parts together leave {worth:.0f} effective draws of {drawn.count}"
+        if drawn.weighed:
+            worth = min(drawn.ess.values())
+            together = f"drawn anew from {drawn.weighed:,} weighted points, {drawn.count} draws are worth {worth:.0f} at least"
+        together += ", TOO FEW" if worth < FEW else ""
         compared = "no more" if drawn.k_hat[part] <= limit else "MORE"
         return f"{found}: {compared} than the {limit:.2f} up to which they can be trusted; {together}"
     if drawn.r_hat:

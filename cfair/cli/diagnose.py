@@ -28,7 +28,8 @@ def diagnose(
 
     JSON: {run, nodes: [{node, verdict, why}], checks: [{check, statistic, node, other, attribute, group, n, value, expected, low, high, p,
     p_holm, effect, tolerance, verdict, why}], latents: [{latent, node, parameter, prior_sd, posterior_sd, ratio, shift, verdict}], flat:
-    [{ratio, parameters}], support: [{attribute, group, world, n, columns, outside, expected, p, p_holm, tolerance, verdict, why}],
+    [{ratio, parameters}], reaches: [{node, parameter, estimate, sd, low, high, fall_low, fall_high, ratio}], support: [{attribute, group,
+    world, n, columns, outside, expected, p, p_holm, tolerance, verdict, why}],
     untestable: [{node, attribute, what, why}], engine: [{check, of, value, limit, verdict, why}], notes, model, rows, training_rows, seed,
     draws, schema}. Every number is finite, or null with the reason in "why".
     """

@@ -23,7 +23,7 @@ def fit(
         str, typer.Option(help="From what is seen to a prediction: linear, logistic or boosted; auto goes by the outcome.")
     ] = "auto",
     engine: Annotated[str, typer.Option(help="Of the inference: auto, quadrature, svi or nuts.")] = "auto",
-    uncertainty: Annotated[str, typer.Option(help="How parameters are drawn: auto, laplace, nuts (slow) or none.")] = "auto",
+    uncertainty: Annotated[str, typer.Option(help="How parameters are drawn: auto, laplace, ridge, nuts (slow) or none.")] = "auto",
     parameter_draws: Annotated[int, typer.Option(help="Worlds of drawn parameters in which fitted predictors are judged.")] = 40,
     draws: Annotated[int, typer.Option(help="Posterior draws per audited person.")] = 200,
     splits: Annotated[int, typer.Option(help="Random splits; with several, the report gives means and intervals over them.")] = 1,

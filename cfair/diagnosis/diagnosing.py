@@ -14,12 +14,15 @@ from cfair.diagnosis.predictive import predictive_checks
 from cfair.diagnosis.records import Diagnosis
 from cfair.diagnosis.replicating import held
 from cfair.diagnosis.residue import residue_checks, untestable
+from cfair.diagnosis.streams import stream
 from cfair.diagnosis.support import support
+from cfair.diagnosis.thinning import thinned
 from cfair.errors import DataError, QueryError
 from cfair.interfaces import Columns
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.threads import with_threads
+from cfair.weights import effective_size
 
 __all__ = ["MIN_DRAWS", "diagnose"]
 
@@ -46,15 +49,20 @@ def diagnose(scm: SCM, columns: Columns, *, training: Columns | None = None, dra
         draws: replicated tables.
         seed: of all draws.
 
+    Rows with weights are thinned to rows that stand for as many people each (see ``thinned``); parameters' curvature takes the weights.
+
     Raises:
-        QueryError: ``draws`` is below 20, or the rows have weights.
-        DataError: a column is missing, or there are fewer than MIN_PEOPLE rows.
+        QueryError: ``draws`` is below 20.
+        DataError: a column is missing, or there are fewer than MIN_PEOPLE rows, perhaps once they are thinned.
         FitError: a row's posterior does not settle.
     """
     _check(scm, columns, training, draws)
+    given, learned_from = columns, training
+    columns = thinned(columns, least=MIN_PEOPLE, generator=stream(seed, "thinning"))
+    training = training and thinned(training, least=MIN_PEOPLE, generator=stream(seed, "thinning of training rows"))
     spec, known = scm.spec, _joined(columns, training)
     groups = groups_of(spec, columns)
-    widen = (1 + columns.n / training.n) ** 0.5 if training else 1.0
+    widen = (1 + columns.n / _effective(learned_from)) ** 0.5 if learned_from else 1.0
     lost = {*constant(spec, training or columns), *constant(spec, columns)}
     nodes = [node for node in spec.nodes if node not in lost]
     draw = drawn(scm, columns, seed=seed)
@@ -65,12 +73,12 @@ def diagnose(scm: SCM, columns: Columns, *, training: Columns | None = None, dra
             *residue_checks(spec, draw, columns.rows, groups, nodes, widen=widen),
         ]
     )
-    of_parameters = learned(scm, training, seed=seed)
+    of_parameters = learned(scm, learned_from and learned_from.counted(), seed=seed)
     compared = [node for node in nodes if node in spec.observed and node not in spec.protected]
     return Diagnosis(
         model=spec.name,
         rows=columns.n,
-        training_rows=training.n if training else None,
+        training_rows=learned_from.n if learned_from else None,
         seed=seed,
         draws=draws,
         nodes=of_nodes(spec, checks),
@@ -80,7 +88,8 @@ def diagnose(scm: SCM, columns: Columns, *, training: Columns | None = None, dra
         support=judged_support(support(scm, draw, known, compared, seed=seed)),
         untestable=untestable(spec, nodes),
         engine=(*engine_checks(scm, columns, seed=seed), *of_parameters.engine),
-        notes=tuple(_notes(spec, groups, columns)),
+        notes=(*_thinned(given, columns), *_notes(spec, groups, columns)),
+        reaches=of_parameters.reaches,
     )
 
 
@@ -89,12 +98,25 @@ def _check(scm: SCM, columns: Columns, training: Columns | None, draws: int) -> 
     if draws < MIN_DRAWS:
         raise QueryError("draws", f"{draws} replicated tables are too few", f"ask for at least {MIN_DRAWS}")
     for table in (columns, *([training] if training else [])):
-        if table.weights is not None and bool((table.weights != table.weights[0]).any()):
-            raise QueryError("weights", "the checks take each row for one person", "give a table without weights")
         if missing := [node for node in scm.spec.observed if node not in table]:
             raise DataError(table.facts.name, f"the table has no column '{missing[0]}'", "read it with every observed node")
         if table.n < MIN_PEOPLE:
             raise DataError(table.facts.name, f"{table.n} rows say too little", f"give at least {MIN_PEOPLE}")
+
+
+def _effective(columns: Columns) -> float:
+    """The people of equal weight that say as much of a mean."""
+    return columns.n if columns.weights is None else effective_size(columns.weights)
+
+
+def _thinned(given: Columns, kept: Columns) -> Iterator[str]:
+    """A word on the rows that weights left out."""
+    if given.weights is not None and kept.n < given.n:
+        worth = effective_size(given.weights)
+        yield (
+            f"By their weights {kept.n:,} of {given.n:,} tested rows were kept at random, to stand for as many people each; "
+            f"all of them together are worth {worth:,.0f} of equal weight: checks with weights would find somewhat smaller misfits."
+        )
 
 
 def _joined(columns: Columns, training: Columns | None) -> Columns:

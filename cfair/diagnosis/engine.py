@@ -12,7 +12,7 @@ from cfair.inference import posterior
 from cfair.inference.quadrature import NODES
 from cfair.interfaces import Columns
 from cfair.scm import SCM
-from cfair.uncertainty import LARGEST_K, Uncertainty, trusted_k
+from cfair.uncertainty import LARGEST_K, Uncertainty
 
 __all__ = ["engine_checks"]
 
@@ -63,7 +63,7 @@ def _sampled(uncertainty: Uncertainty | None) -> Iterator[EngineCheck]:
     yield _worst("R-hat", r_hat, max, lambda r: r <= R_HAT, f"at most {R_HAT}")
     least = ESS if r_hat else WEIGHED
     yield _worst("ESS", ess, min, lambda size: size >= least, f"at least {least:.0f}")
-    trusted = trusted_k(uncertainty.count) if uncertainty is not None else LARGEST_K
+    trusted = uncertainty.largest_k if uncertainty is not None else LARGEST_K
     yield _worst("k-hat", k_hat, max, lambda k: k <= trusted, f"at most {trusted:.2f}")
     divergences = {"chains": float(uncertainty.divergences)} if uncertainty is not None and r_hat else none
     yield _worst("divergences", divergences, max, lambda count: count == 0, "none")

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from cfair.diagnosis.movement import Density, flat_directions, movements, parameters_of
-from cfair.diagnosis.records import EngineCheck, Flat, Movement
+from cfair.diagnosis.reaches import reaches
+from cfair.diagnosis.records import EngineCheck, Flat, Movement, Reach
 from cfair.diagnosis.streams import stream
 from cfair.errors import FitError
 from cfair.inference.log_posterior import LogPosterior, log_posteriors
@@ -21,11 +22,12 @@ OFF = 0.1  # posterior sds that an estimate may lie from the peak of the normal 
 
 
 class Learned(NamedTuple):
-    """Movement of the latents' loadings, flat directions among all parameters, and whether the estimate is a peak."""
+    """Movement of the latents' loadings, flat directions among all parameters, ridges, and whether the estimate is a peak."""
 
     latents: tuple[Movement, ...] = ()
     flat: tuple[Flat, ...] = ()
     engine: tuple[EngineCheck, ...] = ()
+    reaches: tuple[Reach, ...] = ()
 
 
 def learned(scm: SCM, training: Columns | None, *, seed: int) -> Learned:
@@ -44,16 +46,18 @@ def learned(scm: SCM, training: Columns | None, *, seed: int) -> Learned:
 
 def of_densities(scm: SCM, densities: tuple[Density, ...]) -> Learned:
     """The same, of the log posteriors of blocks of nodes that do not depend on one another."""
-    latents, flat, off = list[Movement](), list[Flat](), dict[str, float]()
+    latents, flat, off, wide = list[Movement](), list[Flat](), dict[str, float](), list[Reach]()
     for density in densities:
         parameters, curvature = parameters_of(scm, density.nodes), -density.hessian(density.start)
         latents += movements(scm.spec, curvature, parameters)
         flat += flat_directions(curvature, parameters)
         off[", ".join(density.nodes)] = _off(density, curvature)
+        wide += reaches(scm.spec, density, curvature, parameters)
     return Learned(
         latents=tuple(sorted(latents, key=lambda movement: -movement.ratio)),
         flat=tuple(sorted(flat, key=lambda each: -each.ratio)),
-        engine=(_peak(off), _count(flat)),
+        engine=(_peak(off), _count(flat, wide)),
+        reaches=tuple(sorted(wide, key=lambda each: -each.ratio)),
     )
 
 
@@ -78,10 +82,12 @@ class _FromSome:
         """Of all rows."""
         return self.whole.value_and_slope(theta)
 
-    def hessian(self, theta: Tensor) -> Tensor:
-        """Of ROWS of the rows, each standing for several, shape (p, p)."""
+    def hessian(self, theta: Tensor, people: Tensor | None = None) -> Tensor:
+        """Of ``people``, or else of ROWS of the rows, each standing for several, shape (p, p)."""
         n = self.whole.log_likelihood.n
-        return self.whole.hessian(theta, torch.randperm(n, generator=stream(self.seed, "curvature"))[:ROWS] if n > ROWS else None)
+        if people is None and n > ROWS:
+            people = torch.randperm(n, generator=stream(self.seed, "curvature"))[:ROWS]
+        return self.whole.hessian(theta, people)
 
 
 def _off(density: Density, curvature: Tensor) -> float:
@@ -103,8 +109,10 @@ def _peak(off: dict[str, float]) -> EngineCheck:
     )
 
 
-def _count(flat: list[Flat]) -> EngineCheck:
-    return EngineCheck(check="flat directions", value=float(len(flat)), limit="none", verdict="untestable" if flat else "passes")
+def _count(flat: list[Flat], wide: list[Reach]) -> EngineCheck:
+    """Directions that are flat at the estimate, and parameters along which the log posterior is flat farther out."""
+    count, why = float(len(flat) + len(wide)), f"{wide[0].node}.{wide[0].parameter} goes along a ridge" if wide else None
+    return EngineCheck(check="flat directions", value=count, limit="none", verdict="untestable" if count else "passes", why=why)
 
 
 def _absent(why: str) -> tuple[EngineCheck, ...]:

@@ -32,12 +32,12 @@ class Density(Protocol):
         """The parameters as they were learned, shape (p,)."""
         ...
 
-    def value_and_slope(self, theta: Tensor) -> tuple[float, Tensor]:
+    def value_and_slope(self, theta: Tensor, /) -> tuple[float, Tensor]:
         """The log density at ``theta`` and its gradient, (p,)."""
         ...
 
-    def hessian(self, theta: Tensor) -> Tensor:
-        """Second derivatives at ``theta``, (p, p)."""
+    def hessian(self, theta: Tensor, people: Tensor | None = None, /) -> Tensor:
+        """Second derivatives at ``theta``, (p, p), estimated from some rows if they are given."""
         ...
 
 

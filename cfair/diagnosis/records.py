@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import pandas as pd
 
-__all__ = ["Check", "Diagnosis", "EngineCheck", "Flat", "Json", "Movement", "NodeVerdict", "Support", "Untestable", "Verdict"]
+__all__ = ["Check", "Diagnosis", "EngineCheck", "Flat", "Json", "Movement", "NodeVerdict", "Reach", "Support", "Untestable", "Verdict"]
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 Verdict = Literal["fails", "detected, small", "untestable", "not checked", "passes"]  # the worst first
@@ -137,6 +137,33 @@ class Flat:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """A parameter that the data hold less than the curvature at the estimate says, on the scale on which it is learned.
+
+    Args:
+        node: the mechanism that holds it.
+        parameter: its name there.
+        estimate: the most probable value.
+        sd: of the normal approximation there.
+        low: below which the profile of the log posterior has fallen by 1.92, as a normal one has at 1.96 sd; None where it never does.
+        high: likewise above.
+        fall_low: of the profile, in nats, at 3 sd below the estimate, where a normal one falls by 4.5.
+        fall_high: likewise above.
+        ratio: from low to high, over the width of the normal approximation; of an end that is None, at least so much.
+    """
+
+    node: str
+    parameter: str
+    estimate: float
+    sd: float
+    low: float | None
+    high: float | None
+    fall_low: float
+    fall_high: float
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
 class Untestable:
     """An assumption that no table can contradict under this graph."""
 
@@ -184,6 +211,7 @@ class Diagnosis:
     untestable: tuple[Untestable, ...]
     engine: tuple[EngineCheck, ...]
     notes: tuple[str, ...]
+    reaches: tuple[Reach, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """One line per check, the worst first."""

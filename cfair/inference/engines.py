@@ -65,6 +65,7 @@ UNCERTAINTIES: Registry[ParameterDraws] = Registry(
     "uncertainty",
     laplace="cfair.inference.parameter_draws:laplace",
     nuts="cfair.inference.nuts:nuts",
+    ridge="cfair.inference.ridge:ridge",
 )
 
 CALIBRATED: Mapping[str, frozenset[Kind]] = {  # what simulation-based calibration found; tests/calibration computes it again
@@ -96,7 +97,7 @@ def _by_quadrature(spec: ModelSpec, kind: Kind) -> Chosen:
     """Quadrature, and whether the draws around its most probable parameters are known to be calibrated."""
     exactly = "it integrates latents out exactly" if spec.latents else "there is no latent to integrate out"
     if loose := few_indicators(spec):
-        problem = f"{exactly}, but the data hardly identify the loadings of {', '.join(loose)}: draws around their top are too narrow"
+        problem = f"{exactly}, but the data hardly identify the loadings of {', '.join(loose)}: there draws by 'laplace' are too narrow"
         return Chosen("quadrature", problem, approximate=True)
     if kind not in CALIBRATED["quadrature"]:
         return Chosen("quadrature", exactly, approximate=True)

@@ -36,7 +36,7 @@ def learn(
     columns: Columns | None = None,
     *,
     engine: Literal["auto", "quadrature", "svi", "nuts"] = "auto",
-    uncertainty: Literal["none", "laplace", "nuts"] = "none",
+    uncertainty: Literal["none", "laplace", "nuts", "ridge"] = "none",
     parameter_draws: int = 64,
     units: Mapping[str, Unit] | None = None,
     seed: int = 0,
@@ -59,8 +59,9 @@ def learn(
         columns: training rows with every observed node; None when ``parameters:`` fix every node.
         engine: "quadrature", which "auto" chooses save where more than three real latents hang together; "svi", for all of them; or
             "nuts", quadrature with uncertainty="nuts".
-        uncertainty: "laplace" and "nuts" add draws of the parameters, as ``SCM.uncertainty``: around the most probable ones with
-            weights, in a second or so; or by Hamiltonian Monte Carlo with the latents integrated out, in minutes.
+        uncertainty: "laplace", "nuts" and "ridge" add draws of the parameters, as ``SCM.uncertainty``: around the most probable ones
+            with weights, in a second or so; by Hamiltonian Monte Carlo with the latents integrated out, in minutes; or along the
+            ridge on which a latent with too few children leaves its loadings open, in a dozen seconds.
         parameter_draws: how many of them.
         units: node -> unit in which a real or count column is standardised; its mean and sd in the table if None.
         seed: of the rows from which the curvature is estimated, of where a mixture is started, and of the draws of parameters;
@@ -89,7 +90,7 @@ def learn(
 
 
 def how_drawn(chosen: Chosen, uncertainty: str, *, whole: bool) -> str:
-    """How parameters are drawn, if they are: "laplace", "nuts" or "none".
+    """How parameters are drawn, if they are: "laplace", "nuts", "ridge" or "none".
 
     Args:
         chosen: the engine.
@@ -105,7 +106,7 @@ def how_drawn(chosen: Chosen, uncertainty: str, *, whole: bool) -> str:
     if chosen.engine == "svi" and uncertainty != "none":
         problem = f"parameters are drawn where quadrature integrates latents out, and the engine is 'svi': {chosen.why}"
         raise QueryError("uncertainty", problem, "use uncertainty='none'")
-    if chosen.engine == "nuts" and uncertainty == "laplace":
+    if chosen.engine == "nuts" and uncertainty not in ("none", "nuts"):
         raise QueryError("uncertainty", "engine 'nuts' draws the parameters itself", "leave uncertainty out, or use engine='auto'")
     return "nuts" if chosen.engine == "nuts" else uncertainty
 

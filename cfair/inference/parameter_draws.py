@@ -13,12 +13,16 @@ from cfair.inference.conventions import is_oriented, moves
 from cfair.inference.free import FreeParameters
 from cfair.inference.laplace import draw_normal
 from cfair.inference.log_posterior import LogPosterior, log_posteriors
+from cfair.inference.profile import shallow
+from cfair.inference.straight import loadings_of
 from cfair.interfaces import Columns, ExactPosterior, SelfTaught
 from cfair.scm import SCM
+from cfair.spec import few_indicators
 from cfair.uncertainty import Method, Uncertainty
 
-__all__ = ["FEWEST", "check_count", "exact_draws", "images", "inside", "laplace", "none_learned", "part_seed"]
+__all__ = ["FEWEST", "check_count", "exact_draws", "images", "inside", "laplace", "none_learned", "part_seed", "resampled"]
 
+BLIND = 1.0  # k-hat from which on weights have no mean: what means over such draws are worth
 FEWEST = 50  # draws: of fewer, the largest weights are too few to tell whether the others may be trusted
 
 
@@ -35,6 +39,10 @@ def check_count(count: int) -> None:
 def laplace(scm: SCM, columns: Columns | None, *, count: int = 64, seed: int = 0) -> Uncertainty:
     """Weighted draws of the parameters around those of a learned ``scm``, the most probable ones given ``columns``;
     of none where all are fixed.
+
+    Where a latent has too few children (see ``few_indicators``), draws around the top may reach none of a ridge that goes on from it, and
+    their weights then look well: of few draws none is where they would be large. There the log posterior is followed along the
+    loadings, and k-hat is BLIND at least where it falls by less than half of what the normal does.
 
     Closed-form families are drawn exactly. See ``draw_normal`` for the others. Where several parts do not depend on one another each
     is drawn anew by its own weights, and all draws then weigh the same: a product of many weights would leave hardly a draw.
@@ -54,19 +62,26 @@ def laplace(scm: SCM, columns: Columns | None, *, count: int = 64, seed: int = 0
         if len(parts) == 1:
             log_weights = own.log_weights
         draws |= density.free.spread(own.thetas if len(parts) == 1 else own.thetas[resampled(own.log_weights, seed=part_seed(seed, place))])
-        k_hat[density.part] = own.k_hat
+        k_hat[density.part] = max(own.k_hat, BLIND) if _on_a_ridge(scm, density) else own.k_hat
         ess |= dict.fromkeys(density.names, own.ess)
     return Uncertainty("laplace", draws, log_weights.log_softmax(0), k_hat=k_hat, ess=ess, uncovered=uncovered)
 
 
-def resampled(log_weights: Tensor, *, seed: int) -> Tensor:
-    """Positions (S,) of draws with weights (S,), each as often as it weighs but for rounding up or down, in random order.
+def _on_a_ridge(scm: SCM, density: LogPosterior) -> bool:
+    """Whether too few children leave a latent's loadings farther open than the curvature says."""
+    latents = [latent for latent in few_indicators(scm.spec) if latent in density.nodes]
+    loadings = loadings_of(scm, density, latents) if latents else {}
+    return bool(loadings) and shallow(density, loadings)
+
+
+def resampled(log_weights: Tensor, *, count: int | None = None, seed: int) -> Tensor:
+    """Positions (count,), or (S,), of draws with weights (S,), each as often as it weighs but for rounding up or down, in random order.
 
     Source: Kitagawa (1996), systematic resampling.
     """
-    source, count = torch.Generator().manual_seed(seed), len(log_weights)
+    source, count = torch.Generator().manual_seed(seed), count or len(log_weights)
     grid = (torch.arange(count, dtype=torch.float64) + torch.rand((), generator=source, dtype=torch.float64)) / count
-    chosen = torch.searchsorted(log_weights.softmax(0).cumsum(0), grid).clamp(max=count - 1)
+    chosen = torch.searchsorted(log_weights.softmax(0).cumsum(0), grid).clamp(max=len(log_weights) - 1)
     return chosen[torch.randperm(count, generator=source)]
 
 

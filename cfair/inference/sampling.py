@@ -12,7 +12,7 @@ from cfair.inference.svi import train
 from cfair.interfaces import Columns
 from cfair.scm import SCM
 
-__all__ = ["learn_by_sampling"]
+__all__ = ["learn_by_sampling", "train_guides"]
 
 AUDITED = 2_000  # training rows whose k-hat is kept
 
@@ -30,12 +30,18 @@ def learn_by_sampling(scm: SCM, columns: Columns, *, seed: int) -> None:
     check_whole(columns)
     assert scm.sampler is not None
     climb_to_the_top(scm, columns, seed=seed)
+    train_guides(scm, columns, seed=seed)
+    some = columns.take(torch.randperm(columns.n, generator=torch.Generator().manual_seed(seed))[:AUDITED])
+    scm.sampler.k_hat.copy_(_tails(scm, some))
+
+
+def train_guides(scm: SCM, columns: Columns, *, seed: int) -> None:
+    """Train the guides of curved neighbourhoods at the parameters that ``scm`` has; see ``learn_by_sampling``."""
+    assert scm.sampler is not None
     values = {**columns.coded} | {latent: torch.zeros(columns.n, dtype=torch.float64) for latent in scm.spec.latents}
     for j, area in enumerate(neighbourhoods(scm, columns.coded, scm.spec.evidence, columns.n)):
         if curved(area):
             scm.sampler.guides[str(j)] = train(area, values, columns.weights, learn=False, seed=seed)
-    some = columns.take(torch.randperm(columns.n, generator=torch.Generator().manual_seed(seed))[:AUDITED])
-    scm.sampler.k_hat.copy_(_tails(scm, some))
 
 
 def _tails(scm: SCM, columns: Columns) -> torch.Tensor:

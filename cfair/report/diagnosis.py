@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from cfair.diagnosis import Check, Diagnosis
-from cfair.diagnosis.records import EngineCheck, Support
+from cfair.diagnosis.records import EngineCheck, Reach, Support
 from cfair.report.numbers import plain
 from cfair.report.sheets import Sheet
 from cfair.report.terminal import Printed
@@ -102,7 +102,7 @@ def _reason(pairs: Sequence[Support]) -> str:
 
 def _latents(found: Diagnosis) -> Iterator[Sheet]:
     """How far the data moved the loadings, and what they say nothing of."""
-    if not found.latents and not found.flat:
+    if not found.latents and not found.flat and not found.reaches:
         return
     rows = [
         (each.latent, f"{each.node}.{each.parameter}", plain(each.prior_sd), plain(each.posterior_sd), f"{each.shift:+.2f}")
@@ -113,7 +113,16 @@ def _latents(found: Diagnosis) -> Iterator[Sheet]:
         for each in found.flat[:PAIRS]
     )
     header = ("latent", "parameter", "prior sd", "posterior sd", "shift in prior sds")
-    yield Sheet(title="Latents: from prior to posterior", header=header, rows=rows, names=2, after=flat)
+    yield Sheet(
+        title="Latents: from prior to posterior", header=header, rows=rows, names=2, after=(*flat, *map(_ridge, found.reaches[:PAIRS]))
+    )
+
+
+def _ridge(each: Reach) -> str:
+    """How far the data let a parameter go, against what the curvature says."""
+    ends = f"from {'below' if each.low is None else plain(each.low)} to {'above' if each.high is None else plain(each.high)}"
+    near = f"{plain(each.estimate)} ± {plain(1.96 * each.sd)}"
+    return f"Ridge: {each.node}.{each.parameter} may lie {ends}, {each.ratio:.1f} times as wide as its curvature says ({near})."
 
 
 def _untestable(found: Diagnosis) -> Iterator[Sheet]:

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from cfair import calibrate
-from cfair.calibration.calibrating import DRAWS, Learner, places_of
+from cfair.calibration.calibrating import DRAWS
+from cfair.calibration.places import Learner, places_of
 from cfair.calibration.records import ranked
 from cfair.inference import learn
 from cfair.inference.engines import CALIBRATED, kind_of

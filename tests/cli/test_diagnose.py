@@ -113,12 +113,17 @@ def test_a_run_of_a_data_frame_or_no_run_says_what_to_do(capsys: pytest.CaptureF
     assert "ask for at least 20" in refused(capsys, "--run", "run", "--draws", "2").replace("Ask", "ask")
 
 
-def test_a_run_with_weights_is_refused_and_not_misread(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_with_weights_is_diagnosed_on_rows_that_stand_for_as_many_each(capsys: pytest.CaptureFixture[str]) -> None:
     law_school().assign(stands_for=[1.0, 2.0] * 300).to_csv("weighed.csv", index=False)
     flags = ["--data", "weighed.csv", "--weights", "stands_for", "--predictors", "constant", "--draws", "2", "--quiet"]
     assert main(["fit", "--dag", "law_school_gaussian", *flags]) == 0
     capsys.readouterr()
-    assert "weights: the checks take each row for one person" in refused(capsys, "--run", "runs/law_school_gaussian")
+    code, out, _ = told(capsys, "--run", "runs/law_school_gaussian", *QUICK, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert 60 < found["rows"] < 120
+    assert found["training_rows"] == 480
+    assert any("stand for as many people each" in note for note in found["notes"])
 
 
 def test_a_run_that_python_made_of_a_built_in_table_finds_it_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:

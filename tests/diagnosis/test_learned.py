@@ -54,7 +54,7 @@ class Factor:
         value = self._log(theta)
         return float(value.detach()), torch.autograd.grad(value, theta)[0]
 
-    def hessian(self, theta: Tensor) -> Tensor:
+    def hessian(self, theta: Tensor, people: Tensor | None = None) -> Tensor:
         return torch.autograd.functional.hessian(self._log, theta)
 
     def _log(self, theta: Tensor) -> Tensor:

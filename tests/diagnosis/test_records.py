@@ -35,7 +35,7 @@ def test_the_front_door_leads_to_it() -> None:
 
 def test_json_has_its_keys_and_every_number_is_finite_or_null_with_a_reason() -> None:
     document = json.loads(json.dumps(found().to_json(), allow_nan=False))
-    lists = {"nodes", "checks", "latents", "flat", "support", "untestable", "engine", "notes"}
+    lists = {"nodes", "checks", "latents", "flat", "reaches", "support", "untestable", "engine", "notes"}
     assert set(document) == lists | {"schema", "model", "rows", "training_rows", "seed", "draws"}
     check = {"check", "statistic", "node", "other", "attribute", "group", "n", "value", "expected", "low", "high", "p", "p_holm"}
     assert {key for each in document["checks"] for key in each} == check | {"effect", "tolerance", "verdict", "why"}
