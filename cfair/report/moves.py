@@ -53,7 +53,7 @@ def _top(figures: Figures, predictor: str) -> Iterator[tuple[str, ...]]:
     for row in sorted(large, key=lambda row: row.value or 0.0, reverse=True)[:TOP]:
         curve = next((curve for curve in figures.report.curves if _is_of(curve, row)), None)
         flips = (_other(figures, row, "flip_rate"),) if figures.binary else ()
-        beyond = plain(curve.delta[_PLACE]) if curve else ""
+        beyond = plain(curve.delta[_PLACE]) if curve else "0"
         levels = ", ".join(setting.partition("=")[2] for setting in str(row.world).split(","))
         yield (predictor, str(row.group), levels, f"{row.n:,}", figure(row), *flips, _other(figures, row, "wasserstein"), beyond)
 
