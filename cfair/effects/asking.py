@@ -111,8 +111,14 @@ def _every_path(model: SCM, sources: Collection[str], target: str) -> tuple[Path
 
 
 def _unfair(spec: ModelSpec, contrast: Contrast, every: Collection[Path]) -> Along:
-    """The declared unfair paths from the attribute to the target, as one set; to a prediction, the paths that begin as one of them does."""
+    """The declared unfair paths from the attribute to the target, as one set; to a prediction, the paths that begin as one of them does.
+
+    Where none is declared and there are resolving nodes, the paths that avoid these.
+    """
     target = contrast.target
+    if spec.resolving and not spec.unfair_paths:
+        free = [path for path in every if not set(path) & set(spec.resolving)]
+        return [free] if free and len(free) < len(every) else []
     unfair = [path for path in spec.unfair_paths if path[0] == contrast.attribute]
     if target.prediction:
         unfair = [path for path in every if any(path[:-1] == other[: len(path) - 1] for other in unfair)]

@@ -12,7 +12,7 @@ from cfair.effects.identification import NotIdentified, not_identified, without_
 from cfair.effects.modelled import Asked, FromModel, from_model
 from cfair.effects.prediction import Predicted, Prediction, checked_values
 from cfair.effects.records import Json
-from cfair.effects.remarks import assumed, noticed, untold_paths
+from cfair.effects.remarks import assumed, disagreeing, noticed, resolved, untold_paths
 from cfair.effects.roles import roles_of
 from cfair.effects.rows_only import FromRows, check_source, difference_between, from_rows
 from cfair.errors import QueryError
@@ -113,7 +113,13 @@ def _composed(
     main = told or rows
     assert main is not None
     method, mediators, paths, along = ("rows", (), (), ()) if told is None else (told.method, told.mediators, told.paths, told.along)
-    said = (*noticed(main.terms, of, paths, along), *(untold_paths(asked.question, spec.graph) if told is not None else ()))
+    difference = difference_between(told, rows) if told is not None and rows is not None else None
+    said = (
+        *noticed(main.terms, of, paths, along),
+        *resolved(spec),
+        *(disagreeing(difference.terms) if difference else ()),
+        *(untold_paths(asked.question, spec.graph) if told is not None else ()),
+    )
     return Decomposition(
         model=spec.name,
         start=start,
@@ -129,7 +135,7 @@ def _composed(
         along=along,
         same_noise={} if told is None else told.same_noise,
         rows_only=rows.record if told is not None and rows is not None else None,
-        difference=difference_between(told, rows) if told is not None and rows is not None else None,
+        difference=difference,
         not_identified=_hidden(asked, source),
         said=(*said, *(rows.said if rows is not None else ())),
         options=_options(asked, source),

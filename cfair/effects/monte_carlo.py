@@ -12,6 +12,7 @@ from cfair.effects.contrast import SAME_NOISE, WORLDS, Contrast, Given, Key, Que
 from cfair.effects.mediators import sequential_parts, shapley_parts
 from cfair.effects.paths import along_paths
 from cfair.effects.shapley import shares
+from cfair.errors import QueryError
 from cfair.interfaces import Measured, World
 from cfair.lazy import Lazy
 from cfair.scm import SCM
@@ -79,11 +80,17 @@ def measured(found: Tally, key: Key, weights: Tensor | None = None) -> Measured:
         found: of n people.
         key: one of ``found.added``.
         weights: of the people, (n,); None: one each.
+
+    Raises:
+        QueryError: nobody is anywhere near a value of the attribute.
     """
     added, counted = found.added[key], found.counted[key.given]
     own = torch.ones_like(added) if weights is None else evened(weights)
     people = int((own > 0).sum())
     total = (own * counted).sum()
+    if not total > 0:
+        problem = "the density of the attribute is 0 for everybody at a value that is compared: nobody is anywhere near it"
+        raise QueryError("attribute", problem, "compare values that people have")
     value = (own * added).sum() / total
     return Measured(float(value), own * (added - value * counted) * (people / total), people)
 

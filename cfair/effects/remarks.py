@@ -8,8 +8,9 @@ from cfair.effects.paths import MOST_PATHS
 from cfair.effects.records import Estimate
 from cfair.graph import Graph, descendants
 from cfair.scm import SCM
+from cfair.spec import ModelSpec
 
-__all__ = ["assumed", "noticed", "untold_paths"]
+__all__ = ["assumed", "disagreeing", "noticed", "resolved", "untold_paths"]
 
 SMALL = 0.2  # of the largest part: a disparity below it hides more than it shows
 ROUNDING = 1e-9
@@ -19,6 +20,23 @@ PARTS = {"ctf_de": "direct", "ctf_ie": "indirect", "ctf_se": "spurious"}
 def noticed(terms: Mapping[str, Estimate], of: str, paths: Sequence[PathPart], along: Sequence[AlongPart]) -> tuple[str, ...]:
     """Parts that cancel, and effects that depend on how noise is shared."""
     return (*_cancelling(terms, of), *_recanting([*paths, *along]))
+
+
+def disagreeing(difference: Mapping[str, Estimate]) -> tuple[str, ...]:
+    """The terms of which the model and rows alone say different things."""
+    far = [term for term, apart in difference.items() if apart.low is not None and abs(apart.value) > ROUNDING and _is_clear(apart)]
+    if not far:
+        return ()
+    said = f"the model and rows alone differ in {', '.join(far)} by more than their errors: the mechanisms' form is in doubt"
+    return (f"{said}, where rows' own learners are not",)
+
+
+def resolved(spec: ModelSpec) -> tuple[str, ...]:
+    """That influence through some nodes is accepted, which the terms do not know of."""
+    if not spec.resolving:
+        return ()
+    kept = ", ".join(spec.resolving)
+    return (f"influence through {kept} is accepted (resolving); the terms count it all the same, 'along' is the effect by the other paths",)
 
 
 def untold_paths(question: Question, graph: Graph) -> tuple[str, ...]:
@@ -86,7 +104,9 @@ def _covered(scm: SCM, method: str, *, certain: bool, has_rows: bool) -> str:
     if method == "rows":
         return "95 % over the sampling of people, if all that was learned of them converges fast enough; not a wrong graph"
     if method == "enumeration" and certain:
-        return "values are exact under the declared model: both ends are the value"
+        return (
+            "values are exact under the declared model: both ends are the value; shares of paths through a recanting witness are simulated"
+        )
     if method == "enumeration":
         return f"values are exact under the learned model; 95 %: {parameters if drawn else 'none, as it holds no draws of its parameters'}"
     people = "95 % over the sampling of people" if has_rows else "95 % over the chance with which people were simulated"

@@ -14,6 +14,7 @@ from cfair.heads.base import Batch, Batches, Head, Standard, standard_of
 
 __all__ = ["Boosted"]
 
+EDGE = 1e-10  # of a feature's sd: values that differ by rounding alone, as residuals in two worlds, fall on one side of a threshold
 TREES, LEAVES = 100, 31  # scikit-learn's defaults
 NODES = 2 * LEAVES - 1  # of a tree of so many leaves
 RATE, LEAF = 0.1, 20  # how far each tree goes, and the fewest rows of a leaf, whatever they weigh: scikit-learn's defaults
@@ -83,6 +84,7 @@ class Boosted(Head):
                 random_state=0,
             ).fit((x * self.sign).numpy(), y.numpy(), sample_weight=weights.numpy())
             start = self.hold(learned)
+            self.threshold += EDGE * standard.scale[:-1].nan_to_num(posinf=0.0)[self.feature]  # a threshold may be somebody's value
         self.intercept.copy_(start)
         self.intercept.copy_(_centred(self.score(x), y, weights, start, levels=levels))
         return self

@@ -1,6 +1,6 @@
 """How well each predictor predicts, beside what it costs and what it gains."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cfair.report.figures import Figures, spoken
 from cfair.report.numbers import figure
@@ -11,10 +11,11 @@ __all__ = ["all_metrics", "headline"]
 YARDSTICKS = ("full", "constant")  # predictors to which the others are compared
 
 
-def headline(figures: Figures) -> Sheet:
-    """The first metric with its paired differences; for a binary outcome the other metrics too, which say other things."""
-    first, *others = _metrics(figures)
-    return _sheet(figures, "Accuracy", [first, *_differences(figures, first), *(others if figures.binary else ())])
+def headline(figures: Figures) -> Iterator[Sheet]:
+    """The first metric with its paired differences; for a binary outcome the other metrics too; nothing where none suits the outcome."""
+    if metrics := _metrics(figures):
+        first, *others = metrics
+        yield _sheet(figures, "Accuracy", [first, *_differences(figures, first), *(others if figures.binary else ())])
 
 
 def all_metrics(figures: Figures) -> list[Sheet]:

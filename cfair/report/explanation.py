@@ -11,6 +11,7 @@ __all__ = ["to_explanation"]
 
 DETAILED = 2  # worlds that are told in full
 NOTED = 0.05  # share of draws that look like nobody in the group, above which it is said
+CANCELLING = 2.0  # times the change: a share so much larger is undone by others
 PATHS = 6  # shown of one world
 
 
@@ -47,13 +48,22 @@ def _overview(found: Explanation) -> Sheet:
     """A line per world, the largest change first."""
     rows = []
     for world in sorted(found.worlds, key=lambda world: -abs(world.change.value)):
-        first = " -> ".join(world.paths[0].path) if world.paths and not _still(world) else ""
+        first = _mostly(world)
         flips = () if world.flips is None else (plain(world.flips),)
         rows.append((world.world, _range(world.prediction), _change(world), *flips, first))
     flips = () if found.event is None else ("decision\nflips",)
     header = ("world", "prediction", "change", *flips, "mostly by")
     note = "In brackets: 95 % of the draws of what is not known of this person."
     return Sheet(title="What the prediction would have been", note=note, header=header, rows=rows, keys=1)
+
+
+def _mostly(world: WorldMove) -> str:
+    """The path with the largest share, or that shares cancel."""
+    if not world.paths or _still(world):
+        return ""
+    largest = world.paths[0]
+    cancel = abs(largest.contribution.value) > CANCELLING * abs(world.change.value)
+    return "paths that cancel" if cancel else " -> ".join(largest.path)
 
 
 def _told(found: Explanation, world: WorldMove) -> Iterator[Sheet]:
@@ -81,7 +91,9 @@ def _sentences(found: Explanation, world: WorldMove) -> Iterator[str]:
         yield f"The prediction would be the same, {plain(found.prediction)}: nothing that '{found.predictor}' reads would move it."
     else:
         yield f"The prediction would be {_range(world.prediction)} instead of {plain(found.prediction)}: a change of {_change(world)}."
-    if world.bounds is None:
+    if _still(world):
+        pass  # and so it is under every coupling
+    elif world.bounds is None:
         yield "How much of this rests on the couplings of levels and counts cannot be said: there are too many to go through."
     elif world.bounds.high - world.bounds.low > ROUNDING:
         low, high = (plain(end, max(abs(world.bounds.low), abs(world.bounds.high))) for end in (world.bounds.low, world.bounds.high))
@@ -133,4 +145,4 @@ def _range(of: Range) -> str:
 
 
 def _said(value: str | float) -> str:
-    return value if isinstance(value, str) else plain(float(value))
+    return value if isinstance(value, str) else f"{value:g}" if float(value).is_integer() else plain(float(value))

@@ -19,16 +19,16 @@ __all__ = ["to_markdown"]
 def to_markdown(report: Report) -> str:
     """Everything that the terminal shows, with every metric, every group and every interval; all pairs of groups are in report.json."""
     figures = figures_of(report)
-    first, *others = all_metrics(figures)
+    accuracy = all_metrics(figures)
     sheets = [
-        first,
+        *accuracy[:1],
         *trust_in_full(figures),
         gaps_in_full(figures),
         *most_moved(figures),
         *responses(figures),
         *constraints(figures),
         seen(report),
-        *others,
+        *accuracy[1:],
         *groups_in_full(figures),
         *assumed(report),
         provenance(report),

@@ -44,7 +44,7 @@ def to_table(report: Report) -> Printed:
     return Printed(
         [
             opening(report),
-            headline(figures),
+            *headline(figures),
             *trust(figures),
             worst_gaps(figures),
             *most_moved(figures),

@@ -1,12 +1,14 @@
 """Models from elsewhere: what they are given, what is made of their answers, and what is refused before any world is made."""
 
 from collections.abc import Callable
+from io import StringIO
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hiring import HIRING, READ, hiring
+from rich.console import Console
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
@@ -18,7 +20,7 @@ from cfair.data import read_table
 from cfair.errors import CfairError, CodeError, DataError, QueryError
 from cfair.inference import abduct
 from cfair.predictors import PREDICTORS
-from cfair.report import to_markdown
+from cfair.report import to_markdown, to_table
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import counterfactual
@@ -304,3 +306,12 @@ def test_a_torch_module_behind_a_function_is_a_model() -> None:
     module = torch.nn.Linear(2, 1, dtype=torch.float64)
     report = audit(scm, {"m": lambda frame: module(torch.tensor(frame[["grade", "gaps"]].to_numpy(dtype=float)))}, columns, draws=1)
     assert value(report, "m", "gap_same_noise", "race", "w", "race=b") > 0
+
+
+def test_a_report_without_any_measure_of_accuracy_can_be_printed() -> None:
+    scm, _, columns = hiring(200)
+    report = audit(scm, {"m": lambda frame: np.full((len(frame), 3), 1 / 3)}, columns, draws=2, metrics=())
+    written = StringIO()
+    Console(width=120, file=written).print(to_table(report))
+    assert "Counterfactual gaps" in written.getvalue()
+    assert "## Counterfactual gaps" in to_markdown(report)

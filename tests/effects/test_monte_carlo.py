@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cfair import PREDICTORS, SCM, DataError, Prediction, QueryError, abduct, decompose, learn
+from cfair import PREDICTORS, SCM, DataError, ModelSpec, Prediction, QueryError, abduct, decompose, learn
 from cfair.effects import TERMS, Estimate
 from cfair.interfaces import Values
 
@@ -376,3 +376,31 @@ def test_people_who_lack_values_are_followed_with_these_integrated_out() -> None
     found = decompose(scm, replace(table, coded=coded, missing=holes), attribute="a", start="no", end="yes", draws=5)
     for term in TERMS:
         assert_near(found.terms[term], FORWARD[term])
+
+
+def test_a_value_that_nobody_is_near_is_refused_instead_of_divided_by() -> None:
+    scm = SCM(NUMBERS)
+    with pytest.raises(QueryError, match="nobody is anywhere near it"):
+        decompose(scm, attribute="a", start=0.0, end=1e9, people=500)
+
+
+def test_influence_that_is_accepted_is_left_out_of_the_effect_along_the_other_paths() -> None:
+    declared = CONFOUNDED.to_graph()
+    declared.graph["resolving"] = ["m"]
+    scm = SCM(ModelSpec.from_graph(declared))
+    found = decompose(scm, people(scm, 2_000, seed=1), attribute="a", start="no", end="yes", draws=1)
+    (told,) = found.along
+    assert told.paths
+    assert not any("m" in path for path in told.paths)
+    assert any("influence through m is accepted" in each for each in found.said)
+
+
+def test_a_model_that_rows_contradict_is_said_to_be_in_doubt() -> None:
+    graph = CONFOUNDED.to_graph()
+    world = people(SCM(CONFOUNDED), 4_000, seed=2)
+    parameters = graph.nodes["y"]["parameters"]
+    graph.nodes["y"]["parameters"] = {**parameters, "weights": {**parameters["weights"], "a=yes": parameters["weights"]["a=yes"] + 5.0}}
+    wrong = decompose(SCM(ModelSpec.from_graph(graph)), world, attribute="a", start="no", end="yes", draws=1, source="both")
+    assert any("the mechanisms' form is in doubt" in each for each in wrong.said)
+    right = decompose(SCM(CONFOUNDED), world, attribute="a", start="no", end="yes", draws=1, source="both")
+    assert not any("in doubt" in each for each in right.said)

@@ -145,3 +145,11 @@ def test_boosted_learns_what_no_line_can_tell() -> None:
 def test_boosted_refuses_levels_that_are_all_the_same() -> None:
     with pytest.raises(FitError, match="all 500 outcomes to learn from are 1"):
         Boosted(3).fit(batches(X, torch.ones_like(EVENT)))
+
+
+def test_values_that_differ_by_rounding_fall_on_one_side_of_a_boosted_threshold() -> None:
+    x = torch.randint(0, 400, (4_000, 1), generator=torch.Generator().manual_seed(1)).double() / 7 - 20
+    y = x.squeeze(1).sin() + 0.1 * torch.randn(4_000, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    head = Boosted(1).fit(batches(x, y))
+    for off in (-1e-13, 1e-13):
+        assert torch.equal(head.predict(x + off), head.predict(x))
