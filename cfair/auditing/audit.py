@@ -51,6 +51,7 @@ def audit(
     points: Mapping[str, Sequence[float]] | None = None,
     known: Columns | None = None,
     name_most_moved: int = 0,
+    bounds: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Accuracy, counterfactual gaps and group constraints of predictors, cfair's own or anybody's, on people they were not fitted on.
@@ -80,6 +81,7 @@ def audit(
             nine, evenly spaced between its 2.5 % and its 97.5 % quantile.
         known: people with whom counterfactual rows are compared, for the support; the audited ones if None.
         name_most_moved: how many people the report names, by their row in the table, whose prediction moves most: rows are private.
+        bounds: of how many people of each worst pair's group the gap is bounded over all couplings of discrete nodes' noise; 0: of none.
         progress: called with the number of people done, after each block; the worlds of drawn parameters count for half of the work.
 
     Returns:
@@ -96,7 +98,7 @@ def audit(
     trials = sum(each.seconds for each in predictors.values() if isinstance(each, Foreign))  # before this call
     started = time.perf_counter() - trials
     asked = Asked.of(scm.spec, metrics=metrics, constraints=constraints, draws=draws, seed=seed, min_group_size=min_group_size)
-    asked = replace(asked, name_most_moved=name_most_moved)
+    asked = replace(asked, name_most_moved=name_most_moved, bounds=bounds)
     everyone = (columns if carry is None else carried(columns, carry, scm.spec)).counted()
     columns = _scored(everyone, scm.spec.outcome)
     crossing = crossing_of(scm.spec, columns, points, attributes=attributes)

@@ -41,6 +41,7 @@ class Grouping:
         attribute: its name in a report, ``race`` or ``race x sex``.
         names: of its groups, as ``Black`` or ``Black, female``.
         worlds: of the intervention that puts people into each group, as ``race=Black,sex=female``.
+        settings: that intervention, attribute -> level.
         member: crossed group -> group of this reading, shape (crossed groups,), int64.
         others: crossed group -> index of the attributes that this reading leaves alone, shape (crossed groups,), int64.
         count: of all worlds.
@@ -49,6 +50,7 @@ class Grouping:
     attribute: str
     names: tuple[str, ...]
     worlds: tuple[str, ...]
+    settings: tuple[Mapping[str, str], ...]
     member: Tensor
     others: Tensor
     count: int
@@ -163,6 +165,7 @@ class Crossing:
             worlds=tuple(
                 ",".join(f"{a}={level}" for a, level in zip(attributes, combination, strict=True)) for combination in combinations
             ),
+            settings=tuple(dict(zip(attributes, combination, strict=True)) for combination in combinations),
             member=torch.tensor(members),
             others=torch.tensor([kinds.index(kind) for kind in rest]),
             count=self.worlds,

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from torch import Tensor
 
 from cfair.auditing.assumptions import assumptions
+from cfair.auditing.bounded import bounded_rows
 from cfair.auditing.classes import by_class, classes_of, measured_as
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.described import describe
@@ -21,7 +22,7 @@ from cfair.auditing.limits import limits, undefined
 from cfair.auditing.measures import Audited, constraint_rows, group_metrics, group_rows, overall_rows
 from cfair.auditing.moves import moved_most, moves_rows, response_rows
 from cfair.auditing.pairs import curves, frozen_rows, gap_rows, worst_rows
-from cfair.auditing.records import Json, Outside, Report, Row
+from cfair.auditing.records import Assumption, Json, Outside, Report, Row
 from cfair.constraints import CONSTRAINTS
 from cfair.errors import QueryError
 from cfair.families import Kind
@@ -48,6 +49,7 @@ class Asked:
     seed: int
     min_group_size: int
     name_most_moved: int = 0
+    bounds: int = 0
 
     @classmethod
     def of(
@@ -106,11 +108,13 @@ def reported(found: Found, asked: Asked, *, started: float) -> Report:
     group = crossing.group(columns)
     pairs = [*(frozen_rows(found.frozen, measured, crossing) if found.frozen else ()), *gap_rows(found.gaps, crossing)]
     pairs = [row for row in pairs if not (row.measure.endswith("_signed") and classes_of_name(found.predictors, row.predictor))]
+    bounded = _bounded(found, asked, pairs)
     rated = list(constraint_rows(_audited(found, "outcome"), crossing, constraints=asked.constraints, min_group_size=asked.min_group_size))
     rows = [
         *_measures(found, asked),
         *pairs,
         *worst_rows(pairs, asked.min_group_size),
+        *bounded[0],
         *moves_rows(found.kept, crossing, decided=_decided(found)),
         *response_rows(found.kept, crossing),
         *_by_group(found),
@@ -136,11 +140,22 @@ def reported(found: Found, asked: Asked, *, started: float) -> Report:
             *of_elsewhere(found.predictors, columns, scm.spec),
             *limits(scm.spec, crossing, group, asked.min_group_size),
             *undefined(rated),
+            *bounded[1],
             *extrapolated(support),
         ),
         not_used=tuple(name for name in columns.facts.unused if name not in columns),
         support=support,
         curves=tuple(curves(found.gaps, crossing, found.units)),
+    )
+
+
+def _bounded(found: Found, asked: Asked, pairs: Sequence[Row]) -> tuple[list[Row], list[Assumption]]:
+    """The range of the worst gaps over couplings, if it is asked for and no value is missing."""
+    if not asked.bounds or found.columns.missing:
+        return [], []
+    people, least = asked.bounds, asked.min_group_size
+    return bounded_rows(
+        found.scm, found.predictors, found.crossing, found.columns, pairs, people=people, min_group_size=least, seed=asked.seed
     )
 
 

@@ -126,6 +126,7 @@ def audit_model(
     output: str,
     trust: Sequence[str],
     draws: int,
+    bounds: int,
     tell: Callable[[str, float], None],
 ) -> Report:
     """The audit of the model that ``reference`` names, which is tried before anything is learned."""
@@ -144,6 +145,7 @@ def audit_model(
         attributes=question.attributes,
         draws=draws,
         seed=question.seed,
+        bounds=bounds,
         progress=lambda done: tell("auditing", 0.4 + 0.6 * done / people.asked.n),
     )
     said = {"data": people.table, "model": reference, "missing": question.missing}

@@ -27,6 +27,9 @@ def audit(
         Path | None, typer.Option(help="A .parquet or .csv file, or a folder of them: world, row, draw, prediction.")
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Posterior draws per person.")] = 50,
+    bounds: Annotated[
+        int, typer.Option(min=0, help="Bound the worst gaps over all couplings, for so many people of the group; it may take minutes.")
+    ] = 0,
     attributes: Annotated[str, typer.Option(help="Protected attributes, separated by commas. By default all.")] = "",
     carry: Annotated[str, typer.Option(help="Undeclared columns, separated by commas, that are the same in every world.")] = "",
     output: Annotated[str, typer.Option(help="auto, or score for numbers in a unit of their own.")] = "auto",
@@ -81,7 +84,7 @@ def audit(
             allow_python=allow_python,
         )
         with progress(quiet=quiet) as tell:
-            report = audit_model(question, str(model), name=name, output=output, trust=trust or (), draws=draws, tell=tell)
+            report = audit_model(question, str(model), name=name, output=output, trust=trust or (), draws=draws, bounds=bounds, tell=tell)
     if out is not None:
         save_report(report, out)
     if as_json:
