@@ -33,7 +33,7 @@ def test_rows_that_the_true_model_moves_are_inside_and_those_of_a_wrong_one_outs
         assert row.expected / row.n == pytest.approx(0.01, abs=1e-3)
     (said,) = extrapolated(rows)
     assert said.tested is not None
-    assert said.tested.startswith("0 of 2" if weight > 0 else "2 of 2 pairs of groups have more rows outside")
+    assert said.tested.startswith("0 of 2" if weight > 0 else "2 of 2 pairs of groups of 30 people or more have more rows outside")
 
 
 def test_without_a_column_to_compare_nothing_is_said() -> None:
