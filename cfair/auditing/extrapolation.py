@@ -63,7 +63,8 @@ def extrapolated(rows: tuple[Outside, ...]) -> Iterator[Assumption]:
     far = [row for row in telling if row.outside - row.expected > TOLERANCE * row.n]
     worst = sorted(far, key=lambda row: row.outside / row.n, reverse=True)[:3]
     shares = "; ".join(f"{row.group} -> {row.world} {row.outside:,} of {row.n:,}" for row in worst)
-    found = f"{len(far)} of {len(telling)} pairs of groups of {FEWEST} people or more have more rows outside than {TOLERANCE:.0%} above the expected number"
+    pairs = f"{len(far)} of {len(telling)} pairs of groups of {FEWEST} people or more"
+    found = f"{pairs} have more rows outside than {TOLERANCE:.0%} above the expected number"
     text = "Counterfactual rows lie where the other group's data are; of those outside, what is said rests on the model alone."
     yield Assumption("support", text, f"{found}{f', the most {shares}' if shares else ''}")
 

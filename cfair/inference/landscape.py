@@ -109,6 +109,8 @@ class Landscape:
 
         One sequence of operations, whatever the parameters: many can be tried at once.
         """
+        if not self.d:  # latents with levels alone are summed over: there is nowhere to step
+            return top
         parts = self.others
 
         def slope(u: Tensor) -> Tensor:

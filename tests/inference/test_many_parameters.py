@@ -52,6 +52,13 @@ def two_latents(n: int = 150) -> LogPosterior:
     return settled(scm, n)
 
 
+def levels_alone(n: int = 150) -> LogPosterior:
+    """A latent with levels and no other."""
+    k = {"mechanism": "categorical", "latent": True, "levels": ["r", "s"]}
+    g, h = node("gaussian", "k"), node("bernoulli", "a", "k")
+    return settled(SCM(declare({"a": A, "k": k, "g": g, "h": h, "y": node("poisson", "a", "k")})), n)
+
+
 def with_levels(n: int = 150) -> LogPosterior:
     """A latent with levels, and one that is a number."""
     k = {"mechanism": "categorical", "latent": True, "levels": ["r", "s"]}
@@ -81,6 +88,7 @@ def one_by_one(density: LogPosterior, thetas: Tensor) -> Tensor:
 MODELS = {family: lambda family=family: one_latent(family) for family in FAMILIES} | {
     "two latents": two_latents,
     "latent with levels": with_levels,
+    "levels alone": levels_alone,
 }
 
 
