@@ -27,7 +27,7 @@ DRAWS: Mapping[str, int] = {
     "nuts": 19,
     "ridge": 99,
 }  # of the parameters: fewer with weights are too narrow at their ends
-SHORT = Chains(count=1, warmup=30, length=57, agreed=float("inf"), diverged=1.0)  # one chain per table: the ranks tell whether chains work
+SHORT = Chains(count=1, warmup=30, length=57, agreed=float("inf"))  # one chain per table: the ranks tell whether chains work
 
 
 @with_threads

@@ -1,6 +1,6 @@
 """Draws of parameters by the No-U-Turn sampler, the latents integrated out."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import pyro
@@ -34,14 +34,12 @@ class Chains:
         warmup: steps of each that only adapt the sampler.
         length: steps of each after those.
         agreed: largest R-hat that is no failure.
-        diverged: share of transitions that may diverge.
     """
 
     count: int = 4
     warmup: int = 150
     length: int = 250
     agreed: float = AGREED
-    diverged: float = DIVERGED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +96,8 @@ def _agreeing(scm: SCM, density: LogPosterior, chains: Chains, seed: int) -> _Sa
     """
     keep, mirrors, where = inside(scm, density), images(scm, density, levels=False), f"uncertainty of {density.part}"
     for times in (1, LONGER):
-        sample = _run(density, replace(chains, length=times * chains.length), seed + times)
-        if sample.divergences > chains.diverged * sample.thetas[:, :, 0].numel():
+        sample = _run(density, Chains(chains.count, chains.warmup, times * chains.length), seed + times)
+        if sample.divergences > DIVERGED * sample.thetas[:, :, 0].numel():
             problem = f"{sample.divergences} of {sample.thetas[:, :, 0].numel()} transitions diverged: the posterior has a corner"
             raise FitError(where, problem, "give priors, or fix a parameter")
         sample = _Sample(_kept(sample.thetas, keep, mirrors, where), sample.divergences)
