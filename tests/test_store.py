@@ -64,7 +64,7 @@ def test_a_loaded_model_stands_where_its_log_posterior_is_highest(tmp_path: Path
         graph.nodes[node].pop("parameters", None)
     graph.nodes["grade"]["prior"] = {"weights": {"normal": 0.1}, "variance": {"inverse_gamma": [1, 1]}}
     spec, columns = ModelSpec.from_graph(graph), people(school(), 400)[1]
-    run = fit(spec, columns, Options(draws=2, min_group_size=5, predictors=("constant",), uncertainty="none"))
+    run = fit(spec, columns, Options(draws=2, min_group_size=5, predictors=("constant",)))
     again, (train, _) = load(save(run, tmp_path / "run")).scm, split(columns, spec, test_share=0.2, seed=0)
     for mine, its in zip(log_posteriors(run.scm, train), log_posteriors(again, train), strict=True):
         (value, slope), (its_value, its_slope) = mine.value_and_slope(mine.start), its.value_and_slope(its.start)

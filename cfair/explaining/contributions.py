@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from cfair.effects.paths import path_shapley, paths_between
+from cfair.effects.paths import MOST_PATHS, first_paths, path_shapley
 from cfair.effects.shapley import EXACT, shares
-from cfair.errors import QueryError
 from cfair.explaining.ranges import over_draws
 from cfair.explaining.records import PathShare
 from cfair.interfaces import World
@@ -44,10 +43,10 @@ def contributions(followed: Followed, do: Mapping[str, Setting], attributes: Col
         do: what is done; the nodes in it that are no ``attributes`` are held at their factual values.
         attributes: that are set.
     """
-    try:
-        among = [path for path in paths_between(followed.model, list(do), followed.target) if path[0] in attributes]
-    except QueryError:
+    every = first_paths(followed.model, list(do), followed.target)
+    if len(every) > MOST_PATHS:
         return _by_last_edge(followed, do)
+    among = [path for path in every if path[0] in attributes]
     found = path_shapley(followed.model, followed.factual, do, followed.target, paths=among, seed=followed.seed)
     told = [PathShare(path, over_draws(values[:, 0])) for path, values in zip(found.paths, found.values, strict=True)]
     return _largest_first(told), found.exact

@@ -96,6 +96,7 @@ def _followed(scm: SCM, followed: Followed, done: Done, person: Columns, columns
     paths, exact = contributions(followed, {**done, **held}, done)
     before, prediction = factual.values[followed.target][0, 0], after.values[followed.target][:, 0]
     moving = [node for node in spec.evidence if node in done or after.values[node] is not factual.values[node]]
+    bounds, unbounded = _over_couplings(followed, {**done, **held})
     outside, why = _outside(scm, after, done, columns)
     binary = spec.nodes[spec.outcome].kind == "binary"
     return WorldMove(
@@ -106,19 +107,20 @@ def _followed(scm: SCM, followed: Followed, done: Done, person: Columns, columns
         nodes=tuple(_node(scm, node, factual, after) for node in moving if node not in held),
         paths=paths,
         exact=exact,
-        bounds=_over_couplings(followed, {**done, **held}),
+        bounds=bounds,
+        unbounded=unbounded,
         outside=outside,
         why=why,
     )
 
 
-def _over_couplings(followed: Followed, do: Mapping[str, Setting]) -> OverCouplings | None:
-    """The range of the prediction's mean change over couplings, if they can be gone through."""
+def _over_couplings(followed: Followed, do: Mapping[str, Setting]) -> tuple[OverCouplings | None, str | None]:
+    """The range of the prediction's mean change over couplings, or why they cannot be gone through."""
     try:
         found = bounds_of(followed.model, followed.factual, Question(do, followed.target, measure="change"))
-    except QueryError:
-        return None
-    return OverCouplings(float(found.low), float(found.high), found.sharp == "sharp", found.nodes)
+    except QueryError as error:
+        return None, error.problem
+    return OverCouplings(float(found.low), float(found.high), found.sharp == "sharp", found.nodes), None
 
 
 def _node(scm: SCM, node: str, factual: World, after: World) -> NodeMove:

@@ -78,7 +78,8 @@ class WorldMove:
         nodes: the observed nodes that can move there, in the model's order.
         paths: contributions to ``change``, the largest first.
         exact: whether all coalitions of paths were asked, rather than some orders of them.
-        bounds: the range of the mean change over couplings; None where there are too many to go through.
+        bounds: the range of the mean change over couplings; None where it cannot be had.
+        unbounded: why, if it cannot.
         outside: the share of draws whose row looks like nobody in the group; None where that cannot be said.
         why: the reason, if it cannot.
     """
@@ -91,6 +92,7 @@ class WorldMove:
     paths: tuple[PathShare, ...]
     exact: bool
     bounds: OverCouplings | None
+    unbounded: str | None = None
     outside: float | None = None
     why: str | None = None
 

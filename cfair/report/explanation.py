@@ -91,21 +91,24 @@ def _sentences(found: Explanation, world: WorldMove) -> Iterator[str]:
         yield f"The prediction would be the same, {plain(found.prediction)}: nothing that '{found.predictor}' reads would move it."
     else:
         yield f"The prediction would be {_range(world.prediction)} instead of {plain(found.prediction)}: a change of {_change(world)}."
-    if _still(world):
-        pass  # and so it is under every coupling
-    elif world.bounds is None:
-        yield "How much of this rests on the couplings of levels and counts cannot be said: there are too many to go through."
-    elif world.bounds.high - world.bounds.low > ROUNDING:
-        low, high = (plain(end, max(abs(world.bounds.low), abs(world.bounds.high))) for end in (world.bounds.low, world.bounds.high))
-        ends = "each end is reached by one" if world.bounds.sharp else "the range may be too wide"
-        nodes = ", ".join(world.bounds.nodes)
-        yield f"Over every way in which two worlds may share the noise of {nodes}, the change is between {low} and {high} ({ends})."
+        yield from _over_couplings(world)
     if world.flips:
         yield f"The decision at 0.5 would be another one in {world.flips:.0%} of the draws."
     if world.outside is None:
         yield f"Whether such a row looks like anyone in that group cannot be said: {world.why}."
     elif world.outside > NOTED:
         yield f"In {world.outside:.0%} of the draws the row looks like nobody in that group: there the model speaks alone."
+
+
+def _over_couplings(world: WorldMove) -> Iterator[str]:
+    """The range of a change over couplings, if there is one."""
+    if world.bounds is None:
+        yield f"How much of this rests on the couplings of levels and counts cannot be said: {world.unbounded}."
+    elif world.bounds.high - world.bounds.low > ROUNDING:
+        low, high = (plain(end, max(abs(world.bounds.low), abs(world.bounds.high))) for end in (world.bounds.low, world.bounds.high))
+        ends = "each end is reached by one" if world.bounds.sharp else "the range may be too wide"
+        nodes = ", ".join(world.bounds.nodes)
+        yield f"Over every way in which two worlds may share the noise of {nodes}, the change is between {low} and {high} ({ends})."
 
 
 def _closing(found: Explanation) -> Sheet:

@@ -10,7 +10,7 @@ from cfair.constraints import CONSTRAINTS, GROUP_RATES, count, group_rate, viola
 from cfair.constraints.base import effective
 from cfair.errors import FitError, QueryError
 from cfair.heads import HEADS, logistic
-from cfair.heads.base import LinearHead
+from cfair.heads.base import Head, LinearHead
 from cfair.interfaces import Measured
 from cfair.metrics import METRIC_KINDS, METRICS, defined, difference, interval, standard_error
 
@@ -189,6 +189,13 @@ def test_a_head_without_ridge_learns_from_whole_weights_as_from_so_many_rows(nam
     torch.testing.assert_close(HEADS[name](4).fit([(x, y, whole_weights())]).predict(x), repeated.predict(x), rtol=1e-9, atol=1e-9)
 
 
+def learned_the_same(found: Head, expected: Head, x: Tensor) -> None:
+    """Their predictions agree, and of linear heads the coefficients."""
+    torch.testing.assert_close(found.predict(x), expected.predict(x), rtol=1e-9, atol=1e-12)
+    if isinstance(found, LinearHead) and isinstance(expected, LinearHead):
+        torch.testing.assert_close(found.coefficients, expected.coefficients, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", HEADS)
 def test_neither_the_unit_of_weights_nor_rows_of_weight_0_teach_a_head_anything(name: str) -> None:
     x, y = rows(name)
@@ -196,11 +203,9 @@ def test_neither_the_unit_of_weights_nor_rows_of_weight_0_teach_a_head_anything(
     x[w == 0] *= 1e6
     expected = HEADS[name](4).fit([(x, y, w)])
     for teacher in ([(x[w > 0], y[w > 0], w[w > 0])], [(x, y, w / 7)], [(x, y, w * 4_000)]):
-        found = HEADS[name](4).fit(teacher)
-        torch.testing.assert_close(found.predict(x[w > 0]), expected.predict(x[w > 0]), rtol=1e-9, atol=1e-12)
+        learned_the_same(HEADS[name](4).fit(teacher), expected, x[w > 0])
     batches = list(zip(x.split(7), y.split(7), w.split(7), strict=True))
-    found = HEADS[name](4).fit(batches)
-    torch.testing.assert_close(found.predict(x[w > 0]), expected.predict(x[w > 0]), rtol=1e-9, atol=1e-12)
+    learned_the_same(HEADS[name](4).fit(batches), expected, x[w > 0])
     with pytest.raises(FitError, match="no rows to learn from"):
         HEADS[name](4).fit([(x, y, w * 0)])
 

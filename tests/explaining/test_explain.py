@@ -83,7 +83,7 @@ def test_a_linear_predictor_moves_by_its_coefficients_along_each_path() -> None:
 def test_shares_of_too_many_paths_are_those_of_the_edges_into_the_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
     scm, predictors, columns = fitted()
     exact = explain(scm, predictors, columns, 5, predictor="full", draws=8).worlds[0]
-    monkeypatch.setattr("cfair.effects.paths.MOST_PATHS", 1)
+    monkeypatch.setattr("cfair.explaining.contributions.MOST_PATHS", 1)
     short = explain(scm, predictors, columns, 5, predictor="full", draws=8).worlds[0]
     assert {share.path for share in short.paths} == {
         ("race", "prediction"),
