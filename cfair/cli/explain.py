@@ -36,8 +36,8 @@ def explain(
 
     JSON: {schema, model, predictor, outcome, event, row, prediction, sees, needs, factual: {node: value}, latents: [NODE], worlds: [{world,
     prediction: RANGE, change: RANGE, flips, nodes: [NODE], paths: [{path, contribution: RANGE}], exact, bounds: {low, high, sharp, nodes},
-    unbounded, outside, why}], draws, seed}, with RANGE {value, low, high} and NODE {node, factual, number: RANGE, levels: {level: share}, moved}.
-    Contributions add up to the change.
+    unbounded, outside, why}], draws, seed}, with RANGE {value, low, high} and NODE {node, factual, number: RANGE, moved,
+    levels: {level: share}}. Contributions add up to the change.
     """
     loaded = load(run, allow_python=allow_python)
     asked = None if not world else [_done(loaded.spec, text) for text in world]
