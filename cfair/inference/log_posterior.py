@@ -94,13 +94,12 @@ class LogPosterior:
         """The log density at ``theta``, shape (p,), and its gradient (p,); estimated from some rows, given by position, if any are."""
         rows, share = self._some(people)
         theta = theta.detach().requires_grad_()
-        prior = self.free.log_prior(self.free.unpack(theta))
-        (slope,) = torch.autograd.grad(prior, theta)
-        value = float(prior.detach())
+        value, slope, prior = 0.0, torch.zeros_like(theta), self.free.log_prior(self.free.unpack(theta))
         for block in self._blocks(rows):
-            part = share * self._likelihood(theta, block)
+            part = prior + share * self._likelihood(theta, block)
             slope = slope + torch.autograd.grad(part, theta)[0]
             value += float(part.detach())
+            prior = torch.zeros((), dtype=torch.float64)
         return value, slope
 
     def hessian(self, theta: Tensor, people: Tensor | None = None) -> Tensor:

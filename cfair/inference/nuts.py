@@ -20,7 +20,7 @@ from cfair.uncertainty import Uncertainty
 __all__ = ["Chains", "nuts"]
 
 AGREED = 1.01  # largest R-hat of chains that agree (Vehtari, Gelman, Simpson, Carpenter & Bürkner 2021)
-LONGER = 4  # times as long are chains that did not agree at first
+LONGER = 4  # times as long are chains that at first did not agree, or diverged
 DIVERGED = 0.01  # share of transitions that may diverge
 FEWEST = 20  # draws of a chain that must keep the latents' convention
 
@@ -66,8 +66,8 @@ def nuts(scm: SCM, columns: Columns | None, *, count: int = 64, seed: int = 0, c
         chains: how much work to spend.
 
     Raises:
-        FitError: chains do not agree (R-hat above 1.01, even when they are four times as long), more than 1 % of their transitions
-            diverge, or the density does not fall in every direction from the top.
+        FitError: even when they are four times as long, chains do not agree (R-hat above 1.01) or more than 1 % of their transitions
+            diverge; or the density does not fall in every direction from the top.
 
     Source: Hoffman & Gelman (2014), The No-U-Turn sampler; Pyro's implementation.
     """
@@ -97,16 +97,18 @@ def _agreeing(scm: SCM, density: LogPosterior, chains: Chains, seed: int) -> _Sa
     keep, mirrors, where = inside(scm, density), images(scm, density, levels=False), f"uncertainty of {density.part}"
     for times in (1, LONGER):
         sample = _run(density, Chains(chains.count, chains.warmup, times * chains.length), seed + times)
-        if sample.divergences > DIVERGED * sample.thetas[:, :, 0].numel():
-            problem = f"{sample.divergences} of {sample.thetas[:, :, 0].numel()} transitions diverged: the posterior has a corner"
-            raise FitError(where, problem, "give priors, or fix a parameter")
+        count = sample.thetas[:, :, 0].numel()
+        if sample.divergences > DIVERGED * count:
+            failed = f"{sample.divergences} of {count} transitions diverged: the posterior has a corner", "give priors, or fix a parameter"
+            continue
         sample = _Sample(_kept(sample.thetas, keep, mirrors, where), sample.divergences)
         values = [r_hat(chain) for chain in sample.thetas.unbind(2)]
         if max(values) <= chains.agreed:
             return sample
-    name = density.names[values.index(max(values))]
-    problem = f"chains do not agree on {name}: R-hat is {max(values):.3f}, above {chains.agreed:g}"
-    raise FitError(where, problem, "give priors, or fix a parameter: the data do not determine it")
+        name = density.names[values.index(max(values))]
+        problem = f"chains do not agree on {name}: R-hat is {max(values):.3f}, above {chains.agreed:g}"
+        failed = problem, "give priors, or fix a parameter: the data do not determine it"
+    raise FitError(where, *failed)
 
 
 def _run(density: LogPosterior, chains: Chains, seed: int) -> _Sample:

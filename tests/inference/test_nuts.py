@@ -1,12 +1,16 @@
 """Chains over the parameters against a posterior that is known otherwise, and what is said when they fail."""
 
+from dataclasses import replace
+
 import pyro
 import pytest
 import torch
 
 from cfair.errors import FitError
 from cfair.inference import learn
+from cfair.inference import nuts as sampler
 from cfair.inference.chains import bulk_ess, r_hat
+from cfair.inference.log_posterior import LogPosterior
 from cfair.inference.nuts import Chains, nuts
 from cfair.interfaces import Columns
 from cfair.scm import SCM
@@ -60,6 +64,23 @@ def test_chains_depend_on_the_seed_alone(learned: tuple[SCM, Columns]) -> None:
 def test_chains_that_do_not_agree_are_an_error_that_names_the_parameter(learned: tuple[SCM, Columns]) -> None:
     with pytest.raises(FitError, match=r"chains do not agree on y\..*R-hat"):
         nuts(*learned, chains=Chains(count=2, warmup=5, length=25, agreed=0.9))
+
+
+def test_chains_that_diverge_are_run_longer_before_they_are_an_error(learned: tuple[SCM, Columns], monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths, run = list[int](), sampler._run
+    too_many = {25: 2, 100: 1}  # of the chains' 50, then 200 transitions: 4 %, then 0.5 %
+
+    def diverging(density: LogPosterior, chains: Chains, seed: int) -> object:
+        lengths.append(chains.length)
+        return replace(run(density, chains, seed), divergences=too_many[chains.length])
+
+    monkeypatch.setattr(sampler, "_run", diverging)
+    tiny = Chains(count=2, warmup=5, length=25, agreed=float("inf"))
+    assert nuts(*learned, count=50, chains=tiny).divergences == 1
+    assert lengths == [25, 100]
+    too_many[100] = 3
+    with pytest.raises(FitError, match="3 of 200 transitions diverged"):
+        nuts(*learned, count=50, chains=tiny)
 
 
 def test_r_hat_sees_chains_apart_and_chains_of_unequal_width() -> None:
