@@ -11,6 +11,8 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+from cfair.memory import keep_what_is_freed
+
 __all__ = ["threads", "with_threads"]
 
 P = ParamSpec("P")
@@ -34,6 +36,7 @@ def with_threads(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> T:
+        keep_what_is_freed()
         before = torch.get_num_threads()
         torch.set_num_threads(_COUNT.get())
         try:

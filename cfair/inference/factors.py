@@ -35,6 +35,10 @@ class Factor(Protocol):
         """The log density at ``u``, one tensor (..., n) per latent; of shape (..., n), or one that broadcasts to it."""
         ...
 
+    def bend(self, u: Sequence[Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Slope (d, n) and curvature (d, d, n) of ``log_prob`` at ``u``, d tensors (n,); None where it is to be differentiated."""
+        ...
+
     def detached(self) -> "Factor":
         """The same without derivatives by parameters."""
         ...
@@ -71,16 +75,29 @@ class Linear:
 
     def at(self, u: Sequence[Tensor]) -> Distribution:
         """The node's distribution."""
-        eta = self.base
-        for j, slope in self.slopes.items():
-            eta = torch.addcmul(eta, u[j].unsqueeze(-1), slope)
-        return self.mechanism.at(eta)
+        return self.mechanism.at(self._eta(u))
 
     def log_prob(self, u: Sequence[Tensor]) -> Tensor:
         """Log p(x | η)."""
         x = u[self.x] if isinstance(self.x, int) else self.x
         density: Tensor = self.at(u).log_prob(x)
         return density
+
+    def bend(self, u: Sequence[Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Slope (d, n) and curvature (d, d, n) of log p(x | η) in ``u``; None where the mechanism has none written."""
+        written = None if isinstance(self.x, int) else self.mechanism.bend(self.x, self._eta(u))
+        if written is None:
+            return None
+        first, second = written
+        none = torch.zeros_like(first)
+        steps = torch.stack([none + self.slopes[j].squeeze(-1) if j in self.slopes else none for j in range(len(u))])
+        return steps * first, steps.unsqueeze(0) * (steps * second).unsqueeze(1)
+
+    def _eta(self, u: Sequence[Tensor]) -> Tensor:
+        eta = self.base
+        for j, slope in self.slopes.items():
+            eta = torch.addcmul(eta, u[j].unsqueeze(-1), slope)
+        return eta
 
     def residual(self, d: int) -> tuple[Tensor, Tensor, Tensor]:
         """Of a quadratic density of mean μ(η) and variance σ²: r₀ = x − μ at u = 0, the slopes ρ of x − μ in each of d ≥ 1 latents, and σ².
@@ -149,6 +166,10 @@ class Curved:
         """Log p(x | parents)."""
         density: Tensor = self.at(u).log_prob(u[self.x] if isinstance(self.x, int) else self.x)
         return density
+
+    def bend(self, u: Sequence[Tensor]) -> None:
+        """None: it is differentiated."""
+        return
 
     def detached(self) -> "Curved":
         """The same without derivatives by parameters."""

@@ -91,18 +91,17 @@ class Landscape:
 
     def derivatives(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Slope (d, n) and curvature (d, d, n) in ``u``, shape (d, n)."""
-        precision = self.bowl.precision
-        slope = torch.einsum("jkn,kn->jn", precision, self.bowl.center - u)
-        if not self.others:
-            return slope, -precision
+        slope, curvature, rest = self._written(u)
+        if not rest:
+            return slope, curvature
         with torch.enable_grad():
             u = u.detach().requires_grad_()
             parts, total = u.unbind(0), torch.zeros((), dtype=torch.float64)
-            for each in self.others:
+            for each in rest:
                 total = total + each.log_prob(parts).sum()
             (first,) = torch.autograd.grad(total, u, create_graph=True)
             rows = [torch.autograd.grad(part.sum(), u, retain_graph=True)[0] for part in first.unbind(0)]
-        return slope + first.detach(), torch.stack(rows) - precision
+        return slope + first.detach(), curvature + torch.stack(rows)
 
     def stepped(self, top: Summit) -> Summit:
         """One of Newton's steps from ``top``, and the curvature there; where it is not that of a top nearby, by the curvature of ``top``.
@@ -111,15 +110,28 @@ class Landscape:
         """
         if not self.d:  # latents with levels alone are summed over: there is nowhere to step
             return top
-        parts = self.others
+        slope, curvature, rest = self._written(top.center)
 
-        def slope(u: Tensor) -> Tensor:
-            first: Tensor = torch.func.grad(lambda at: torch.stack([each.log_prob(at.unbind(0)).sum() for each in parts]).sum())(u)
-            return torch.einsum("jkn,kn->jn", self.bowl.precision, self.bowl.center - u) + first
+        def first(u: Tensor) -> Tensor:
+            own: Tensor = torch.func.grad(lambda at: torch.stack([each.log_prob(at.unbind(0)).sum() for each in rest]).sum())(u)
+            return own
 
-        bends = [torch.func.grad(lambda u, j=j: slope(u)[j].sum())(top.center) for j in range(self.d)]
-        root = _near_root(-torch.stack(bends), top.root)
-        return Summit(top.center + torch.einsum("ijn,kjn,kn->in", root, root, slope(top.center)), root)
+        if rest:
+            slope = slope + first(top.center)
+            curvature = curvature + torch.stack([torch.func.grad(lambda u, j=j: first(u)[j].sum())(top.center) for j in range(self.d)])
+        root = _near_root(-curvature, top.root)
+        return Summit(top.center + torch.einsum("ijn,kjn,kn->in", root, root, slope), root)
+
+    def _written(self, u: Tensor) -> tuple[Tensor, Tensor, list[Factor]]:
+        """Slope (d, n) and curvature (d, d, n) at ``u`` of all factors that know them, and the others."""
+        slope = torch.einsum("jkn,kn->jn", self.bowl.precision, self.bowl.center - u)
+        curvature, rest = -self.bowl.precision, list[Factor]()
+        for each in self.others:
+            if (known := each.bend(u.unbind(0))) is None:
+                rest.append(each)
+            else:
+                slope, curvature = slope + known[0], curvature + known[1]
+        return slope, curvature, rest
 
     def detached(self) -> "Landscape":
         """The same without derivatives by parameters."""

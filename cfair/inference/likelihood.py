@@ -22,7 +22,7 @@ from cfair.mechanisms import Indexed
 from cfair.mechanisms.own import Own
 from cfair.scm import SCM
 
-__all__ = ["Alone", "LogLikelihood", "Marginal"]
+__all__ = ["FIRST", "Alone", "LogLikelihood", "Marginal"]
 
 NEAR = 0.05  # sds: after a step so short a mode is right to 0.003 sds, and nodes around it need no more
 FIRST = 5  # nodes per dimension of the first rule: exact for posteriors that are nearly normal, and the next rule tells whether it does
@@ -41,8 +41,11 @@ class LogLikelihood(Protocol):
         """Of the parameters and the positions (m,) of some rows, to (m,); differentiable by the parameters."""
         ...
 
-    def near(self, parameters: Overrides, people: Tensor) -> Tensor:
-        """The same at parameters near those of the last call: one sequence of operations whatever they are."""
+    def near(self, parameters: Overrides, people: Tensor, nodes: int) -> Tensor:
+        """The same at parameters near those of the last call: one sequence of operations whatever they are.
+
+        By a first rule of ``nodes`` per dimension, after one of Newton's steps: few err by what hardly changes with the parameters.
+        """
         ...
 
     def hessian(self, free: FreeParameters, theta: Tensor, people: Tensor, weights: Tensor) -> Tensor | None:
@@ -64,7 +67,9 @@ class Alone:
         """Of the parameters and the positions (m,) of some rows, to (m,)."""
         return log_prob(self._scm, self._node, {name: column[people] for name, column in self._own.items()}, parameters).expand(len(people))
 
-    near = __call__
+    def near(self, parameters: Overrides, people: Tensor, nodes: int) -> Tensor:
+        """The same: there are no nodes."""
+        return self(parameters, people)
 
     def hessian(self, free: FreeParameters, theta: Tensor, people: Tensor, weights: Tensor) -> Tensor | None:
         """None: there is no short cut."""
@@ -116,19 +121,24 @@ class Marginal:
             log_mass = land.log_mass
         else:
             log_mass = self._around_proposals(rows, land, people) if self._area.sampled else self._around_modes(land, people)
-        log_evidence: Tensor = log_mass.unflatten(0, (self._area.combinations, len(people))).logsumexp(0)
-        return log_evidence
+        return self._together(log_mass)
 
-    def near(self, parameters: Overrides, people: Tensor) -> Tensor:
-        """The same at parameters near those of the last call, by its nodes after one of Newton's steps, to (m,)."""
+    def near(self, parameters: Overrides, people: Tensor, nodes: int) -> Tensor:
+        """The same at parameters near those of the last call, by a first rule of ``nodes`` after one of Newton's steps, to (m,)."""
         _, land = self._land(parameters, people, self._designs_of(people))
         if land.normal:
             log_mass = land.log_mass
         else:
             around = land.stepped(self._nodes.of(people).summit)
-            log_mass = log_integral(land, self._rule(land)(land, around))
-        log_evidence: Tensor = log_mass.unflatten(0, (self._area.combinations, len(people))).logsumexp(0)
-        return log_evidence
+            log_mass = log_integral(land, self._rule(land, nodes)(land, around))
+        return self._together(log_mass)
+
+    def _together(self, log_mass: Tensor) -> Tensor:
+        """The log of the sum over combinations of levels, (m,), from that of each row with each, (combinations·m,)."""
+        if self._area.combinations == 1:
+            return log_mass
+        total: Tensor = log_mass.unflatten(0, (self._area.combinations, -1)).logsumexp(0)
+        return total
 
     def _around_proposals(self, rows: Neighbourhood, land: Landscape, people: Tensor) -> Tensor:
         """The log integral by importance sampling, (combinations·m,)."""
@@ -139,8 +149,8 @@ class Marginal:
         top = top._replace(turn=self._turn[:, :, people].repeat(1, 1, self._area.combinations))
         return log_integral(land, self._rule(settled)(settled, top))
 
-    def _rule(self, land: Landscape) -> RuleOf:
-        rules = ladder(land, FIRST)
+    def _rule(self, land: Landscape, first: int = FIRST) -> RuleOf:
+        rules = ladder(land, first)
         return rules[min(self._rung, len(rules) - 1)]
 
     def _around_modes(self, land: Landscape, people: Tensor) -> Tensor:
@@ -148,7 +158,7 @@ class Marginal:
         before = self._nodes.of(people)
         left = torch.arange(land.n)
         log_mass = torch.zeros(land.n, dtype=torch.float64)
-        if self._calm:
+        if self._calm and before.everywhere:
             log_mass, _, left = self._by(land, before)
         if 2 * len(left) > land.n:
             left, part, around = torch.arange(land.n), land, before

@@ -11,7 +11,7 @@ from cfair.errors import FitError
 from cfair.inference.distinct import distinct
 from cfair.inference.free import FreeParameters
 from cfair.inference.importance import CLOUDS
-from cfair.inference.likelihood import Alone, LogLikelihood, Marginal
+from cfair.inference.likelihood import FIRST, Alone, LogLikelihood, Marginal
 from cfair.inference.neighbourhood import Neighbourhood, neighbourhoods
 from cfair.inference.optimise import whitening
 from cfair.interfaces import Columns, Values
@@ -22,7 +22,7 @@ __all__ = ["FEW", "MOVED", "LogPosterior", "alone", "fine_enough", "log_posterio
 POINTS = 262_144  # quadrature points evaluated at a time: bounds the memory, and fits the processor's cache
 MANY = 1_048_576  # of them, where many parameters are tried at once
 ALIKE = 1e-3  # nats: draws' weights are then right to a thousandth
-ASKED = 3  # draws of which it is checked
+FEWER = 3  # nodes per dimension with which they are tried first
 SETTLED = 1e-4  # nats, summed over all rows, that a finer quadrature may change
 MOVED = 0.1  # posterior sds that more points of importance sampling may move a parameter
 SOME, FEW = 500, 250  # rows by which that is judged, and those of them that give the curvature
@@ -71,24 +71,42 @@ class LogPosterior:
     def values(self, thetas: Tensor) -> Tensor:
         """The log density at each of ``thetas`` (S, p), which lie around ``start``; shape (S,), to ALIKE of what ``value`` says.
 
-        Many at once, and where some that ``value`` is asked about, the least probable among them, come out otherwise, one by one.
+        Many at once, by few nodes, then by more; one by one where ``value`` says otherwise of the least probable, or of those for which
+        the rule's error moves most.
         """
         if self.log_likelihood.smooth and len(thetas):
-            found = self._at_once(thetas)
-            some = found.nan_to_num(nan=-torch.inf).argsort()[torch.linspace(0, len(found) - 1, ASKED).long()]
-            asked = torch.tensor([self.value(theta) for theta in thetas[some]], dtype=torch.float64)
-            if torch.allclose(found[some], asked, rtol=0, atol=ALIKE):
-                return found
+            for nodes in (FEWER, FIRST):
+                found, moved = self._at_once(thetas, nodes)
+                some = torch.stack([found.nan_to_num(nan=-torch.inf).argmin(), moved.argmin(), moved.argmax()])
+                asked = torch.tensor([self.value(theta) for theta in thetas[some]], dtype=torch.float64)
+                if torch.allclose(found[some], asked, rtol=0, atol=ALIKE):
+                    return found
         return torch.tensor([self.value(theta) for theta in thetas.unbind(0)], dtype=torch.float64)
 
-    def _at_once(self, thetas: Tensor) -> Tensor:
+    def _at_once(self, thetas: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
+        """The log density at each of ``thetas``, (S,), but for the bend of a rule's error, and how far this error moves along its tangent.
+
+        A rule of few nodes errs by what hardly changes with the parameters: its error at ``start``, and the slope there, are taken off.
+        """
         rows, _ = self._some(None)
         total: Tensor = torch.func.vmap(lambda theta: self.free.log_prior(self.free.unpack(theta)))(thetas)
+        moved = torch.zeros_like(total)
         for block in self._blocks(rows, POINTS // 8):
-            self._likelihood(self.start, block)  # puts the nodes where the steps begin
+            exact, slope = self._tangent(partial(self._likelihood, people=block))  # puts the nodes where the steps begin
+            near = partial(self._near, people=block, nodes=nodes)
+            own, lean = self._tangent(near)
             chunk = max(MANY // (self.log_likelihood.points * len(block)), 1)
-            total = total + torch.func.vmap(partial(self._near, people=block), chunk_size=chunk)(thetas)
-        return total
+            total = total + torch.func.vmap(near, chunk_size=chunk)(thetas) + (exact - own)
+            moved = moved + (thetas - self.start) @ (slope - lean)
+        return total + moved, moved
+
+    def _tangent(self, function: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """A function's value, shape (), and slope (p,) at ``start``."""
+        with torch.enable_grad():
+            theta = self.start.requires_grad_()
+            value = function(theta)
+            (slope,) = torch.autograd.grad(value, theta)
+        return value.detach(), slope
 
     def value_and_slope(self, theta: Tensor, people: Tensor | None = None) -> tuple[float, Tensor]:
         """The log density at ``theta``, shape (p,), and its gradient (p,); estimated from some rows, given by position, if any are."""
@@ -125,8 +143,8 @@ class LogPosterior:
     def _likelihood(self, theta: Tensor, people: Tensor) -> Tensor:
         return self.weights[people] @ self.log_likelihood(self.free.unpack(theta), people)
 
-    def _near(self, theta: Tensor, people: Tensor) -> Tensor:
-        return self.weights[people] @ self.log_likelihood.near(self.free.unpack(theta), people)
+    def _near(self, theta: Tensor, people: Tensor, nodes: int) -> Tensor:
+        return self.weights[people] @ self.log_likelihood.near(self.free.unpack(theta), people, nodes)
 
     def _blocks(self, people: Tensor, points: int = POINTS) -> Sequence[Tensor]:
         blocks: tuple[Tensor, ...] = people.split(max(points // self.log_likelihood.points, 1))

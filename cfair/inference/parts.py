@@ -59,7 +59,7 @@ class InTurn:
                 total = total.index_add(0, own, part(parameters, people[own] - first).expand(len(own)))
         return total
 
-    def near(self, parameters: Overrides, people: Tensor) -> Tensor:
+    def near(self, parameters: Overrides, people: Tensor, nodes: int) -> Tensor:
         """The same: missing values have no short cut."""
         return self(parameters, people)
 

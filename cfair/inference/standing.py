@@ -46,6 +46,11 @@ class Standing:
         """The points, and how nodes are stretched around them."""
         return Summit(self.center, self.root)
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether the nodes of every row stand somewhere."""
+        return bool(self.center.isfinite().all())
+
     def take(self, rows: Tensor) -> "Standing":
         """Of some rows only, given by position, shape (m,), int64."""
         return Standing(self.center[..., rows], self.root[..., rows], self.lean[..., rows])

@@ -43,11 +43,19 @@ class Bernoulli(Indexed):
         super().__init__()
         known = node.parameters or Parameters()
         self.link = LINKS[node.word("link")]
+        self._logit = node.word("link") == "logit"
         self.linear = LinearPredictor.of_link(node, parents, [Coefficients(known.intercept, known.weights)])
 
     def at(self, eta: Tensor) -> Distribution:
         """Bernoulli(logits=λ(η))."""
         return BernoulliDistribution(logits=self.link.log_odds(eta.squeeze(-1)), validate_args=False)
+
+    def bend(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Slope x − p and curvature −p·(1 − p) of the log density in the log-odds; None with another link."""
+        if not self._logit:
+            return None
+        share = eta.squeeze(-1).sigmoid()
+        return x - share, -share * (-eta.squeeze(-1)).sigmoid()
 
     def noise(self, uniform: Tensor) -> Tensor:
         """The log-odds u = log(uniform / (1 − uniform))."""

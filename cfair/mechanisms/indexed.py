@@ -37,3 +37,10 @@ class Indexed(nn.Module, ABC):
     @abstractmethod
     def at(self, eta: Tensor) -> Distribution:
         """The node's distribution, of batch shape (...), where its predictors are ``eta``, shape (..., outputs)."""
+
+    def bend(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Slope and curvature of log p(x | η) in the only predictor, ``eta`` of shape (..., 1), each (...); None where unwritten.
+
+        What is not written is differentiated.
+        """
+        return None

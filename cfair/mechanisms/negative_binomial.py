@@ -15,6 +15,7 @@ from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
 from cfair.mechanisms.negative_binomial_quantile import negative_binomial_quantile
 from cfair.mechanisms.negative_binomial_tails import negative_binomial_log_pmf, negative_binomial_step
+from cfair.mechanisms.tails import poisson_slope
 from cfair.mechanisms.terms import Parent, Unit
 from cfair.spec import NodeSpec, Parameters
 
@@ -51,6 +52,12 @@ class NegativeBinomial(Indexed):
     def at(self, eta: Tensor) -> Distribution:
         """NegativeBinomial with mean exp(log μ) and concentration r."""
         return LogNegativeBinomial(eta.squeeze(-1), self.log_size)
+
+    def bend(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
+        """Slope (k − μ)·(1 − s) and curvature −(k + r)·s·(1 − s) of the log density in log μ, where s = μ/(μ + r)."""
+        odds = eta.squeeze(-1) - self.log_size
+        rest = (-odds).sigmoid()
+        return poisson_slope(x, eta.squeeze(-1)) * rest, -(x + self.log_size.exp()) * odds.sigmoid() * rest
 
     def noise(self, uniform: Tensor) -> Tensor:
         """The log-odds u = log(uniform / (1 − uniform))."""

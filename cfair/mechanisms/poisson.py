@@ -13,7 +13,7 @@ from cfair.mechanisms.base import open_interval
 from cfair.mechanisms.indexed import Indexed
 from cfair.mechanisms.linear import Coefficients, LinearPredictor, Raw
 from cfair.mechanisms.poisson_quantile import poisson_quantile
-from cfair.mechanisms.tails import poisson_log_pmf, poisson_step
+from cfair.mechanisms.tails import poisson_log_pmf, poisson_slope, poisson_step
 from cfair.mechanisms.terms import Parent, Unit
 from cfair.spec import NodeSpec, Parameters
 
@@ -42,6 +42,10 @@ class Poisson(Indexed):
     def at(self, eta: Tensor) -> Distribution:
         """Poisson(exp(log μ))."""
         return LogPoisson(eta.squeeze(-1), validate_args=False)
+
+    def bend(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
+        """Slope k − μ and curvature −μ of the log density in log μ."""
+        return poisson_slope(x, eta.squeeze(-1)), -eta.squeeze(-1).exp()
 
     def noise(self, uniform: Tensor) -> Tensor:
         """The log-odds u = log(uniform / (1 − uniform))."""

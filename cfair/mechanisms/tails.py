@@ -7,7 +7,7 @@ import torch
 from scipy.special import gammainc, gammaincc
 from torch import Tensor
 
-__all__ = ["Step", "log1mexp", "log_ndtr", "log_odds", "poisson_log_pmf", "poisson_log_tail", "poisson_step"]
+__all__ = ["Step", "log1mexp", "log_ndtr", "log_odds", "poisson_log_pmf", "poisson_log_tail", "poisson_slope", "poisson_step"]
 
 FAR = 4.0  # standard deviations from the mean at which a continued fraction takes over from the incomplete gamma function
 TERMS = 24  # of that fraction: at FAR right to 3e-14
@@ -30,6 +30,12 @@ def poisson_log_pmf(count: Tensor, log_rate: Tensor) -> Tensor:
     k = count.clamp(min=1)  # for k = 0 the sum is −(μ − 1) − 1
     t = log_rate - k.log()
     return torch.addcmul(torch.addcmul(_log_pmf_at_mean(count), count, t), k, torch.expm1(t), value=-1)
+
+
+def poisson_slope(count: Tensor, log_rate: Tensor) -> Tensor:
+    """The difference k − μ as −k·(eᵗ − 1) with t = log μ − log k, where nothing large cancels; −μ for k = 0."""
+    k = count.clamp(min=1)
+    return torch.where(count > 0, -k * torch.expm1(log_rate - k.log()), -log_rate.exp())
 
 
 def _log_pmf_at_mean(count: Tensor) -> Tensor:

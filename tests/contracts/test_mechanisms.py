@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from cfair.families import FAMILIES
 from cfair.interfaces import Mechanism
-from cfair.mechanisms import Unit, log_prior
+from cfair.mechanisms import Indexed, Unit, log_prior
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, scale_weight_names, weight_names
 
@@ -49,6 +49,9 @@ CASES = (
     + [f"{name}:{coupling}" for name, family in FAMILIES.items() for coupling in family.couplings]
     + [name for name, family in FAMILIES.items() if not family.couplings]
 )  # and every family under every coupling
+WRITTEN = [
+    case for case in CASES if case.startswith(("bernoulli", "poisson", "negative_binomial")) and not case.endswith(("probit", "cloglog"))
+]
 N = 4_000
 
 
@@ -257,6 +260,22 @@ def test_density_of_a_real_node_is_the_slope_of_its_noise(family: str) -> None:
     pdf = t(4.0).pdf if family_of(family) == "student_t" else norm.pdf
     density = pdf(mechanism.abduct(seen, parents, anyone).numpy()) * slope.numpy()
     np.testing.assert_allclose(mechanism.distribution(parents).log_prob(seen).exp().numpy(), density, rtol=2e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("family", WRITTEN)
+@pytest.mark.parametrize("size", [1.0, 30.0])
+def test_a_written_slope_and_curvature_are_those_of_the_density(family: str, size: float) -> None:
+    mechanism, parents = fixed(family, size), parents_of(200)
+    assert isinstance(mechanism, Indexed)
+    eta, seen = mechanism.index(parents).detach(), seen_of(mechanism, parents, 200)
+    written = mechanism.bend(seen, eta)
+    assert written is not None
+    eta = eta.requires_grad_()
+    (slope,) = torch.autograd.grad(mechanism.at(eta).log_prob(seen).sum(), eta, create_graph=True)
+    (curvature,) = torch.autograd.grad(slope.sum(), eta)
+    rounding = 1e-8 * (1 + written[1].abs().sqrt()) + 1e-12 * written[0].abs()  # of what is differentiated: a rate may be exp(80)
+    assert ((written[0] - slope.detach().squeeze(-1)).abs() <= rounding).all()
+    torch.testing.assert_close(written[1], curvature.squeeze(-1), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("family", CASES)

@@ -9,7 +9,7 @@ from torch import Tensor
 from cfair.inference.designs import design, predictors_at
 from cfair.inference.factors import designs
 from cfair.inference.free import FreeParameters
-from cfair.inference.likelihood import Marginal
+from cfair.inference.likelihood import FIRST, Marginal
 from cfair.inference.log_posterior import LogPosterior, log_posteriors, marginal
 from cfair.inference.neighbourhood import neighbourhoods
 from cfair.mechanisms import Indexed, bound
@@ -105,8 +105,20 @@ def test_many_parameters_are_tried_at_once_and_agree_without_being_asked_one_by_
     density = MODELS[model]()
     thetas = around(density)
     with torch.no_grad():
-        found = density._at_once(thetas)
+        found, _ = density._at_once(thetas, FIRST)
     torch.testing.assert_close(found, one_by_one(density, thetas), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("model", ["poisson", "bernoulli", "categorical", "two latents", "latent with levels"])
+def test_few_nodes_err_most_where_their_error_moves_most(model: str) -> None:
+    density = MODELS[model]()
+    thetas = around(density)
+    each = one_by_one(density, thetas)
+    with torch.no_grad():
+        found, moved = density._at_once(thetas, 3)
+        exact, _ = density._at_once(thetas, FIRST)
+    assert (found - each).abs().max() > 3 * (exact - each).abs().max()
+    assert int((found - each).abs().argmax()) in (int(moved.argmin()), int(moved.argmax()))
 
 
 @pytest.mark.parametrize("model", ["gaussian", "student_t", "poisson", "negative_binomial", "bernoulli", "ordinal", "two latents"])
@@ -128,6 +140,17 @@ def test_nodes_that_stood_elsewhere_do_not_change_the_density() -> None:
     wandered = one_by_one(density, thetas)
     fresh = [LogPosterior(density.nodes, density.free, Marginal(area, 2, exact=True), density.weights).value(theta) for theta in thetas]
     torch.testing.assert_close(wandered, torch.tensor(fresh, dtype=torch.float64), rtol=1e-7, atol=1e-4)
+
+
+def test_rows_that_were_not_asked_about_before_have_a_slope() -> None:
+    density, fresh = one_latent("poisson"), one_latent("poisson")
+    some = torch.arange(density.log_likelihood.n * 2 // 3)
+    for _ in range(3):  # nodes of these rows stand, and stand still
+        density.value_and_slope(density.start, some)
+    value, slope = density.value_and_slope(density.start)
+    expected, exact = fresh.value_and_slope(density.start)
+    assert value == pytest.approx(expected, rel=1e-9)
+    torch.testing.assert_close(slope, exact, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -162,5 +185,6 @@ def test_draws_that_come_out_otherwise_at_once_are_asked_for_one_by_one(monkeypa
     density = one_latent("poisson", 60)
     thetas = around(density, 6)
     each = one_by_one(density, thetas)
-    monkeypatch.setattr(LogPosterior, "_at_once", lambda self, thetas: torch.zeros(len(thetas), dtype=torch.float64))
+    nothing = torch.zeros(len(thetas), dtype=torch.float64)
+    monkeypatch.setattr(LogPosterior, "_at_once", lambda self, thetas, nodes: (nothing, nothing))
     torch.testing.assert_close(density.values(thetas), each, rtol=1e-7, atol=1e-6)
