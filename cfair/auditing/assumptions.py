@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from cfair.auditing.records import Assumption, Row
+from cfair.auditing.records import Assumption
+from cfair.comparing import Row
 from cfair.families import Coupling, Kind
 from cfair.graph import d_separated
 from cfair.inference.limits import all_too_many

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from cfair.auditing.classes import classes_of
 from cfair.auditing.crossing import Crossing, Grouping
-from cfair.auditing.records import Assumption, Row
+from cfair.auditing.records import Assumption
+from cfair.comparing import Row
 from cfair.effects import coupling_bounds, scored
 from cfair.effects.prediction import name_for
 from cfair.errors import QueryError

@@ -8,6 +8,7 @@ from itertools import pairwise, product
 import torch
 from torch import Tensor
 
+from cfair.comparing import Division
 from cfair.errors import QueryError, nearest
 from cfair.interfaces import Columns, Values
 from cfair.spec import ModelSpec
@@ -145,6 +146,10 @@ class Crossing:
             yield self._reading([attribute])
         if len(self.levels) > 1:
             yield self._reading(list(self.levels))
+
+    def divisions(self, group: Tensor) -> Iterator[Division]:
+        """The readings as divisions of people whose crossed groups, (n,), these are."""
+        yield from (Division(each.attribute, each.names, each.member[group]) for each in self.readings())
 
     def responses(self) -> Iterator[Response]:
         """Each attribute that is a number."""

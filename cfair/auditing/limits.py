@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from cfair.auditing.crossing import Crossing
-from cfair.auditing.records import Assumption, Row
+from cfair.auditing.records import Assumption
+from cfair.comparing import Row
 from cfair.spec import ModelSpec
 
 __all__ = ["limits", "undefined"]

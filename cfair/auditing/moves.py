@@ -9,8 +9,8 @@ from torch import Tensor
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.kept import Kept
 from cfair.auditing.pairs import readings
-from cfair.auditing.ranges import clipped
-from cfair.auditing.records import Json, Row
+from cfair.auditing.records import Json
+from cfair.comparing import Row, clipped
 from cfair.constraints import wilson
 from cfair.interfaces import Measured
 from cfair.metrics import average, decide, interval, wasserstein

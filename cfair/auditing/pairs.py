@@ -9,8 +9,8 @@ from torch import Tensor
 from cfair.auditing.crossing import Crossing, Grouping, Response
 from cfair.auditing.frozen import FrozenGaps
 from cfair.auditing.gaps import EPSILON, FROZEN, GAPS, Gaps
-from cfair.auditing.ranges import clipped
-from cfair.auditing.records import Curve, Row
+from cfair.auditing.records import Curve
+from cfair.comparing import Row, clipped
 from cfair.interfaces import Predictor
 from cfair.metrics import spread
 

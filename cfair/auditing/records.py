@@ -6,38 +6,12 @@ from typing import Any, Self, TypeAlias
 
 import pandas as pd
 
+from cfair.comparing import Row
 from cfair.errors import QueryError, nearest
 
-__all__ = ["Assumption", "Curve", "Json", "Outside", "Report", "Row", "in_order"]
+__all__ = ["Assumption", "Curve", "Json", "Outside", "Report", "in_order"]
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One measure of one predictor; what does not apply is None.
-
-    Args:
-        predictor: its name.
-        measure: its name, as in README's table of measures.
-        attribute: protected attribute, or ``race x sex``.
-        group: level of the attribute, or ``Black, female``.
-        world: counterfactual world, as ``race=Black``.
-        value: in the outcome's unit, or a share.
-        low: lower end of the 95 % interval.
-        high: upper end of the 95 % interval.
-        n: people behind the value.
-    """
-
-    predictor: str
-    measure: str
-    attribute: str | None = None
-    group: str | None = None
-    world: str | None = None
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,10 @@ from cfair.auditing.frozen import FrozenGaps
 from cfair.auditing.gaps import Gaps
 from cfair.auditing.kept import Kept
 from cfair.auditing.limits import limits, undefined
-from cfair.auditing.measures import Audited, constraint_rows, group_metrics, group_rows, overall_rows
 from cfair.auditing.moves import moved_most, moves_rows, response_rows
 from cfair.auditing.pairs import curves, frozen_rows, gap_rows, worst_rows
-from cfair.auditing.records import Assumption, Json, Outside, Report, Row
+from cfair.auditing.records import Assumption, Json, Outside, Report
+from cfair.comparing import Division, People, Row, constraint_rows, group_metrics, group_rows, overall_rows
 from cfair.constraints import CONSTRAINTS
 from cfair.errors import QueryError
 from cfair.families import Kind
@@ -109,7 +109,8 @@ def reported(found: Found, asked: Asked, *, started: float) -> Report:
     pairs = [*(frozen_rows(found.frozen, measured, crossing) if found.frozen else ()), *gap_rows(found.gaps, crossing)]
     pairs = [row for row in pairs if not (row.measure.endswith("_signed") and classes_of_name(found.predictors, row.predictor))]
     bounded = _bounded(found, asked, pairs)
-    rated = list(constraint_rows(_audited(found, "outcome"), crossing, constraints=asked.constraints, min_group_size=asked.min_group_size))
+    divisions, least = tuple(crossing.divisions(group)), asked.min_group_size
+    rated = list(constraint_rows(_audited(found, "outcome"), divisions, constraints=asked.constraints, min_group_size=least))
     rows = [
         *_measures(found, asked),
         *pairs,
@@ -117,7 +118,7 @@ def reported(found: Found, asked: Asked, *, started: float) -> Report:
         *bounded[0],
         *moves_rows(found.kept, crossing, decided=_decided(found)),
         *response_rows(found.kept, crossing),
-        *_by_group(found),
+        *_by_group(found, divisions),
         *(row for row, _ in rated),
     ]
     support = _support(found, asked.seed)
@@ -184,15 +185,15 @@ def _measures(found: Found, asked: Asked) -> Iterator[Row]:
     yield from overall_rows(_audited(found, "score"), [name for name in asked.metrics if name in RANKED])
 
 
-def _by_group(found: Found) -> Iterator[Row]:
+def _by_group(found: Found, divisions: Sequence[Division]) -> Iterator[Row]:
     """Means and errors of each group."""
     kind = found.scm.spec.nodes[found.scm.spec.outcome].kind
-    yield from group_rows(_audited(found, "outcome"), found.crossing, group_metrics(kind))
+    yield from group_rows(_audited(found, "outcome"), divisions, group_metrics(kind))
     for unit in ("score", "classes"):
-        yield from group_rows(_audited(found, unit), found.crossing, (), residuals=False)
+        yield from group_rows(_audited(found, unit), divisions, (), residuals=False)
 
 
-def _audited(found: Found, unit: str) -> Audited:
+def _audited(found: Found, unit: str) -> People:
     """The people, and what is predicted of them in one unit: the outcome's, scores' own, or probabilities of each of several classes."""
     predictions = {
         key: values
@@ -202,7 +203,7 @@ def _audited(found: Found, unit: str) -> Audited:
         if values.ndim == 1
     }
     columns = found.columns
-    return Audited(columns[found.scm.spec.outcome], predictions, found.crossing.group(columns), columns.weights)
+    return People(columns[found.scm.spec.outcome], predictions, columns.weights)
 
 
 def _seconds(found: Found, started: float) -> dict[str, Json]:

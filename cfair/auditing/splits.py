@@ -5,8 +5,8 @@ from dataclasses import replace
 from statistics import fmean
 
 from cfair.auditing.pairs import worst_rows
-from cfair.auditing.ranges import clipped
-from cfair.auditing.records import Curve, Report, Row
+from cfair.auditing.records import Curve, Report
+from cfair.comparing import Row, clipped
 from cfair.metrics import nadeau_bengio
 
 __all__ = ["over_splits"]

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from cfair.auditing.records import Report, Row
+from cfair.auditing.records import Report
 from cfair.auditing.splits import over_splits
+from cfair.comparing import Row
 from cfair.metrics import nadeau_bengio
 
 

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from cfair.auditing import Report, audit
-from cfair.auditing.measures import Audited, overall_rows
-from cfair.auditing.records import Row
+from cfair.comparing import People, Row, overall_rows
 from cfair.errors import QueryError
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor
@@ -174,7 +173,7 @@ def test_the_interval_of_a_small_groups_accuracy_covers_about_as_often_as_it_say
     n, covered = 12, 0.0
     for right in range(n + 1):
         y_hat = (torch.arange(n) < right).double()
-        (found,) = overall_rows(Audited(torch.ones(n, dtype=torch.float64), {"p": y_hat}, torch.zeros(n, dtype=torch.int64)), ["accuracy"])
+        (found,) = overall_rows(People(torch.ones(n, dtype=torch.float64), {"p": y_hat}), ["accuracy"])
         assert found.low is not None
         assert found.high is not None
         covered += comb(n, right) * p**right * (1 - p) ** (n - right) * (found.low <= p <= found.high)

@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import replace
 
-from cfair.auditing.records import Row
+from cfair.comparing.rows import Row
 
 __all__ = ["clipped"]
 

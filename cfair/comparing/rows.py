@@ -1,0 +1,32 @@
+"""One line of a report."""
+
+from dataclasses import dataclass
+
+__all__ = ["Row"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One measure of one predictor; what does not apply is None.
+
+    Args:
+        predictor: its name.
+        measure: its name, as in README's table of measures.
+        attribute: protected attribute, or ``race x sex``.
+        group: level of the attribute, or ``Black, female``.
+        world: counterfactual world, as ``race=Black``.
+        value: in the outcome's unit, or a share.
+        low: lower end of the 95 % interval.
+        high: upper end of the 95 % interval.
+        n: people behind the value.
+    """
+
+    predictor: str
+    measure: str
+    attribute: str | None = None
+    group: str | None = None
+    world: str | None = None
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
