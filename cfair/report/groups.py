@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from cfair.report.figures import Figures, spoken
+from cfair.report.impossibility import impossible
 from cfair.report.numbers import figure, plain
 from cfair.report.sheets import Sheet
 
-__all__ = ["constraints", "groups_in_full", "groups_in_short"]
+__all__ = ["constraints", "four_fifths", "groups_in_full", "groups_in_short"]
 
 FOUR_FIFTHS = 0.8  # Uniform Guidelines on Employee Selection Procedures (1978), section 4.D
 REAL = ("mean_residual", "rmse", "mean_prediction")
@@ -54,13 +55,19 @@ def constraints(figures: Figures) -> list[Sheet]:
     for attribute in figures.leveled if named else ():
         rows = [(name, *(figure(figures.row(name, measure, attribute)) for measure in measures)) for name in figures.predictors]
         title = f"Group constraints by {attribute}"
-        sheets.append(Sheet(title=title, note="" if sheets else note, header=header, rows=rows, after=_flagged(figures, attribute)))
+        sheets.append(Sheet(title=title, note="" if sheets else note, header=header, rows=rows, after=(*four_fifths(figures, attribute), *impossible(figures, attribute, again=bool(sheets)))))
     return sheets
 
 
-def _flagged(figures: Figures, attribute: str) -> tuple[str, ...]:
-    """A line on the predictors whose smallest ratio of selection rates is too small."""
-    ratios = {name: figures.row(name, "demographic_parity_ratio", attribute) for name in figures.predictors}
+def four_fifths(figures: Figures, attribute: str, suffix: str = "") -> tuple[str, ...]:
+    """A line on the predictors whose smallest ratio of selection rates is too small.
+
+    Args:
+        figures: of a report.
+        attribute: that divides people.
+        suffix: of the measures of one level of the outcome against the others, as ``[law]``.
+    """
+    ratios = {name: figures.row(name, f"demographic_parity_ratio{suffix}", attribute) for name in figures.predictors}
     below = [name for name, row in ratios.items() if row is not None and row.value is not None and row.value < FOUR_FIFTHS]
     return (f"Four-fifths rule: a ratio of selection rates below {FOUR_FIFTHS} under {', '.join(below)}.",) if below else ()
 
