@@ -26,7 +26,7 @@ def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
         "resolving": list(spec.resolving),
         "unfair_paths": [list(path) for path in spec.unfair_paths],
         "held": list(spec.held),
-        "causes": {attribute: sorted(ancestors(spec.graph, attribute)) for attribute in spec.protected},
+        "causes": {attribute: [node for node in spec.nodes if node in ancestors(spec.graph, attribute)] for attribute in spec.protected},
         "latents": list(spec.latents),
         "evidence": list(spec.evidence),
         "engine": None if scm.engine is None else cast("Json", asdict(scm.engine)),

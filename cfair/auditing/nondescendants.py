@@ -73,9 +73,9 @@ def _separated(attribute: str, found: Mapping[str, Measured], level: float) -> I
     for node, each in telling.items():
         little = ", which is little" if each.value < SMALL else ""
         text = (
-            f"CONTRADICTED: the graph has no open path between '{node}' and '{attribute}', so that neither tells anything of the other; but "
-            f"'{attribute}' is predicted from '{node}'{little}. An arrow, or a common cause, is missing between them, or who is in the table "
-            "depends on both."
+            f"CONTRADICTED: the graph has no open path between '{node}' and '{attribute}', so that neither tells anything of the other; "
+            f"but '{attribute}' is predicted from '{node}'{little}. An arrow, or a common cause, is missing between them, or who is in the "
+            "table depends on both."
         )
         yield Assumption("non_descendant", text, _said(attribute, {node: each}, level))
     if quiet := {node: each for node, each in found.items() if node not in telling}:

@@ -19,8 +19,8 @@ from cfair.auditing.frozen import FrozenGaps
 from cfair.auditing.gaps import Gaps
 from cfair.auditing.kept import Kept
 from cfair.auditing.limits import limits, undefined
-from cfair.auditing.nondescendants import held_against, measured_non_descendants
 from cfair.auditing.moves import moved_most, moves_rows, response_rows
+from cfair.auditing.nondescendants import held_against, measured_non_descendants
 from cfair.auditing.pairs import curves, frozen_rows, gap_rows, worst_rows
 from cfair.auditing.records import Assumption, Json, Outside, Report
 from cfair.comparing import Division, People, Row, constraint_rows, group_metrics, group_rows, overall_rows

@@ -14,7 +14,8 @@ def groups(
     outcome: Annotated[str, typer.Option(metavar="COLUMN", help="What happened: two levels, several, or a number.", show_default=False)],
     attributes: Annotated[str, typer.Option(help="Columns by which people are compared, separated by commas.", show_default=False)],
     prediction: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Decisions in the outcome's levels, or numbers where it is one.", show_default=False)
+        str | None,
+        typer.Option(metavar="COLUMN", help="Decisions in the outcome's levels, or numbers where it is one.", show_default=False),
     ] = None,
     score: Annotated[str | None, typer.Option(metavar="COLUMN", help="Numbers that order people.", show_default=False)] = None,
     threshold: Annotated[

@@ -14,7 +14,7 @@ Attribute: TypeAlias = tuple[Sequence[str], Tensor]  # the levels' names, and ea
 
 
 def divisions(attributes: Mapping[str, Attribute]) -> Iterator[Division]:
-    """Each attribute by itself, then, where there are several, those combinations of all that somebody has, the last one's level fastest."""
+    """Each attribute by itself, then, where there are several, those combinations of all that somebody has, the last level fastest."""
     for attribute, (names, member) in attributes.items():
         yield Division(attribute, tuple(names), member.long())
     if len(attributes) > 1:

@@ -44,7 +44,8 @@ def share_rows(division: Division, weights: Tensor | None = None, reference: Ref
         weights: of the people, shape (n,).
         reference: with a share for each group.
 
-    Source: Kish (1965), Survey Sampling; Newcombe (1998), Interval estimation for the difference between independent proportions, method 10.
+    Source: Kish (1965), Survey Sampling; Newcombe (1998), Interval estimation for the difference between independent proportions,
+    method 10.
     """
     own = torch.ones(len(division.member), dtype=torch.float64) if weights is None else weights
     for g, name in enumerate(division.names):
@@ -76,7 +77,14 @@ def outcome_rows(y: Tensor, division: Division, weights: Tensor | None = None, *
             if shares:
                 _, low, high = _share(found.value, float(found.people) if own is None else effective_size(own))
             yield Row(
-                predictor=DATA, measure=measure, attribute=division.attribute, group=name, value=found.value, low=low, high=high, n=found.people
+                predictor=DATA,
+                measure=measure,
+                attribute=division.attribute,
+                group=name,
+                value=found.value,
+                low=low,
+                high=high,
+                n=found.people,
             )
 
 
@@ -132,7 +140,9 @@ def _variance(y: Tensor, weights: Tensor, groups: list[Tensor], *, shares: bool)
     if shares:
         mean = (weights * y).sum() / weights.sum()
         return float(mean * (1 - mean))
-    squares = sum(float((weights[some] * (y[some] - (weights[some] * y[some]).sum() / weights[some].sum()).square()).sum()) for some in groups)
+    squares = sum(
+        float((weights[some] * (y[some] - (weights[some] * y[some]).sum() / weights[some].sum()).square()).sum()) for some in groups
+    )
     people = sum(int((weights[some] > 0).sum()) for some in groups)
     total = sum(float(weights[some].sum()) for some in groups)
     return squares / total * people / (people - len(groups)) if people > len(groups) else 0.0

@@ -30,7 +30,7 @@ READERS = {".csv": _Reader(csv_names, csv_columns), ".parquet": _Reader(parquet_
 
 
 def open_table(source: Source, wanted: Collection[str] | None) -> Table:
-    """The ``wanted`` columns, all of them if None, of a DataFrame, of a file (a Path, or a str with "." or "/"), or of the built-in table of that name.
+    """The ``wanted`` columns, all if None, of a DataFrame, a file (a Path, or a str with "." or "/"), or the built-in table of that name.
 
     Raises:
         DataError: there is no such file or built-in table, or it cannot be read as a table.

@@ -51,7 +51,9 @@ class Figures:
         Args:
             suffix: of the measures of one level of the outcome against the others, as ``[law]``.
         """
-        named = (row.measure.removesuffix(f"_difference{suffix}") for row in self.report.rows if row.measure.endswith(f"_difference{suffix}"))
+        named = (
+            row.measure.removesuffix(f"_difference{suffix}") for row in self.report.rows if row.measure.endswith(f"_difference{suffix}")
+        )
         return list(dict.fromkeys(named))
 
     def option(self, name: str, otherwise: T) -> T:

@@ -55,7 +55,15 @@ def constraints(figures: Figures) -> list[Sheet]:
     for attribute in figures.leveled if named else ():
         rows = [(name, *(figure(figures.row(name, measure, attribute)) for measure in measures)) for name in figures.predictors]
         title = f"Group constraints by {attribute}"
-        sheets.append(Sheet(title=title, note="" if sheets else note, header=header, rows=rows, after=(*four_fifths(figures, attribute), *impossible(figures, attribute, again=bool(sheets)))))
+        sheets.append(
+            Sheet(
+                title=title,
+                note="" if sheets else note,
+                header=header,
+                rows=rows,
+                after=(*four_fifths(figures, attribute), *impossible(figures, attribute, again=bool(sheets))),
+            )
+        )
     return sheets
 
 

@@ -1,7 +1,6 @@
 """Where base rates differ, predictive parity and equalized odds exclude one another: said with the figures at hand."""
 
-from collections.abc import Iterator, Mapping
-from itertools import combinations
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 
 from cfair.auditing import Row
@@ -34,18 +33,16 @@ def impossible(figures: Figures, attribute: str, suffix: str = "", *, again: boo
     Source: Chouldechova (2017), Fair prediction with disparate impact, equation 2.6; Kleinberg, Mullainathan & Raghavan (2016).
     """
     rates = _base_rates(figures, attribute, suffix)
-    pairs = list(combinations(rates, 2))
-    if not pairs:
+    if len(rates) < 2:
         return
-    low, high = max(([a, b] for a, b in pairs), key=lambda pair: abs(_value(rates[pair[0]]) - _value(rates[pair[1]])))
-    low, high = sorted((low, high), key=lambda group: _value(rates[group]))
-    least, most = _apart(rates[high], rates[low], len(pairs))
+    low, high = (extreme(rates, key=lambda group: _value(rates[group])) for extreme in (min, max))
+    least, most = _apart(rates[high], rates[low], pairs=len(rates) * (len(rates) - 1) // 2)
     if least <= 0:
         return
-    apart = _value(rates[high]) - _value(rates[low])
+    apart = f"{plain(_value(rates[high]) - _value(rates[low]), 0.1)} [{plain(least, 0.1)}, {plain(most, 0.1)}]"
     yield (
         f"Base rates by {attribute}{f' of {suffix[1:-1]}' if suffix else ''} differ: {plain(_value(rates[low]), 0.1)} ({low}) and "
-        f"{plain(_value(rates[high]), 0.1)} ({high}), by {plain(apart, 0.1)} [{plain(least, 0.1)}, {plain(most, 0.1)}]{AGAIN if again else FULL}"
+        f"{plain(_value(rates[high]), 0.1)} ({high}), by {apart}{AGAIN if again else FULL}"
         f"{_at_hand(figures, attribute, (low, high), suffix)}."
     )
 
@@ -60,7 +57,7 @@ def _base_rates(figures: Figures, attribute: str, suffix: str) -> dict[str, Row]
     return {}
 
 
-def _apart(high: Row, low: Row, pairs: int) -> tuple[float, float]:
+def _apart(high: Row, low: Row, *, pairs: int) -> tuple[float, float]:
     """The interval of a difference, which holds for so many pairs at once: Newcombe's hybrid of the two groups' intervals."""
     wider = NormalDist().inv_cdf(1 - 0.025 / pairs) / NormalDist().inv_cdf(0.975)
     apart = _value(high) - _value(low)
@@ -76,21 +73,22 @@ def _at_hand(figures: Figures, attribute: str, pair: tuple[str, str], suffix: st
         if all(value is not None for own in found for value in own.values()):
             rates = [{name: value or 0.0 for name, value in own.items()} for own in found]
             value, true = (sum(own[name] for own in rates) / 2 for name in ("positive_predictive_value", "true_positive_rate"))
-            if 0 < value < 1 and true > 0:
+            if 0 < value < 1 and 0 < true < 1:
                 return _asked(predictor, rates, value, true)
     return ""
 
 
-def _asked(predictor: str, rates: list[Mapping[str, float]] | list[dict[str, float]], value: float, true: float) -> str:
+def _asked(predictor: str, rates: Sequence[Mapping[str, float]], value: float, true: float) -> str:
+    """What the false positive rates would have to be, and are."""
     asked = [own["base_rate"] / (1 - own["base_rate"]) * (1 - value) / value * true for own in rates if own["base_rate"] < 1]
     if len(asked) < len(rates):
         return ""
     beyond = " which is more than 1," if max(asked) > 1 else ""
     has = " and ".join(plain(own["false_positive_rate"], 0.1) for own in rates)
+    would = " and ".join(plain(each, 0.1) for each in asked)
     return (
         f". At a predictive value of {plain(value, 0.1)} and a true positive rate of {plain(true, 0.1)} in both groups, the means of "
-        f"{predictor}'s, false positive rates would have to be {' and '.join(plain(each, 0.1) for each in asked)},{beyond} where {predictor} has "
-        f"{has}"
+        f"{predictor}'s, false positive rates would have to be {would},{beyond} where {predictor} has {has}"
     )
 
 

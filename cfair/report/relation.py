@@ -1,5 +1,6 @@
 """How differences between groups relate to what people's predictions do when they are moved between them, in words."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import permutations
@@ -93,7 +94,9 @@ def _means(figures: Figures, predictor: str, attribute: str) -> dict[str, Row]:
     """The mean predictions of groups that are large enough to count."""
     least = figures.option("min_group_size", 1)
     rows = ((group, figures.row(predictor, "mean_prediction", attribute, group)) for group in figures.groups[attribute])
-    return {group: row for group, row in rows if row is not None and row.value is not None and row.low is not None and (row.n or 0) >= least}
+    return {
+        group: row for group, row in rows if row is not None and row.value is not None and row.low is not None and (row.n or 0) >= least
+    }
 
 
 def _pair(figures: Figures, predictor: str, attribute: str, means: Mapping[str, Row], pair: tuple[str, str]) -> Iterator[Together]:
@@ -151,7 +154,7 @@ def _spread(figures: Figures, predictor: str) -> float:
     rmse, r2 = (figures.row(predictor, metric) for metric in ("rmse", "r2"))
     if figures.binary or rmse is None or r2 is None or r2.value is None or r2.value >= 1:
         return 1.0
-    return (rmse.value or 0.0) / (1 - r2.value) ** 0.5
+    return (rmse.value or 0.0) / math.sqrt(1 - r2.value)
 
 
 def _hidden(figures: Figures, each: Together) -> str:
@@ -172,8 +175,8 @@ def _not_caused(figures: Figures, each: Together) -> str:
     """A difference, and no gap."""
     apart = f"{plain(each.difference)} [{plain(each.low)}, {plain(each.high)}]"
     return (
-        f"NOT MOVED by {each.attribute} under {each.predictor}: nobody's prediction moves, and yet those of {each.other} lie {apart} from those "
-        f"of {each.group}, {_otherwise(figures, each.attribute)}."
+        f"NOT MOVED by {each.attribute} under {each.predictor}: nobody's prediction moves, and yet those of {each.other} lie {apart} from "
+        f"those of {each.group}, {_otherwise(figures, each.attribute)}."
     )
 
 

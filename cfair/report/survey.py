@@ -53,7 +53,10 @@ def _opening(report: Report) -> Sheet:
     worth = f", who tell as much as {data['effective_rows']:,.0f} of equal weight" if "effective_rows" in data else ""
     alone = "" if predictors else " Nothing was predicted: this is of the data alone."
     positive = f" Positive: {report.model['outcome']} = {report.model['positive']}." if report.model["positive"] is not None else ""
-    return Sheet(title=f"{report.model['name']}: {of} by {by}", after=(f"{people}{worth}.{positive} In brackets: 95 % intervals over people.{alone}",))
+    return Sheet(
+        title=f"{report.model['name']}: {of} by {by}",
+        after=(f"{people}{worth}.{positive} In brackets: 95 % intervals over people.{alone}",),
+    )
 
 
 def _metrics(figures: Figures) -> Iterator[Sheet]:
@@ -68,7 +71,9 @@ def _groups(figures: Figures, attribute: str, *, full: bool) -> Iterator[Sheet]:
     """A line per group: how many, how they fare, and how they were predicted; with intervals where there is room."""
     for suffix in _suffixes(figures, attribute):
         measures = [f"{name}{suffix}" for name in (*RATES, *(OTHERS if full else ()), *(NUMBERS if figures.outcome_is_number else ()))]
-        shown = [name for name in dict.fromkeys(measures) if any(_cell(figures, name, attribute, group) for group in figures.groups[attribute])]
+        shown = [
+            name for name in dict.fromkeys(measures) if any(_cell(figures, name, attribute, group) for group in figures.groups[attribute])
+        ]
         mean = f"{'mean_outcome' if figures.outcome_is_number else 'base_rate'}{suffix}"
         rows = [_group(figures, attribute, group, (mean, *shown), full=full) for group in figures.groups[attribute]]
         title = f"By {attribute}{f': {suffix[1:-1]} against the others' if suffix else ''}"

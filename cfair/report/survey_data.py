@@ -11,10 +11,7 @@ __all__ = ["data_in_full", "data_in_short"]
 
 SHOWN = 8  # columns that carry an attribute, in the terminal
 MISSING, PROXY = "missing_share[", "proxy_auc["
-DETECTABLE = (
-    "Smallest gap: to the largest other group, in a rate as frequent as the outcome (or in the mean outcome), that a two-sided 5 % test finds "
-    "four times in five."
-)
+DETECTABLE = "Smallest gap: to the largest other group, in {what}, that a two-sided 5 % test of these people finds four times in five."
 
 
 def data_in_short(figures: Figures) -> Iterator[Sheet]:
@@ -42,10 +39,15 @@ def _represented(figures: Figures) -> Iterator[Sheet]:
         "mean_outcome": "mean outcome",
     }
     shown = {measure: name for measure, name in columns.items() if figures.has(measure)}
-    note = DETECTABLE
+    note = DETECTABLE.format(what="the mean outcome" if figures.outcome_is_number else "a rate as frequent as the outcome")
     for attribute, groups in figures.leveled.items():
         rows = [
-            (group, _people(figures, attribute, group), *(_cell(figures, measure, attribute, group) for measure in shown), *_least(figures, attribute, group))
+            (
+                group,
+                _people(figures, attribute, group),
+                *(_cell(figures, measure, attribute, group) for measure in shown),
+                *_least(figures, attribute, group),
+            )
             for group in groups
         ]
         header = ("group", "people", *shown.values(), "smallest\ngap")
@@ -90,8 +92,8 @@ def _missing(figures: Figures) -> Iterator[Sheet]:
 def _carriers(figures: Figures, most: int | None) -> Iterator[Sheet]:
     """What carries each attribute, the best first."""
     note = (
-        "Area under the ROC curve of predicting the attribute, for people of whom nothing was learned: 0.5 is chance, 1 is certainty; of several "
-        "levels the mean of each against the others."
+        "Area under the ROC curve of predicting the attribute, for people of whom nothing was learned: 0.5 is chance, 1 is certainty; of "
+        "several levels the mean of each against the others."
     )
     for attribute in figures.leveled:
         own = [row for row in figures.report.rows if row.attribute == attribute and row.measure.startswith(PROXY)]

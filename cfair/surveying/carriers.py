@@ -7,7 +7,7 @@ import torch
 
 from cfair.comparing import Row, clipped
 from cfair.comparing.boosted_proxies import carried_by_all
-from cfair.comparing.proxies import FOLDS, carried_by, folds_of, told_apart
+from cfair.comparing.proxies import carried_by, folds_of, told_apart
 from cfair.comparing.representation import DATA
 from cfair.interfaces import Measured
 from cfair.metrics import interval

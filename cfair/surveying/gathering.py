@@ -30,12 +30,11 @@ def gather(
     Raises:
         QueryError: a name without a table, values beside a file, or values that are not one for each person.
     """
-    named = {name: name for name in ([attributes] if isinstance(attributes, str) else attributes)}
-    given = dict[str, Column](attributes.items()) if isinstance(attributes, Mapping | pd.DataFrame) else dict[str, Column](named)
-    given |= {role: column for role, column in roles.items() if column is not None and not isinstance(column, str)}
+    by = _by(attributes)
+    given = {**by, **{role: column for role, column in roles.items() if column is not None and not isinstance(column, str)}}
     values = {name: column for name, column in given.items() if not isinstance(column, str)}
-    words: dict[str, str | None] = {role: column if column is None or isinstance(column, str) else role for role, column in roles.items()}
-    asked = tuple(str(given[name]) if isinstance(given[name], str) else str(name) for name in named)
+    words = {role: column if column is None or isinstance(column, str) else role for role, column in roles.items()}
+    asked = tuple(column if isinstance(column, str) else name for name, column in by.items())
     if not values:
         if data is None:
             raise QueryError("data", "columns are named, and there is no table to find them in", "give one, or give the columns' values")
@@ -44,6 +43,15 @@ def gather(
         problem = f"'{next(iter(values))}' is given by its values beside a file"
         raise QueryError("data", problem, "read the file into a DataFrame, or name the file's columns")
     return _together(data, values), words, asked
+
+
+def _by(attributes: Sequence[str] | Mapping[str, Column] | pd.DataFrame | str) -> dict[str, Column]:
+    """Each attribute's column, by its name."""
+    if isinstance(attributes, pd.DataFrame):
+        return {str(name): attributes[name] for name in attributes.columns}
+    if isinstance(attributes, Mapping):
+        return {str(name): column for name, column in attributes.items()}
+    return {name: name for name in ([attributes] if isinstance(attributes, str) else attributes)}
 
 
 def _together(data: pd.DataFrame | None, values: Mapping[str, Column]) -> pd.DataFrame:

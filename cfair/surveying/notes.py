@@ -88,12 +88,15 @@ def _of_groups(surveyed: Surveyed, question: Question) -> Iterator[Assumption]:
 
 def _of_carriers(carriers: Carriers) -> Iterator[Assumption]:
     text = (
-        "Each attribute is predicted, for a fifth of the people at a time, by what was learned from the others: from one column by frequencies "
-        f"in bins of it, from all by boosted trees on up to {TREES_PEOPLE:,} people. A column may carry an attribute in ways that neither finds."
+        "Each attribute is predicted, for a fifth of the people at a time, by what was learned from the others: from one column by "
+        f"frequencies in bins of it, from all by boosted trees on up to {TREES_PEOPLE:,} people. A column may carry an attribute in ways "
+        "that neither finds."
     )
     yield Assumption("proxies", text)
     for attribute, names in carriers.left_out.items():
         if names:
-            yield Assumption("proxies", f"Too few people for five parts have {attribute} {' or '.join(names)}: it is not told from the others.")
+            yield Assumption(
+                "proxies", f"Too few people for five parts have {attribute} {' or '.join(names)}: it is not told from the others."
+            )
     if carriers.constant:
         yield Assumption("proxies", f"The same of everyone, and so no proxy: {', '.join(carriers.constant)}.")

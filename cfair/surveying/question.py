@@ -65,7 +65,9 @@ class Question:
                 raise QueryError(name, f"{getattr(self, name)} is below {least}", f"use a whole number from {least}")
         if self.threshold is not None and (self.score is None or not math.isfinite(self.threshold)):
             problem = f"{self.threshold} is no finite number" if self.score is not None else "there is no score that it could part"
-            raise QueryError("threshold", problem, "name the column of scores with --score" if self.score is None else "use a number, as 0.5")
+            raise QueryError(
+                "threshold", problem, "name the column of scores with --score" if self.score is None else "use a number, as 0.5"
+            )
         for name in self.constraints or ():
             CONSTRAINTS[name]  # an unknown name is refused with the nearest right one
         _check_bins(self)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -103,7 +104,7 @@ def cut(table: Table, name: str, bounds: Sequence[float]) -> Levels:
         whole = f"{np.nanmin(values):g} to {np.nanmax(values):g}"
         raise table.misfit(name, outside, f"{values[outside][0]:g} is in none of the bins", f"bound them so that they hold {whole}")
     last = len(bounds) - 2
-    names = [f"[{low:g}, {high:g}{']' if i == last else ')'}" for i, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False))]
+    names = [f"[{low:g}, {high:g}{']' if i == last else ')'}" for i, (low, high) in enumerate(pairwise(bounds))]
     place = np.minimum(np.searchsorted(np.asarray(bounds), values, side="right") - 1, last)
     return Levels(tuple(names), np.where(np.isnan(values), -1, place).astype(np.int64))
 
@@ -134,7 +135,8 @@ def _known(table: Table, coded: Mapping[str, Floats], attributes: Mapping[str, L
         counts = ", ".join(f"{gap.sum():,} in '{shown(name)}'" for name, gap in gaps.items())
         mend = "fill them in, or leave these rows out (--missing drop)"
         raise DataError(f"{table.place}, {where}", f"missing values: {counts}", mend)
-    return ~np.logical_or.reduce([np.zeros(len(table.frame), bool), *gaps.values()])
+    gap: NDArray[np.bool_] = np.logical_or.reduce([np.zeros(len(table.frame), bool), *gaps.values()])
+    return ~gap
 
 
 def _check_left(table: Table, y: Floats) -> None:

@@ -67,7 +67,9 @@ def _known(name: str, shares: Mapping[str, float], surveyed: Surveyed) -> tuple[
         problem = f"the shares of '{name}' are negative or add up to {sum(shares.values()):g}, not to 1"
         raise QueryError("reference", problem, "give the share of each level in the reference population")
     if absent := [level for level in surveyed.attributes[name][0] if level not in shares]:
-        raise QueryError("reference", f"the shares of '{name}' leave out '{absent[0]}'", f"give one, perhaps 0: {nearest(absent[0], shares)}")
+        raise QueryError(
+            "reference", f"the shares of '{name}' leave out '{absent[0]}'", f"give one, perhaps 0: {nearest(absent[0], shares)}"
+        )
     return _divided(name, shares, surveyed, None)
 
 

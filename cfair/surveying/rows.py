@@ -87,9 +87,7 @@ def _by_level(surveyed: Surveyed, judged: Judged, question: Question) -> Iterato
         yield from ((replace(row, measure=f"{row.measure}[{level}]"), why) for row, why in rows)
 
 
-def _constrained(
-    people: People, surveyed: Surveyed, question: Question, constraints: Sequence[str]
-) -> Iterator[tuple[Row, str | None]]:
+def _constrained(people: People, surveyed: Surveyed, question: Question, constraints: Sequence[str]) -> Iterator[tuple[Row, str | None]]:
     yield from constraint_rows(people, surveyed.divisions, constraints=constraints, min_group_size=question.min_group_size)
 
 
@@ -98,7 +96,7 @@ def _asked(question: Question) -> Sequence[str]:
 
 
 def _means(outcome: Outcome) -> Iterator[tuple[str, str, Tensor, bool]]:
-    """What a group's outcomes are summed up by: the mean's name, what is added to a measure's name, (n,) values, and whether it is a share."""
+    """What sums up a group's outcomes: the mean's name, what is added to a measure's name, values (n,), and whether it is a share."""
     if outcome.kind == "real":
         yield "mean_outcome", "", outcome.y, False
     elif outcome.kind == "binary":
