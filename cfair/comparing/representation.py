@@ -131,7 +131,7 @@ def detectable_rows(
         least = quantiles * (variance * (1 / sizes[first] + 1 / sizes[second])) ** 0.5
         people = int(((own > 0) & (inside[first] | inside[second])).sum())
         row = Row(predictor=DATA, measure="smallest_detectable_gap", attribute=division.attribute, value=least, n=people)
-        row = replace(row, group=f"{first} - {second}")
+        row = replace(row, group=f"{second} - {first}")
         yield (row, None) if not shares or least <= 1 else (replace(row, value=None), "even a gap of 1 would not be found")
 
 

@@ -68,7 +68,7 @@ def test_a_gap_of_the_smallest_detectable_size_is_found_four_times_in_five(sizes
     division = Division("g", ("a", "b"), torch.tensor([0] * n + [1] * m))
     ((row, reason),) = detectable_rows(y, division, shares=True, min_group_size=30)
     assert reason is None
-    assert row.group == "a - b"
+    assert row.group == "b - a"
     source, gap, tables = np.random.default_rng(0), row.value, 40_000
     assert gap is not None
     p, q = 0.5 + gap * m / (n + m), 0.5 - gap * n / (n + m)  # the rate over everyone stays a half

@@ -47,7 +47,9 @@ def test_rows_are_those_of_an_audit_of_the_same_predictions() -> None:
     score = run.predictors["full"].deploy(everyone, everyone.n)
     words = {node: [spec.nodes[node].levels[int(i)] for i in everyone[node]] for node in ("race", "sex", "y")}
     frame = pd.DataFrame({**words, "full": score.numpy()})
-    report = groups(frame, outcome="y", score="full", positive="pass", attributes=["race", "sex"], spec=spec, min_group_size=5, proxies=False)
+    report = groups(
+        frame, outcome="y", score="full", positive="pass", attributes=["race", "sex"], spec=spec, min_group_size=5, proxies=False
+    )
     expected = {(row.predictor, row.measure, row.attribute, row.group): row for row in audited.rows if row.world is None}
     shared = [key for key in figures(report, of_data=False) if key in expected]
     assert {"accuracy", "brier", "selection_rate", "equalized_odds_ratio", "mean_residual", "log_loss"} <= {key[1] for key in shared}
@@ -109,7 +111,10 @@ def test_a_threshold_parts_scores_and_its_default_is_said() -> None:
     frame = table()
     expected = figures(asked(frame, prediction="decision"))
     scored, said = asked(frame, score="score"), _said(asked(frame, score="score"))
-    assert figures(scored)["score", "equalized_odds_difference", "race", None] == expected["decision", "equalized_odds_difference", "race", None]
+    assert (
+        figures(scored)["score", "equalized_odds_difference", "race", None]
+        == expected["decision", "equalized_odds_difference", "race", None]
+    )
     assert "0.5 or more, the default" in said
     higher = asked(frame.assign(decision=(frame["score"] >= 0.7).astype(int)), prediction="decision")
     own = figures(asked(frame, score="score", threshold=0.7))
@@ -144,7 +149,15 @@ def test_without_predictions_the_data_alone_are_told_of() -> None:
     report = groups(table(), outcome="y", attributes=["race", "sex"])
     assert {row.predictor for row in report.rows} == {DATA}
     measures = {row.measure for row in report.rows}
-    assert {"share", "effective_size", "base_rate", "smallest_detectable_gap", "proxy_auc", "proxy_auc[proxy]", "proxy_auc[age]"} <= measures
+    assert {
+        "share",
+        "effective_size",
+        "base_rate",
+        "smallest_detectable_gap",
+        "proxy_auc",
+        "proxy_auc[proxy]",
+        "proxy_auc[age]",
+    } <= measures
     found = figures(report)
     assert found[DATA, "proxy_auc[proxy]", "race", None][0] == 1
     singles = [row for row in report.rows if row.attribute == "race" and row.measure.startswith("proxy_auc[")]
@@ -181,7 +194,10 @@ def test_a_reference_may_be_a_table_or_shares() -> None:
     assert found[DATA, "share", "race", "x"][:2] == (0.0, 0.0)
     known = figures(asked(frame, reference={"race": {"w": 0.5, "b": 0.3, "h": 0.2}}))
     assert known[DATA, "share_reference", "race", "b"][:3] == (0.3, 0.3, 0.3)
-    wider = [high - low for _, low, high, _ in (found[DATA, "share_minus_reference", "race", "b"], known[DATA, "share_minus_reference", "race", "b"])]  # type: ignore[operator]
+    wider = [
+        high - low
+        for _, low, high, _ in (found[DATA, "share_minus_reference", "race", "b"], known[DATA, "share_minus_reference", "race", "b"])
+    ]  # type: ignore[operator]
     assert wider[0] > wider[1]
 
 
@@ -203,7 +219,9 @@ def test_a_declared_model_says_which_columns_should_tell_nothing() -> None:
     assert "CONTRADICTED" not in _said(honest)
     assert "By the graph nothing can be told of 'race' from 'sex' or 'age'" in _said(honest)
     moved = frame.assign(age=frame["age"] + 6 * (frame["race"] == "b"))
-    (contradicted,) = [each for each in groups(moved, outcome="y", attributes=["race"], spec=spec).assumptions if "CONTRADICTED" in each.text]
+    (contradicted,) = [
+        each for each in groups(moved, outcome="y", attributes=["race"], spec=spec).assumptions if "CONTRADICTED" in each.text
+    ]
     assert "'age' and 'race'" in contradicted.text
 
 
