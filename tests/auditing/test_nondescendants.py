@@ -1,10 +1,11 @@
 """Columns that an attribute does not cause, held against the graph."""
 
 import torch
-from school import columns_of, people, school
 
 from cfair.auditing.nondescendants import held_against, measured_non_descendants
 from cfair.spec import ModelSpec
+
+from school import columns_of, people, school
 
 N = 2_000
 

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import brier_score_loss, roc_auc_score
-from school import people, school
 
 from cfair import groups
 from cfair.auditing import Report, audit
@@ -16,6 +15,8 @@ from cfair.comparing.representation import DATA
 from cfair.data import builtin_path
 from cfair.errors import CfairError
 from cfair.pipeline import Options, fit
+
+from school import people, school
 
 N = 240
 
