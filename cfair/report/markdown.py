@@ -27,7 +27,7 @@ def to_markdown(report: Report) -> str:
         gaps_in_full(figures),
         *most_moved(figures),
         *responses(figures),
-        *constraints(figures),
+        *constraints(figures, full=True),
         *related(figures),
         seen(report),
         *accuracy[1:],

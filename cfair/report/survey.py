@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from cfair.auditing import Report
+from cfair.auditing import Report, Row
 from cfair.comparing.representation import DATA
 from cfair.report.figures import Figures, figures_of, spoken
-from cfair.report.groups import four_fifths
+from cfair.report.groups import FORMS, PERMUTED, extent, four_fifths
 from cfair.report.impossibility import impossible
 from cfair.report.markdown import written
 from cfair.report.numbers import figure, plain
@@ -22,7 +22,6 @@ OTHERS = ("brier", "mean_prediction", "mean_residual", "calibration_error", "fal
 NUMBERS = ("mean_prediction", "mean_residual", "rmse")
 SHORT = {"selection_rate": "selected", "true_positive_rate": "true\npositives", "false_positive_rate": "false\npositives"}
 SHORT |= {"positive_predictive_value": "predictive\nvalue", "base_rate": "base\nrate", "mean_outcome": "mean\noutcome"}
-FORMS = ("difference", "ratio", "p")
 
 
 def to_survey(report: Report) -> Printed:
@@ -103,6 +102,7 @@ def _constraints(figures: Figures, attribute: str, *, again: bool) -> Iterator[S
             continue
         least = figures.option("min_group_size", 1)
         note = f"The largest difference and the smallest ratio among groups of {least} people or more."
+        note += f" {PERMUTED}" if any(row[-1] for row in found) else ""
         used = [i for i in range(len(FORMS)) if any(row[i + 1] for row in found)]
         rows = [(spoken(str(name)), *(cells[i] for i in used)) for name, *cells in found]
         after = (*four_fifths(figures, attribute, suffix), *impossible(figures, attribute, suffix, again=again))
@@ -111,12 +111,13 @@ def _constraints(figures: Figures, attribute: str, *, again: bool) -> Iterator[S
 
 
 def _forms(figures: Figures, constraint: str, attribute: str, suffix: str) -> list[str]:
-    return [_cell_of(figures, f"{constraint}_{form}{suffix}", attribute) for form in FORMS]
+    """Difference, ratio and p-value, each empty where it was not measured."""
+    return [extent(_first(figures, f"{constraint}_{form}{suffix}", attribute), form) for form in FORMS]
 
 
-def _cell_of(figures: Figures, measure: str, attribute: str) -> str:
+def _first(figures: Figures, measure: str, attribute: str) -> Row | None:
     rows = (figures.row(name, measure, attribute) for name in figures.predictors)
-    return figure(next((row for row in rows if row is not None), None))
+    return next((row for row in rows if row is not None), None)
 
 
 def _suffixes(figures: Figures, attribute: str) -> list[str]:
