@@ -70,9 +70,11 @@ def constraints(figures: Figures, *, full: bool = False) -> list[Sheet]:
     header = ("predictor", *(f"{spoken(name)}\n{form}" for name, form in shown))
     note += f" {PERMUTED}" if any(form == "p" for _, form in shown) else ""
     sheets: list[Sheet] = []
+    said = False
     for attribute in figures.leveled if shown else ():
         rows = [(name, *(extent(figures.row(name, f"{c}_{form}", attribute), form) for c, form in shown)) for name in figures.predictors]
-        after = (*four_fifths(figures, attribute), *impossible(figures, attribute, again=bool(sheets)))
+        excluded = tuple(impossible(figures, attribute, again=said))
+        after, said = (*four_fifths(figures, attribute), *excluded), said or bool(excluded)
         title = f"Group constraints by {attribute}"
         sheets.append(Sheet(title=title, note="" if sheets else note, header=header, rows=rows, after=after))
     return sheets

@@ -158,17 +158,21 @@ def _spread(figures: Figures, predictor: str) -> float:
 
 
 def _hidden(figures: Figures, each: Together) -> str:
-    """No difference, and a gap: influences that cancel, or a threshold."""
+    """No difference, and a gap: a threshold, moves up and down, too few people to tell, or influences that cancel."""
     what = "decisions" if figures.row(each.predictor, "demographic_parity_difference", each.attribute) is not None else "mean predictions"
     opening = (
-        f"HIDDEN by {each.attribute} under {each.predictor}: {what} of the groups cannot be told apart, and yet people of {each.group} "
-        f"move by {plain(each.gap)} when they are moved to {each.other}"
+        f"by {each.attribute} under {each.predictor}: {what} of the groups cannot be told apart, and yet people of {each.group} move by "
+        f"{plain(each.gap)} when they are moved to {each.other}"
     )
     if each.differ:
-        return f"{opening}: their mean predictions do differ, by {plain(each.difference)}, on one side of the threshold."
+        return f"HIDDEN {opening}: their mean predictions do differ, by {plain(each.difference)}, on one side of the threshold."
     if abs(each.signed) < each.gap / 2:
-        return f"{opening}, some up and some down, by {plain(each.signed)} on average: the group's mean hides it."
-    return f"{opening}: {plain(each.signed)} by being moved is cancelled by {plain(each.left)} {_otherwise(figures, each.attribute)}."
+        return f"HIDDEN {opening}, some up and some down, by {plain(each.signed)} on average: the group's mean hides it."
+    if each.low <= each.signed <= each.high:
+        return f"TOO FEW {opening}: what that accounts for, {plain(each.signed)}, is within the interval of the difference."
+    return (
+        f"HIDDEN {opening}: {plain(each.signed)} by being moved is cancelled by {plain(each.left)} {_otherwise(figures, each.attribute)}."
+    )
 
 
 def _not_caused(figures: Figures, each: Together) -> str:

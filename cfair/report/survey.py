@@ -28,17 +28,13 @@ def to_survey(report: Report) -> Printed:
     """What a reader looks at first: groups, constraints, then the data before any model, and what all of it rests on."""
     figures = figures_of(report)
     sheets = [_opening(report), *_metrics(figures)]
-    for place, attribute in enumerate(figures.leveled if figures.predictors else ()):
-        sheets += [*_groups(figures, attribute, full=False), *_constraints(figures, attribute, again=place > 0)]
-    return Printed([*sheets, *data_in_short(figures), *assumed(report), provenance(report, in_short=True)])
+    return Printed([*sheets, *_compared(figures, full=False), *data_in_short(figures), *assumed(report), provenance(report, in_short=True)])
 
 
 def to_survey_markdown(report: Report) -> str:
     """The same with every interval, every column and every group."""
     figures = figures_of(report)
-    sheets = [*_metrics(figures)]
-    for place, attribute in enumerate(figures.leveled if figures.predictors else ()):
-        sheets += [*_groups(figures, attribute, full=True), *_constraints(figures, attribute, again=place > 0)]
+    sheets = [*_metrics(figures), *_compared(figures, full=True)]
     return written(_opening(report), [*sheets, *data_in_full(figures), *assumed(report), provenance(report)])
 
 
@@ -66,17 +62,26 @@ def _metrics(figures: Figures) -> Iterator[Sheet]:
         yield Sheet(title="Everyone", header=("predictor", *map(spoken, measures)), rows=rows)
 
 
-def _groups(figures: Figures, attribute: str, *, full: bool) -> Iterator[Sheet]:
+def _compared(figures: Figures, *, full: bool) -> Iterator[Sheet]:
+    """The groups of each attribute, and how far they lie apart; what cannot hold together is said in full once."""
+    said = False
+    for attribute in figures.leveled if figures.predictors else ():
+        for suffix in _suffixes(figures):
+            yield from _groups(figures, attribute, suffix, full=full)
+            excluded = tuple(impossible(figures, attribute, suffix, again=said))
+            yield from _constraints(figures, attribute, suffix, excluded)
+            said = said or bool(excluded)
+
+
+def _groups(figures: Figures, attribute: str, suffix: str, *, full: bool) -> Iterator[Sheet]:
     """A line per group: how many, how they fare, and how they were predicted; with intervals where there is room."""
-    for suffix in _suffixes(figures, attribute):
-        measures = [f"{name}{suffix}" for name in (*RATES, *(OTHERS if full else ()), *(NUMBERS if figures.outcome_is_number else ()))]
-        shown = [
-            name for name in dict.fromkeys(measures) if any(_cell(figures, name, attribute, group) for group in figures.groups[attribute])
-        ]
-        mean = f"{'mean_outcome' if figures.outcome_is_number else 'base_rate'}{suffix}"
-        rows = [_group(figures, attribute, group, (mean, *shown), full=full) for group in figures.groups[attribute]]
-        title = f"By {attribute}{f': {suffix[1:-1]} against the others' if suffix else ''}"
-        yield Sheet(title=title, header=("group", "people", *(_header(name) for name in (mean, *shown))), rows=rows, keys=2)
+    measures = [f"{name}{suffix}" for name in (*RATES, *(OTHERS if full else ()), *(NUMBERS if figures.outcome_is_number else ()))]
+    groups = figures.groups[attribute]
+    shown = [name for name in dict.fromkeys(measures) if any(_cell(figures, name, attribute, group) for group in groups)]
+    mean = f"{'mean_outcome' if figures.outcome_is_number else 'base_rate'}{suffix}"
+    rows = [_group(figures, attribute, group, (mean, *shown), full=full) for group in groups]
+    header = ("group", "people", *(_header(name) for name in (mean, *shown)))
+    yield Sheet(title=f"By {attribute}{_against(suffix)}", header=header, rows=rows, keys=2)
 
 
 def _group(figures: Figures, attribute: str, group: str, measures: Sequence[str], *, full: bool) -> tuple[str, ...]:
@@ -94,20 +99,22 @@ def _cell(figures: Figures, measure: str, attribute: str, group: str, *, full: b
     return figure(row) if full else plain(row.value, max(abs(row.value or 0.0), 0.1))
 
 
-def _constraints(figures: Figures, attribute: str, *, again: bool) -> Iterator[Sheet]:
+def _constraints(figures: Figures, attribute: str, suffix: str, excluded: tuple[str, ...]) -> Iterator[Sheet]:
     """A line per constraint; below, who breaks the four-fifths rule, and what cannot hold together."""
-    for suffix in _suffixes(figures, attribute):
-        found = [(name, *_forms(figures, name, attribute, suffix)) for name in figures.constrained(suffix)]
-        if not found:
-            continue
+    found = [(spoken(name), *_forms(figures, name, attribute, suffix)) for name in figures.constrained(suffix)]
+    if found:
         least = figures.option("min_group_size", 1)
-        note = f"The largest difference and the smallest ratio among groups of {least} people or more."
-        note += f" {PERMUTED}" if any(row[-1] for row in found) else ""
-        used = [i for i in range(len(FORMS)) if any(row[i + 1] for row in found)]
-        rows = [(spoken(str(name)), *(cells[i] for i in used)) for name, *cells in found]
-        after = (*four_fifths(figures, attribute, suffix), *impossible(figures, attribute, suffix, again=again))
-        title = f"Group constraints by {attribute}{f': {suffix[1:-1]} against the others' if suffix else ''}"
-        yield Sheet(title=title, note=note, header=("constraint", *(FORMS[i] for i in used)), rows=rows, after=after)
+        permuted = f" {PERMUTED}" if any(row[-1] for row in found) else ""
+        note = f"The largest difference and the smallest ratio among groups of {least} people or more.{permuted}"
+        used = [0, *(i + 1 for i in range(len(FORMS)) if any(row[i + 1] for row in found))]
+        header = tuple(("constraint", *FORMS)[i] for i in used)
+        rows = [tuple(row[i] for i in used) for row in found]
+        after = (*four_fifths(figures, attribute, suffix), *excluded)
+        yield Sheet(title=f"Group constraints by {attribute}{_against(suffix)}", note=note, header=header, rows=rows, after=after)
+
+
+def _against(suffix: str) -> str:
+    return f": {suffix[1:-1]} against the others" if suffix else ""
 
 
 def _forms(figures: Figures, constraint: str, attribute: str, suffix: str) -> list[str]:
@@ -120,11 +127,13 @@ def _first(figures: Figures, measure: str, attribute: str) -> Row | None:
     return next((row for row in rows if row is not None), None)
 
 
-def _suffixes(figures: Figures, attribute: str) -> list[str]:
+def _suffixes(figures: Figures) -> list[str]:
     """Of the measures: none, or one for each level of an outcome that has several."""
     levels = figures.report.model["levels"]
     assert isinstance(levels, list)
-    return [f"[{level}]" for level in levels] if figures.report.model["outcome_kind"] == "category" else [""]
+    if figures.report.model["outcome_kind"] != "category":
+        return [""]
+    return [f"[{level}]" for level in levels]
 
 
 def _header(measure: str) -> str:

@@ -55,9 +55,9 @@ def up_and_down(frame: pd.DataFrame) -> pd.Series:
     return (frame["a"] == "p") * frame["c"]
 
 
-def audited(spec: ModelSpec, model: Model) -> Report:
+def audited(spec: ModelSpec, model: Model, n: int = N) -> Report:
     scm = SCM(spec)
-    world = simulate(scm, N, seed=0)
+    world = simulate(scm, n, seed=0)
     return audit(scm, {"line": model}, columns_of({node: world.values[node][0] for node in spec.observed}), draws=1)
 
 
@@ -115,6 +115,13 @@ def test_what_agrees_is_shown_and_not_pointed_out() -> None:
     assert "How group differences and counterfactual gaps relate" in said(report)
     assert "HIDDEN" not in said(report)
     assert "NOT MOVED" not in said(report)
+
+
+def test_a_difference_that_few_people_cannot_show_is_not_said_to_be_hidden() -> None:
+    text = said(audited(linear(direct=0.2, indirect=0.0), direct_and_indirect, n=150))
+    assert "TOO FEW by a under line" in text
+    assert "is within the interval of the difference" in text
+    assert "HIDDEN" not in text
 
 
 def test_a_threshold_that_hides_a_difference_is_named_as_such() -> None:
