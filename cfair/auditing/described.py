@@ -6,6 +6,7 @@ from typing import cast
 
 from cfair.auditing.foreign import Foreign
 from cfair.auditing.records import Json
+from cfair.graph import ancestors
 from cfair.interfaces import Predictor
 from cfair.predictors.latent import Latent
 from cfair.scm import SCM
@@ -25,6 +26,7 @@ def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
         "resolving": list(spec.resolving),
         "unfair_paths": [list(path) for path in spec.unfair_paths],
         "held": list(spec.held),
+        "causes": {attribute: [node for node in spec.nodes if node in ancestors(spec.graph, attribute)] for attribute in spec.protected},
         "latents": list(spec.latents),
         "evidence": list(spec.evidence),
         "engine": None if scm.engine is None else cast("Json", asdict(scm.engine)),

@@ -20,6 +20,7 @@ from cfair.auditing.gaps import Gaps
 from cfair.auditing.kept import Kept
 from cfair.auditing.limits import limits, undefined
 from cfair.auditing.moves import moved_most, moves_rows, response_rows
+from cfair.auditing.nondescendants import held_against, measured_non_descendants
 from cfair.auditing.pairs import curves, frozen_rows, gap_rows, worst_rows
 from cfair.auditing.records import Assumption, Json, Outside, Report
 from cfair.comparing import Division, People, Row, constraint_rows, group_metrics, group_rows, overall_rows
@@ -143,6 +144,7 @@ def reported(found: Found, asked: Asked, *, started: float) -> Report:
             *undefined(rated),
             *bounded[1],
             *extrapolated(support),
+            *held_against(scm.spec, measured_non_descendants(scm.spec, columns, seed=asked.seed)),
         ),
         not_used=tuple(name for name in columns.facts.unused if name not in columns),
         support=support,

@@ -1,14 +1,17 @@
 """The rows of a report by what they measure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from cfair.auditing import Report, Row
+from cfair.comparing.representation import DATA
 
 __all__ = ["Figures", "figures_of", "spoken"]
 
 T = TypeVar("T", int, list[str])
+PAIRED = re.compile(r".*_pair(\[.*\])?$|smallest_detectable_gap")  # measures of pairs of groups, whose name is no group's
 
 WORDS = {"rmse": "RMSE", "mae": "MAE", "r2": "R2", "log_loss": "log-loss", "roc_auc": "AUC", "brier": "Brier score"}
 
@@ -20,7 +23,7 @@ class Figures:
     Args:
         report: whose rows they are.
         found: (predictor, measure, attribute, group, world) -> row.
-        predictors: in the report's order.
+        predictors: in the report's order; what is said of the data themselves is no predictor's.
         groups: attribute, or ``race x sex`` -> its groups, in the report's order.
     """
 
@@ -42,6 +45,17 @@ class Figures:
         """Whether any predictor was measured so."""
         return any(key[1] == measure for key in self.found)
 
+    def constrained(self, suffix: str = "") -> list[str]:
+        """The constraints that were measured, by the name behind which their largest difference stands.
+
+        Args:
+            suffix: of the measures of one level of the outcome against the others, as ``[law]``.
+        """
+        named = (
+            row.measure.removesuffix(f"_difference{suffix}") for row in self.report.rows if row.measure.endswith(f"_difference{suffix}")
+        )
+        return list(dict.fromkeys(named))
+
     def option(self, name: str, otherwise: T) -> T:
         """What the audit was asked for."""
         return cast("T", self.report.options.get(name, otherwise))
@@ -50,6 +64,11 @@ class Figures:
     def outcome(self) -> str:
         """The outcome's name."""
         return str(self.report.model["outcome"])
+
+    @property
+    def outcome_is_number(self) -> bool:
+        """Whether predictions are compared by means and errors."""
+        return self.report.model.get("outcome_kind") in ("real", "count")
 
     @property
     def binary(self) -> bool:
@@ -65,9 +84,9 @@ def figures_of(report: Report) -> Figures:
         found[row.predictor, row.measure, row.attribute, row.group, row.world] = row
         if row.attribute is not None:
             own = groups.setdefault(row.attribute, {})
-            if row.group is not None and row.world is None:
+            if row.group is not None and row.world is None and not PAIRED.match(row.measure):
                 own[row.group] = None
-    predictors = tuple(dict.fromkeys(row.predictor for row in report.rows))
+    predictors = tuple(dict.fromkeys(row.predictor for row in report.rows if row.predictor != DATA))
     return Figures(report, found, predictors, {attribute: tuple(own) for attribute, own in groups.items()})
 
 
