@@ -21,7 +21,7 @@ def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
         "source": spec.source,
         "protected": list(spec.protected),
         "outcome": spec.outcome,
-        "outcome_kind": spec.nodes[spec.outcome].kind,
+        "outcome_kind": spec.outcome_kind,
         "resolving": list(spec.resolving),
         "unfair_paths": [list(path) for path in spec.unfair_paths],
         "held": list(spec.held),

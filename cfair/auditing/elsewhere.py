@@ -35,8 +35,7 @@ def output_of(predictor: Predictor) -> Literal["outcome", "score", "classes"]:
 
 def units_of(predictors: Mapping[str, Predictor], columns: Columns, spec: ModelSpec) -> dict[str, float]:
     """What is measured -> the unit of its (δ, ε) curve: 1 of a probability, else the standard deviation of the outcome, or of a score."""
-    binary = spec.nodes[spec.outcome].kind == "binary"
-    own = 1.0 if binary or spec.nodes[spec.outcome].discrete else float(columns[spec.outcome].std(correction=0)) or 1.0
+    own = 1.0 if spec.nodes[spec.outcome].discrete else float(columns[spec.outcome].std(correction=0)) or 1.0
     found = {}
     for name, each in measured_as(predictors).items():
         kind = output_of(each)

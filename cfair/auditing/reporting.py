@@ -67,7 +67,7 @@ class Asked:
         Raises:
             QueryError: a metric or constraint does not exist, or does not suit the outcome.
         """
-        kind = spec.nodes[spec.outcome].kind
+        kind = spec.outcome_kind
         return cls(_chosen_metrics(metrics, kind), _chosen_constraints(constraints, kind), draws, seed, min_group_size)
 
 
@@ -162,7 +162,7 @@ def _bounded(found: Found, asked: Asked, pairs: Sequence[Row]) -> tuple[list[Row
 
 def _decided(found: Found) -> list[str]:
     """The predictors whose predictions decide: probabilities of a binary outcome."""
-    binary = found.scm.spec.nodes[found.scm.spec.outcome].kind == "binary"
+    binary = found.scm.spec.outcome_kind == "binary"
     return [name for name, each in found.predictors.items() if binary and output_of(each) == "outcome"]
 
 
@@ -187,7 +187,7 @@ def _measures(found: Found, asked: Asked) -> Iterator[Row]:
 
 def _by_group(found: Found, divisions: Sequence[Division]) -> Iterator[Row]:
     """Means and errors of each group."""
-    kind = found.scm.spec.nodes[found.scm.spec.outcome].kind
+    kind = found.scm.spec.outcome_kind
     yield from group_rows(_audited(found, "outcome"), divisions, group_metrics(kind))
     for unit in ("score", "classes"):
         yield from group_rows(_audited(found, unit), divisions, (), residuals=False)
