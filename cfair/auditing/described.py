@@ -22,6 +22,7 @@ def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
         "protected": list(spec.protected),
         "outcome": spec.outcome,
         "outcome_kind": spec.outcome_kind,
+        "outcome_classes": list(spec.classes),
         "resolving": list(spec.resolving),
         "unfair_paths": [list(path) for path in spec.unfair_paths],
         "held": list(spec.held),
