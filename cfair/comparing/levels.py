@@ -49,7 +49,7 @@ def level_constraint_rows(
     for level, own in one_vs_rest(people, levels) if constraints else ():
         of_decisions = replace(own, predictions=_indicators(decided, list(levels).index(level)))
         for row, reason in _rows(own, of_decisions, divisions, constraints, min_group_size):
-            yield replace(row, measure=f"{row.measure}[{level}]"), reason
+            yield replace(row, measure=f"{row.measure}[{level}]"), reason and f"{reason}; outcome 1 is {level}, 0 any other level"
             if row.measure in RATES or (row.measure.endswith(AVERAGED) and row.measure.rpartition("_")[0] in CONSTRAINTS):
                 found.setdefault((row.predictor, row.measure, row.attribute, row.group), []).append((level, (row, reason)))
     yield from map(_macro, found.values())
@@ -78,8 +78,7 @@ def _macro(found: Sequence[tuple[str, Rated]]) -> Rated:
     whole = replace(rows[0], measure=f"{rows[0].measure}[macro]", n=max(row.n or 0 for row in rows))
     for level, (row, reason) in found:
         if row.value is None:
-            undefined = None if reason is None else f"that of level '{level}' is: {reason}"
-            return replace(whole, value=None, low=None, high=None), undefined
+            return replace(whole, value=None, low=None, high=None), reason and f"it is of level '{level}'"
     value, low, high = (_mean([getattr(row, name) for row in rows]) for name in ("value", "low", "high"))
     return replace(whole, value=value, low=low, high=high), None
 

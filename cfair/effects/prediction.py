@@ -24,6 +24,7 @@ class Prediction:
         needs: the observed nodes that it reads.
         score: columns (m,) of m rows, and m -> their predictions (m,), as ``Predictor.deploy``.
         name: of the node that it becomes; no node of the model may have it.
+        label: what it is called in what is found; its name if None.
         same_noise: of a map with an inference of its own inside, its predictions (draws, n) in a world that shares its noise with the
             factual one, as ``Predictor.predict``: the inference is then not done anew. None: the same as the map's.
     """
@@ -32,6 +33,7 @@ class Prediction:
     score: Score
     name: str = "prediction"
     same_noise: Callable[[World], Tensor] | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +78,7 @@ def prediction_of(spec: ModelSpec, predictor: Predictor, *, level: str | None = 
     def same_noise(world: World) -> Tensor:
         return predictor.predict(world)[..., k]
 
-    return Prediction(predictor.needs, score, unlike(spec.nodes, f"{name}[{level}]"), same_noise if inferred else None)
+    return Prediction(predictor.needs, score, name, same_noise if inferred else None, label=f"{name}[{level}]")
 
 
 def name_for(spec: ModelSpec) -> str:

@@ -12,7 +12,7 @@ YARDSTICKS = ("full", "constant")  # predictors to which the others are compared
 
 
 def headline(figures: Figures) -> Iterator[Sheet]:
-    """The first metric with its paired differences; for an outcome with levels the other metrics too; nothing where none suits the outcome."""
+    """The first metric with its paired differences; for levels the other metrics too; nothing where none suits the outcome."""
     if metrics := _metrics(figures):
         first, *others = metrics
         yield _sheet(figures, "Accuracy", [first, *_differences(figures, first), *(others if figures.leveled_outcome else ())])

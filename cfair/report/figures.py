@@ -11,7 +11,15 @@ __all__ = ["Figures", "figures_of", "spoken"]
 
 T = TypeVar("T", int, list[str])
 
-WORDS = {"rmse": "RMSE", "mae": "MAE", "r2": "R2", "log_loss": "log-loss", "roc_auc": "AUC", "brier": "Brier score", "ranked_probability_score": "RPS"}
+WORDS = {
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R2",
+    "log_loss": "log-loss",
+    "roc_auc": "AUC",
+    "brier": "Brier score",
+    "ranked_probability_score": "RPS",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from cfair.report.figures import Figures, spoken
+from cfair.report.levels import level_constraints, levels_in_full, levels_in_short
 from cfair.report.numbers import figure, plain
 from cfair.report.sheets import Sheet
 
@@ -22,6 +23,8 @@ MEANS = {
 
 def groups_in_short(figures: Figures) -> list[Sheet]:
     """A sheet per measure: the groups of one attribute after the other, a column per predictor, without intervals."""
+    if figures.classes:
+        return levels_in_short(figures)
     shown, same = _distinct(figures)
     single = [attribute for attribute in figures.leveled if " x " not in attribute]
     header = _header(figures, shown)
@@ -34,6 +37,8 @@ def groups_in_short(figures: Figures) -> list[Sheet]:
 
 def groups_in_full(figures: Figures) -> list[Sheet]:
     """A sheet per attribute and measure, with intervals."""
+    if figures.classes:
+        return levels_in_full(figures)
     sheets = []
     for attribute, groups in figures.leveled.items():
         for measure in filter(figures.has, BINARY if figures.binary else REAL):
@@ -45,6 +50,8 @@ def groups_in_full(figures: Figures) -> list[Sheet]:
 
 def constraints(figures: Figures) -> list[Sheet]:
     """A sheet per attribute: each group constraint's largest difference and smallest ratio, and who breaks the four-fifths rule."""
+    if figures.classes:
+        return level_constraints(figures)
     named = figures.option("constraints", [])
     at_once = "; intervals hold for all pairs of groups at once" if figures.option("splits", 1) == 1 else ""
     note = f"The largest difference and the smallest ratio among groups of {figures.option('min_group_size', 1)} people or more{at_once}."

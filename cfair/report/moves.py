@@ -23,7 +23,16 @@ def most_moved(figures: Figures) -> Iterator[Sheet]:
             "The deployed prediction on people's counterfactual rows, largest gaps first, of groups of "
             f"{least} people or more, intersections included. {share}"
         )
-        header = ("predictor", "people", "moved to", "n", "gap", *(("decisions\nflip",) if figures.binary else ()), "distance", size)
+        header = (
+            "predictor",
+            "people",
+            "moved to",
+            "n",
+            "gap",
+            *(("decisions\nflip",) if figures.leveled_outcome else ()),
+            "distance",
+            size,
+        )
         yield Sheet(title="Whose predictions move most", note=note, header=header, rows=rows, names=3, keys=3, after=_named(figures))
 
 
@@ -35,7 +44,7 @@ def responses(figures: Figures) -> Iterator[Sheet]:
         if not worlds:
             continue
         rows = []
-        for name in figures.predictors:
+        for name in figures.having(["response"], among=figures.measured):
             cells = [plain(figures.found[name, "response", attribute, None, world].value) for world in worlds]
             rows.append((name, *cells, figure(figures.row(name, "response_span", attribute))))
         note = (
@@ -52,7 +61,7 @@ def _top(figures: Figures, predictor: str) -> Iterator[tuple[str, ...]]:
     large = [row for row in pairs if (row.n or 0) >= least and (row.value or 0.0) > ROUNDING]
     for row in sorted(large, key=lambda row: row.value or 0.0, reverse=True)[:TOP]:
         curve = next((curve for curve in figures.report.curves if _is_of(curve, row)), None)
-        flips = (_other(figures, row, "flip_rate"),) if figures.binary else ()
+        flips = (_other(figures, row, "flip_rate"),) if figures.leveled_outcome else ()
         beyond = plain(curve.delta[_PLACE]) if curve else "0"
         levels = ", ".join(setting.partition("=")[2] for setting in str(row.world).split(","))
         yield (predictor, str(row.group), levels, f"{row.n:,}", figure(row), *flips, _other(figures, row, "wasserstein"), beyond)
