@@ -23,16 +23,8 @@ def most_moved(figures: Figures) -> Iterator[Sheet]:
             "The deployed prediction on people's counterfactual rows, largest gaps first, of groups of "
             f"{least} people or more, intersections included. {share}"
         )
-        header = (
-            "predictor",
-            "people",
-            "moved to",
-            "n",
-            "gap",
-            *(("decisions\nflip",) if figures.leveled_outcome else ()),
-            "distance",
-            size,
-        )
+        flips = ("decisions\nflip",) if figures.leveled_outcome else ()
+        header = ("predictor", "people", "moved to", "n", "gap", *flips, *_distance(figures, "distance"), size)
         yield Sheet(title="Whose predictions move most", note=note, header=header, rows=rows, names=3, keys=3, after=_named(figures))
 
 
@@ -64,7 +56,13 @@ def _top(figures: Figures, predictor: str) -> Iterator[tuple[str, ...]]:
         flips = (_other(figures, row, "flip_rate"),) if figures.leveled_outcome else ()
         beyond = plain(curve.delta[_PLACE]) if curve else "0"
         levels = ", ".join(setting.partition("=")[2] for setting in str(row.world).split(","))
-        yield (predictor, str(row.group), levels, f"{row.n:,}", figure(row), *flips, _other(figures, row, "wasserstein"), beyond)
+        distance = _distance(figures, _other(figures, row, "wasserstein"))
+        yield (predictor, str(row.group), levels, f"{row.n:,}", figure(row), *flips, *distance, beyond)
+
+
+def _distance(figures: Figures, text: str) -> tuple[str, ...]:
+    """The text, unless the outcome has several levels: each of them has a distance of its own, in report.json."""
+    return () if figures.classes else (text,)
 
 
 _PLACE = 2  # of the epsilon that is shown: 0.05
@@ -76,11 +74,9 @@ def _threshold(figures: Figures) -> tuple[str, str]:
     if not known:
         return "", "beyond"
     size = plain(known[0])
-    return (
-        "Distance: Wasserstein's, between the distributions of predictions before and after. "
-        f"Last column: how often a prediction moves by more than {size}, by draws and people.",
-        f"beyond\n{size}",
-    )
+    distance = "Distance: Wasserstein's, between the distributions of predictions before and after. "
+    last = f"Last column: how often a prediction moves by more than {size}, by draws and people."
+    return "".join((*_distance(figures, distance), last)), f"beyond\n{size}"
 
 
 def _is_of(curve: Curve, row: Row) -> bool:
