@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from cfair.constraints.base import (
-    Cells,
+from cfair.constraints.base import Cells, effective
+from cfair.constraints.tallies import (
     Tally,
     base_rate,
-    effective,
+    false_negative_share,
     false_positive_rate,
     positive_predictive_value,
     selection_rate,
@@ -23,6 +23,7 @@ GROUP_RATES: Mapping[str, Tally] = {
     "true_positive_rate": true_positive_rate,
     "false_positive_rate": false_positive_rate,
     "positive_predictive_value": positive_predictive_value,
+    "false_negative_share": false_negative_share,
 }
 
 
