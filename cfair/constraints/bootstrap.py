@@ -28,7 +28,7 @@ def resampled(cells: Cells, *, replicates: int = REPLICATES, seed: int = 0) -> T
     """
     generator, weight = torch.Generator().manual_seed(seed), cells.weight.flatten()
     if torch.equal(cells.people, cells.weight):
-        total = weight.sum().expand(replicates, 1)
+        total = weight.sum().round().expand(replicates, 1)
         return _halved(weight, total, generator).reshape(replicates, *cells.weight.shape)
     unit = cells.square.flatten() / weight.where(weight > 0, 1)
     people = weight / unit.where(unit > 0, 1)

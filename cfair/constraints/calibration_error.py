@@ -68,10 +68,9 @@ def calibration_error(scored: Scored, *, level: float = 0.95) -> Range:
     the ``expected_error`` where the score is perfect, so that the error then has mean 0 (and is sometimes below it), and nothing in a bin
     that is clearly off. Errors of about σ_b come out too small: no estimate of |E d_b| is without bias.
 
-    The interval holds for any error. The raw error is at least Σ_b sign(E d_b)·d_b, which has mean Σ_b |E d_b| and variance
-    Σ_b v_b, so that the true error is below raw + z·√(Σ_b v_b); and it is at most Σ_b |d_b − E d_b| above the true one, whose quantile is by
-    Cornish and Fisher. It covers 0 wherever a perfect score would be as far off; v_b is the larger of σ_b² and the variance by the
-    bin's outcomes.
+    The interval holds for any error. The raw error is at least Σ_b sign(E d_b)·d_b, which has mean Σ_b |E d_b| and variance Σ_b v_b, so
+    that the true error is below raw + z·√(Σ_b v_b); and it is at most Σ_b |d_b − E d_b| above the true one, whose quantile is by Cornish
+    and Fisher. It covers 0 wherever a perfect score would be as far off; v_b is the larger of σ_b² and the variance by the bin's outcomes.
 
     Args:
         scored: of shape (groups, bins, parts).
@@ -89,9 +88,9 @@ def calibration_error(scored: Scored, *, level: float = 0.95) -> Range:
 def calibrated(scored: Scored, *, replicates: int = REPLICATES, seed: int = 0) -> tuple[float | None, Tensor]:
     """p-values of the hypothesis that scores are calibrated: in all groups at once, and in each, shape (groups,); None and NaN: nobody.
 
-    (1 + b)/(1 + B), with b of B tables of outcomes y* ~ B(s) whose raw error, less its expectation and in units of its standard deviation, is
-    as large: of all groups, the largest. A bin's sum of outcomes is normal where its variance is large; else outcomes of people in one part
-    of a bin are drawn with their mean score, and with weights, of as many people as tell as much.
+    (1 + b)/(1 + B), with b of B tables of outcomes y* ~ B(s) whose raw error, less its expectation and in units of its standard
+    deviation, is as large: of all groups, the largest. A bin's sum of outcomes is normal where its variance is large; else outcomes of
+    people in one part of a bin are drawn with their mean score, and with weights, of as many people as tell as much.
 
     Args:
         scored: of shape (groups, bins, parts).
@@ -108,7 +107,7 @@ def calibrated(scored: Scored, *, replicates: int = REPLICATES, seed: int = 0) -
     mean, scale = expected_error(scored), (HALF_NORMAL_VARIANCE * noise.sum(-1)).sqrt() / total
     scale = scale.where(scale > 0, 1)  # scores of 0 and 1 only: no outcome but theirs is possible
     observed, exchanged = (raw_error(scored) - mean) / scale, (drawn / total - mean) / scale
-    each = (1 + (exchanged >= observed - ROUNDING).sum(0)) / (1 + replicates)
+    each = (1 + (exchanged >= observed - ROUNDING).double().sum(0)) / (1 + replicates)
     most = (exchanged[:, some].amax(-1) >= observed[some].amax() - ROUNDING).sum()
     return (1 + int(most)) / (1 + replicates), each.where(some, torch.nan)
 
@@ -119,8 +118,8 @@ def calibration_curve(scored: Scored) -> Curve:
     some = bins.weight > 0
     weight, people = bins.weight.where(some, 1), bins.weight.square() / bins.square.where(some, 1)
     low, high = wilson(bins.outcome / weight * people, people)
-    values = (bins.score / weight, bins.outcome / weight, low, high)
-    return Curve(*(each.where(some, torch.nan) for each in values), bins.people)
+    score, observed, low, high = (each.where(some, torch.nan) for each in (bins.score / weight, bins.outcome / weight, low, high))
+    return Curve(score, observed, low, high, bins.people)
 
 
 def _bins(scored: Scored) -> tuple[Tensor, Tensor, Tensor]:
@@ -141,10 +140,11 @@ def _quantile(spread: Tensor, z: float) -> Tensor:
 
     Source: Cornish & Fisher (1938), Moments and cumulants in the specification of distributions, to the third cumulant.
     """
-    sd = (HALF_NORMAL_VARIANCE * spread.square().sum(-1)).sqrt()
+    sd: Tensor = (HALF_NORMAL_VARIANCE * spread.square().sum(-1)).sqrt()
     third = HALF_NORMAL_SKEWNESS * HALF_NORMAL_VARIANCE**1.5 * spread.pow(3).sum(-1)
-    skewness = third / sd.where(sd > 0, 1).pow(3)
-    return HALF_NORMAL_MEAN * spread.sum(-1) + sd * (z + (z**2 - 1) / 6 * skewness)
+    skewness: Tensor = third / sd.where(sd > 0, 1).pow(3)
+    half: Tensor = HALF_NORMAL_MEAN * spread.sum(-1)
+    return half + sd * (z + (z**2 - 1) / 6 * skewness)
 
 
 def _redrawn(scored: Scored, replicates: int, generator: torch.Generator) -> Tensor:

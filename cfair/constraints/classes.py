@@ -7,12 +7,13 @@ from torch import Tensor
 
 from cfair.constraints.base import Cells, Constraint
 from cfair.constraints.bootstrap import REPLICATES, resampled
-from cfair.constraints.definition import OURS, Definition, pairs_of
-from cfair.constraints.pairwise import Pairs, Range
-from cfair.constraints.simultaneous import largest_of, max_t
+from cfair.constraints.definition import OURS, Definition
+from cfair.constraints.pairwise import Range
+from cfair.constraints.simultaneous import largest_of
 from cfair.constraints.tallies import Tally
+from cfair.constraints.violation import Extent, Violation, violation
 
-__all__ = ["count_classes", "levels_of", "macro_pairs", "macro_rate", "macro_rates", "one_vs_rest"]
+__all__ = ["count_classes", "levels_of", "macro_rate", "macro_violation", "one_vs_rest"]
 
 
 def count_classes(y: Tensor, decision: Tensor, group: Tensor, groups: int, classes: int, weights: Tensor | None = None) -> Cells:
@@ -38,10 +39,10 @@ def count_classes(y: Tensor, decision: Tensor, group: Tensor, groups: int, class
 
 def one_vs_rest(counts: Tensor, level: int) -> Tensor:
     """Counts (..., groups, 2, 2) of one level against all others, of counts (..., groups, K, K): 1 is that level."""
-    hit = counts[..., level, level]
-    missed, false = counts[..., level, :].sum(-1) - hit, counts[..., :, level].sum(-1) - hit
-    rest = counts.sum((-2, -1)) - hit - missed - false
-    return torch.stack([torch.stack([rest, false], -1), torch.stack([missed, hit], -1)], -2).clamp(min=0)  # rounding of weights
+    others = [k for k in range(counts.shape[-1]) if k != level]
+    rest, false = counts[..., others, :][..., others].sum((-2, -1)), counts[..., others, level].sum(-1)
+    missed, hit = counts[..., level, others].sum(-1), counts[..., level, level]
+    return torch.stack([torch.stack([rest, false], -1), torch.stack([missed, hit], -1)], -2)
 
 
 def levels_of(cells: Cells) -> Iterator[Cells]:
@@ -50,72 +51,63 @@ def levels_of(cells: Cells) -> Iterator[Cells]:
         yield Cells(*(one_vs_rest(each, level) for each in (cells.people, cells.weight, cells.square)))
 
 
-def macro_rates(constraint: Constraint, counts: Tensor, definition: Definition = OURS) -> Tensor:
-    """The mean over levels of a constraint's one-vs-rest rates, (..., strata, groups), all levels alike; NaN where a level's is."""
-    levels = range(counts.shape[-1])
-    return torch.stack([constraint.rates(one_vs_rest(counts, level), definition) for level in levels]).mean(0)
-
-
 def macro_rate(rate: Tally, cells: Cells, *, level: float = 0.95, replicates: int = REPLICATES, seed: int = 0) -> Range:
-    """The mean over levels of each group's one-vs-rest rate, shape (groups,), with normal intervals from resampled counts."""
+    """The mean over levels of each group's one-vs-rest rate, shape (groups,), all levels alike, as macro recall and precision are.
+
+    NaN where there is nobody to whom that of a level applies. Normal intervals, cut to [0, 1], with the variance of resampled counts, half
+    a person added to each cell of the table so that none is without.
+    """
 
     def mean(counts: Tensor) -> Tensor:
         each = [rate(one_vs_rest(counts, k)) for k in range(counts.shape[-1])]
         return torch.stack([successes / trials for successes, trials in each]).mean(0)
 
-    value = mean(cells.weight)
-    margin = largest_of(1, level) * mean(_smoothed(cells, replicates, seed)).std(0)
-    return Range(value, value - margin, value + margin)
+    drawn = resampled(_with_more(cells), replicates=replicates, seed=seed)
+    value, margin = mean(cells.weight), largest_of(1, level) * mean(drawn).std(0)
+    return Range(value, (value - margin).clamp(min=0), (value + margin).clamp(max=1))
 
 
-def macro_pairs(
+def macro_violation(
     constraint: Constraint,
     cells: Cells,
+    groups: Sequence[str],
+    levels: Sequence[str],
     *,
     level: float = 0.95,
-    replicates: int = REPLICATES,
     seed: int = 0,
     definition: Definition = OURS,
-) -> Pairs:
-    """The pairs of groups' macro rates, with normal intervals that hold for all pairs and strata at once; ratios on the log scale.
+) -> Violation:
+    """The mean over levels of each one's difference between groups, against all others, and of its ratio; all levels alike.
 
-    Variances are those of resampled counts, which hold what levels share. Groups are independent.
+    A difference of mean rates would not do: every group's selection rates add up to 1. Both ends are the means of the levels' ends, each
+    at 1 − α/K (Bonferroni).
 
     Args:
         constraint: of decisions.
-        cells: of shape (groups, K, K); no group lacks anybody to whom a rate applies.
-        level: what all intervals together should cover.
-        replicates: resampled tables.
-        seed: of the draws.
-        definition: which way round odds are.
+        cells: of shape (groups, K, K).
+        groups: the groups' names.
+        levels: the outcome's, K of them.
+        level: what the intervals should cover.
+        seed: of the draws behind simultaneous intervals.
+        definition: what is meant by the difference of several groups.
     """
-    drawn = macro_rates(constraint, _smoothed(cells, replicates, seed), definition)
-    rate, variance = macro_rates(constraint, cells.weight, definition), drawn.var(0)
-    critical = max_t(list(variance), level, seed=seed)
-    g, h = pairs_of(rate.shape[-1])
-    margin = critical * (variance[:, g] + variance[:, h]).sqrt()
-    apart = rate[:, h] - rate[:, g]
-    relative = variance / rate.square()
-    factor = (critical * (relative[:, g] + relative[:, h]).sqrt()).exp()
-    ratio, inverse = rate[:, h] / rate[:, g], rate[:, g] / rate[:, h]
-    around = (Range(each, each / factor, each * factor) for each in (ratio, inverse))
-    return Pairs(g, h, Range(apart, apart - margin, apart + margin), *around)
+    each = 1 - (1 - level) / len(levels)
+    found = [violation(constraint, own, groups, each, seed=seed, definition=definition) for own in levels_of(cells)]
+    differences, ratios = [own.difference for own in found], [own.ratio for own in found]
+    return Violation(_mean(differences, levels), _mean(ratios, levels), int(cells.people.sum()))
 
 
-def undefined_macro(constraint: Constraint, cells: Cells, names: Sequence[str], levels: Sequence[str]) -> str | None:
-    """Why the mean over levels of one of these groups is undefined, if it is: a level to which the rate applies in nobody."""
-    if len(names) < 2:
-        return "fewer than two groups have people"
-    rates = torch.stack([constraint.rates(own.weight) for own in levels_of(cells)])  # (levels, strata, groups)
-    if not rates.isnan().any():
-        return None
-    level, stratum, group = rates.isnan().nonzero()[0].tolist()
-    return f"group '{names[group]}' has no {list(constraint.strata)[stratum]}, of level '{levels[level]}' against all others"
+def _mean(extents: Sequence[Extent], levels: Sequence[str]) -> Extent:
+    """The mean of values and of ends; undefined where one of them is."""
+    for extent, level in zip(extents, levels, strict=True):
+        if extent.reason:
+            return Extent(None, reason=f"of level '{level}' against all others, {extent.reason}")
+    return Extent.of(*torch.tensor([(each.value, each.low, each.high) for each in extents], dtype=torch.float64).mean(0))
 
 
-def _smoothed(cells: Cells, replicates: int, seed: int) -> Tensor:
-    """Resampled counts with half a person added to each cell of the table, so that an empty one has some spread."""
-    unit = (cells.square.sum((-2, -1), keepdim=True) / cells.weight.sum((-2, -1), keepdim=True)).nan_to_num(nan=0.0) / 2
-    more = unit.expand_as(cells.weight)
-    added = Cells(cells.people + more, cells.weight + more, cells.square + more * unit * 2)
-    return resampled(added, replicates=replicates, seed=seed).clamp(min=0) + 0.0
+def _with_more(cells: Cells) -> Cells:
+    """The cells with half a person of each group's mean weight added to each."""
+    total = cells.weight.sum((-2, -1), keepdim=True)
+    unit = cells.square.sum((-2, -1), keepdim=True) / total.where(total > 0, 1)
+    more = torch.where(cells.people.sum((-2, -1), keepdim=True) > 0, 0.5, 0.0)
+    return Cells(cells.people + more, cells.weight + more * unit, cells.square + more * unit.square())

@@ -12,7 +12,7 @@ from cfair.constraints.simultaneous import largest_of, max_t
 from cfair.constraints.tallies import Tally
 from cfair.constraints.wilson import wilson_at
 
-__all__ = ["Pairs", "Range", "Sample", "pairwise", "sample"]
+__all__ = ["Pairs", "Range", "Sample", "apart", "pairwise", "sample"]
 
 HALF = 0.5  # a success and a failure of half a person each are added where a rate of 0 or 1 would leave no spread at all
 
@@ -55,9 +55,9 @@ class Pairs:
 def sample(cells: Cells, tally: Tally) -> Sample:
     """Successes and trials of as many people of equal weight as tell as much about the share, with its variance.
 
-    With S, T weights of successes and trials, Q_S, Q_T their squares and a success and a failure of half a person of weight u = Q_T/T added:
-    v = ((1 − r)²·(Q_S + u²/2) + r²·(Q_T − Q_S + u²/2)) / (T + u)², the variance of a ratio of sums of which each cell's is its Σ w², and
-    n = r·(1 − r)/v − 1. Of equal weights n is their number and v = r(1 − r)/(n + 1).
+    With S, T the weights of successes and of trials, Q_S, Q_T their squares, and a success and a failure of half a person of weight
+    u = Q_T/T added: v = ((1 − r)²·(Q_S + u²/2) + r²·(Q_T − Q_S + u²/2)) / (T + u)², the variance of a ratio of sums each of which has
+    variance Σ w², and n = r·(1 − r)/v − 1. Of equal weights n is their number and v = r(1 − r)/(n + 1).
 
     Source: Binder (1983), On the variances of asymptotically normal estimators from complex surveys; Agresti & Caffo (2000), Simple and
     effective confidence intervals for proportions and differences of proportions, for adding people.
@@ -101,7 +101,7 @@ def _shares(constraint: Constraint, cells: Cells, own: Sample, *, level: float, 
     known = own.trials > 0
     critical = max_t([v[k] for v, k in zip(own.variance, known, strict=True)], level, seed=seed)
     low, high = wilson_at(own.successes, own.trials, critical)
-    difference = _apart(Range(rate, low, high))
+    difference = apart(Range(rate, low, high))
     low, high = wilson_at(own.successes, own.trials, largest_of(int(known.sum()), level))
     g, h = pairs_of(rate.shape[-1])
     ratio, inverse = (Range(rate[:, a] / rate[:, b], low[:, a] / high[:, b], high[:, a] / low[:, b]) for a, b in ((h, g), (g, h)))
@@ -116,7 +116,7 @@ def _odds(constraint: Constraint, cells: Cells, own: Sample, *, level: float, se
     log, variance = sign * (success / failure).log(), 1 / success + 1 / failure
     critical = max_t([v[k] for v, k in zip(variance, known, strict=True)], level, seed=seed)
     margin = critical * variance.sqrt()
-    difference = _apart(_holding(rate, (log - margin).exp(), (log + margin).exp()))
+    difference = apart(_holding(rate, (log - margin).exp(), (log + margin).exp()))
     g, h = pairs_of(rate.shape[-1])
     margin = critical * (variance[:, h] + variance[:, g]).sqrt()
     ratio, inverse = (
@@ -126,15 +126,15 @@ def _odds(constraint: Constraint, cells: Cells, own: Sample, *, level: float, se
     return Pairs(g, h, difference, ratio, inverse)
 
 
-def _apart(rates: Range) -> Range:
+def apart(rates: Range) -> Range:
     """Differences of independent estimates, each of shape (..., groups), whose own intervals need not lie evenly around them.
 
     d ± √((r_h − low_h)² + (high_g − r_g)²), and the other way round above.
     """
     g, h = pairs_of(rates.value.shape[-1])
     below, above = rates.value - rates.low, rates.high - rates.value
-    apart = rates.value[..., h] - rates.value[..., g]
-    return Range(apart, apart - torch.hypot(below[..., h], above[..., g]), apart + torch.hypot(above[..., h], below[..., g]))
+    between = rates.value[..., h] - rates.value[..., g]
+    return Range(between, between - torch.hypot(below[..., h], above[..., g]), between + torch.hypot(above[..., h], below[..., g]))
 
 
 def _holding(value: Tensor, low: Tensor, high: Tensor) -> Range:

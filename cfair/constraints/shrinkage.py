@@ -54,15 +54,20 @@ def _prior(successes: Tensor, trials: Tensor) -> tuple[Tensor, Tensor]:
 
 def _best_mean(s: Tensor, n: Tensor, strength: Tensor) -> tuple[Tensor, Tensor]:
     """μ of greatest likelihood at each strength κ (..., GRID, 1), of that shape, and the log-likelihood there, (..., GRID)."""
-    digamma, trigamma = torch.special.digamma, lambda x: torch.special.polygamma(1, x)
+    digamma = torch.special.digamma
     people = n.sum(-1, keepdim=True)
     half = 0.5 / (people + 1)
     mean = ((s.sum(-1, keepdim=True) + 0.5) / (people + 1)).expand_as(strength)
     for _ in range(STEPS):
         a, b = mean * strength, (1 - mean) * strength
         slope = strength * (digamma(s + a) - digamma(a) - digamma(n - s + b) + digamma(b)).sum(-1, keepdim=True)
-        bend = strength.square() * (trigamma(s + a) - trigamma(a) + trigamma(n - s + b) - trigamma(b)).sum(-1, keepdim=True)
+        bend = strength.square() * (_trigamma(s + a) - _trigamma(a) + _trigamma(n - s + b) - _trigamma(b)).sum(-1, keepdim=True)
         mean = torch.clamp(mean - slope / bend.clamp(max=-torch.finfo(bend.dtype).tiny), half.expand_as(mean), 1 - half.expand_as(mean))
     a, b = mean * strength, (1 - mean) * strength
     likelihood = (s + a).lgamma() + (n - s + b).lgamma() - (n + strength).lgamma() + strength.lgamma() - a.lgamma() - b.lgamma()
     return mean, likelihood.sum(-1)
+
+
+def _trigamma(x: Tensor) -> Tensor:
+    curvature: Tensor = torch.special.polygamma(1, x)
+    return curvature

@@ -63,7 +63,7 @@ def _largest(strata: Sequence[Tensor], seed: int) -> Tensor:
 
 
 def _quantile(largest: Tensor, dimensions: int, level: float, *, start: float) -> float:
-    """c with mean F_χ²((c/T)²) = level, by Newton's method."""
+    """The c with mean F_χ²((c/T)²) = level, by Newton's method."""
     half, c = torch.tensor(dimensions / 2, dtype=torch.float64), start
     largest = largest.clamp(min=torch.finfo(torch.float64).eps)
     norm = math.log(2) - dimensions / 2 * math.log(2) - math.lgamma(dimensions / 2)

@@ -11,7 +11,7 @@ from cfair.constraints.definition import OURS, Definition, farthest
 from cfair.constraints.pairwise import Pairs, Range, pairwise
 from cfair.errors import QueryError
 
-__all__ = ["Extent", "Violation", "undefined", "violation", "violation_of"]
+__all__ = ["Extent", "Violation", "difference_of", "ratio_of", "undefined", "violation", "violation_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,11 @@ class Extent:
     low: float | None = None
     high: float | None = None
     reason: str | None = None
+
+    @classmethod
+    def of(cls, value: Tensor, low: Tensor, high: Tensor) -> "Extent":
+        """A value with its interval, each of shape ()."""
+        return cls(float(value), float(low), float(high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,9 @@ def violation(
 def violation_of(constraint: Constraint, cells: Cells, pairs: Pairs, definition: Definition = OURS) -> Violation:
     """The same, of groups none of which lacks anybody, from the pairs that they form."""
     n = int(constraint.tally(cells.people)[1].sum())
-    return Violation(_difference(pairs.difference, definition), _ratio(constraint, cells, pairs, definition), n)
+    return Violation(
+        difference_of(pairs.difference, definition), ratio_of(constraint, constraint.rates(cells.weight, definition), pairs, definition), n
+    )
 
 
 def undefined(constraint: Constraint, cells: Cells, names: Sequence[str], definition: Definition = OURS) -> str | None:
@@ -86,29 +93,24 @@ def undefined(constraint: Constraint, cells: Cells, names: Sequence[str], defini
     return f"group '{names[row.index(0)]}' has no false {lacking} to divide by" if 0 in row else None
 
 
-def _difference(pairs: Range, definition: Definition) -> Extent:
+def difference_of(pairs: Range, definition: Definition) -> Extent:
     """One difference of all pairs (strata, pairs): no farther from 0 than the farthest end says, and no nearer than the nearest."""
-    value, least, most = pairs
+    value, low, high = pairs
     if definition.gap == "signed":
         place = farthest(value).unsqueeze(-1)
-        return _extent(*(each.gather(-1, place).squeeze(-1) for each in pairs), definition)
-    size, low, high = value.abs(), torch.maximum(least, -most).clamp(min=0), torch.maximum(most, -least)
-    if definition.gap == "mean pairwise":
-        return _extent(size.mean(-1), low.mean(-1), high.mean(-1), definition)
-    return _extent(size.amax(-1), low.amax(-1), high.amax(-1), definition)
+        value, low, high = (each.gather(-1, place).squeeze(-1) for each in pairs)
+        if definition.strata == "max":
+            stratum = int(farthest(value))
+            return Extent.of(value[stratum], low[stratum], high[stratum])
+        return Extent.of(value.mean(), low.mean(), high.mean())
+    sizes = Range(value.abs(), torch.maximum(low, -high).clamp(min=0), torch.maximum(high, -low))
+    value, low, high = (each.mean(-1) if definition.gap == "mean pairwise" else each.amax(-1) for each in sizes)
+    return Extent.of(definition.over_strata(value), definition.over_strata(low), definition.over_strata(high))
 
 
-def _extent(value: Tensor, low: Tensor, high: Tensor, definition: Definition) -> Extent:
-    """One of the strata's differences, shape (strata,)."""
-    if definition.gap == "signed" and definition.strata == "max":
-        place = int(farthest(value))
-        return Extent(*(each[place].item() for each in (value, low, high)))
-    return Extent(*(definition.over_strata(each).item() for each in (value, low, high)))
-
-
-def _ratio(constraint: Constraint, cells: Cells, pairs: Pairs, definition: Definition) -> Extent:
-    """One ratio of all pairs: the smaller of r_h / r_g and its inverse, unless signed."""
-    largest = constraint.rates(cells.weight, definition).amax(-1)
+def ratio_of(constraint: Constraint, rates: Tensor, pairs: Pairs, definition: Definition) -> Extent:
+    """One ratio of all pairs of groups with such rates, (strata, groups): the smaller of r_h / r_g and its inverse, unless signed."""
+    largest = rates.amax(-1)
     if (largest == 0).any():
         stratum = list(constraint.strata)[largest.tolist().index(0)]
         return Extent(None, reason=f"no group has {constraint.event} among {stratum}")
@@ -118,20 +120,19 @@ def _ratio(constraint: Constraint, cells: Cells, pairs: Pairs, definition: Defin
     if definition.gap == "mean pairwise":
         if value.isnan().any():
             return Extent(None, reason=f"two groups lack {constraint.event}")
-        return Extent(*(definition.over_strata(each.mean(-1), smallest=True).item() for each in (value, low, high)))
-    smallest = [each.where(~value.isnan(), 1).amin(-1) for each in (value, low, high)]  # 0/0: two groups, neither of them the largest
-    return Extent(*(definition.over_strata(each, smallest=True).item() for each in smallest))
+        value, low, high = value.mean(-1), low.mean(-1), high.mean(-1)
+    else:
+        known = ~value.isnan()  # 0/0: two groups, neither of them the largest
+        value, low, high = (each.where(known, 1).amin(-1) for each in (value, low, high))
+    return Extent.of(*(definition.over_strata(each, smallest=True) for each in (value, low, high)))
 
 
 def _signed_ratio(pairs: Pairs, definition: Definition) -> Extent:
     """The later group's rate per the earlier one's, in the pair that lies farthest apart."""
     place = farthest(pairs.difference.value).unsqueeze(-1)
     value, low, high = (each.gather(-1, place).squeeze(-1) for each in pairs.ratio)
-    if definition.strata == "mean":
-        ends = [each.mean().item() for each in (value, low, high)]
-    else:
-        stratum = int(farthest(pairs.difference.value.gather(-1, place).squeeze(-1)))
-        ends = [each[stratum].item() for each in (value, low, high)]
-    if not all(map(torch.isfinite, torch.tensor(ends))):
-        return Extent(None, reason="the earlier group of the pair that lies farthest apart has a rate of 0, or too few people to tell it from 0")
-    return Extent(*ends)
+    stratum = farthest(pairs.difference.value.gather(-1, place).squeeze(-1))
+    ends = [each.mean() if definition.strata == "mean" else each[stratum] for each in (value, low, high)]
+    if not torch.stack(ends).isfinite().all():
+        return Extent(None, reason="of the two groups farthest apart, the earlier one's rate may be 0")
+    return Extent.of(*ends)
