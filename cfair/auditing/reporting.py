@@ -22,7 +22,21 @@ from cfair.auditing.limits import limits, undefined
 from cfair.auditing.moves import moved_most, moves_rows, response_rows
 from cfair.auditing.pairs import curves, frozen_rows, gap_rows, worst_rows
 from cfair.auditing.records import Assumption, Json, Outside, Report
-from cfair.comparing import Division, People, Row, constraint_rows, group_metrics, group_rows, overall_rows
+from cfair.comparing import (
+    Comparison,
+    Division,
+    People,
+    Row,
+    Said,
+    constraint_rows,
+    continuous_rows,
+    group_metrics,
+    group_rows,
+    loss_rows,
+    number_rows,
+    overall_rows,
+    paired_rows,
+)
 from cfair.constraints import CONSTRAINTS
 from cfair.errors import QueryError
 from cfair.families import Kind
@@ -36,6 +50,7 @@ from cfair.weights import effective_size
 __all__ = ["Asked", "Found", "reported"]
 
 VERSIONED = ("cfair", "torch", "pyro-ppl", "numpy", "pandas", "networkx", "scipy")  # packages that a report names
+LOSSES: Mapping[Kind, str] = {"real": "rmse", "count": "rmse", "binary": "brier"}  # by which groups fare worst
 RANKED = ("roc_auc",)  # metrics of a binary outcome that need no probability
 
 
@@ -109,8 +124,8 @@ def reported(found: Found, asked: Asked, *, started: float) -> Report:
     pairs = [*(frozen_rows(found.frozen, measured, crossing) if found.frozen else ()), *gap_rows(found.gaps, crossing)]
     pairs = [row for row in pairs if not (row.measure.endswith("_signed") and classes_of_name(found.predictors, row.predictor))]
     bounded = _bounded(found, asked, pairs)
-    divisions, least = tuple(crossing.divisions(group)), asked.min_group_size
-    rated = list(constraint_rows(_audited(found, "outcome"), divisions, constraints=asked.constraints, min_group_size=least))
+    divisions = tuple(crossing.divisions(group))
+    rated = list(_rated(found, asked, divisions))
     rows = [
         *_measures(found, asked),
         *pairs,
@@ -191,6 +206,21 @@ def _by_group(found: Found, divisions: Sequence[Division]) -> Iterator[Row]:
     yield from group_rows(_audited(found, "outcome"), divisions, group_metrics(kind))
     for unit in ("score", "classes"):
         yield from group_rows(_audited(found, unit), divisions, (), residuals=False)
+
+
+def _rated(found: Found, asked: Asked, divisions: Sequence[Division]) -> Iterator[Said]:
+    """How far groups lie apart: in decisions and probabilities of a binary outcome, in means, errors and distributions of numbers."""
+    people, least, kind = _audited(found, "outcome"), asked.min_group_size, found.scm.spec.nodes[found.scm.spec.outcome].kind
+    asking = Comparison(constraints=asked.constraints, min_group_size=least, seed=asked.seed)
+    if loss := LOSSES.get(kind):
+        yield from loss_rows(people, divisions, loss, min_group_size=least)
+    if loss == "rmse":
+        yield from number_rows(people, divisions, min_group_size=least, seed=asked.seed)
+    yield from number_rows(_audited(found, "score"), divisions, min_group_size=least, residuals=False, seed=asked.seed)
+    for attribute in found.crossing.points:
+        yield from continuous_rows(people, attribute, found.columns[attribute], seed=asked.seed)
+    yield from constraint_rows(people, divisions, constraints=asked.constraints, min_group_size=least, seed=asked.seed)
+    yield from paired_rows(people, divisions, asking)
 
 
 def _audited(found: Found, unit: str) -> People:

@@ -26,13 +26,13 @@ def apart_rows(constraint: Constraint, attribute: str, names: Sequence[str], cel
         cells: theirs, (groups, 2, 2).
         asked: how they are compared.
     """
+    p = permuted(constraint, cells, replicates=asked.replicates, seed=asked.seed)
+    n = int(constraint.tally(cells.people)[1].sum())
+    reason = f"fewer than two groups have {' or '.join(constraint.strata)}" if p is None else None
+    yield Row(predictor="", measure=f"{constraint.name}_p", attribute=attribute, value=p, n=n), reason
     yield from _forms(constraint, attribute, names, cells, asked, ("difference", "ratio"))
     if constraint.name == "treatment_equality":
         yield from _forms(treatment_equality_share, attribute, names, cells, asked, ("difference",))
-    p = permuted(constraint, cells, replicates=asked.replicates, seed=asked.seed)
-    n = int(constraint.tally(cells.people)[1].sum())
-    reason = f"no two groups have {' or '.join(constraint.strata)}" if p is None else None
-    yield Row(predictor="", measure=f"{constraint.name}_p", attribute=attribute, value=p, n=n), reason
 
 
 def _forms(

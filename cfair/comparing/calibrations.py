@@ -72,6 +72,7 @@ def _apart_rows(attribute: str, names: Sequence[str], scored: Scored, asked: Com
     n = int(scored.people.sum())
     p = calibrated(scored, replicates=asked.replicates, seed=asked.seed)[0] if names else None
     reason = None if names else "no group has people enough"
+    yield Row(predictor="", measure="calibration_p", attribute=attribute, value=p, n=n), reason
     if len(names) < 2:
         yield extent_row("calibration_difference", attribute, Extent(None, reason="fewer than two groups have people"), n)
     else:
@@ -79,7 +80,6 @@ def _apart_rows(attribute: str, names: Sequence[str], scored: Scored, asked: Com
         pairs = apart(Range(*(each.unsqueeze(0) for each in calibration_error(scored, level=level))))
         yield extent_row("calibration_difference", attribute, difference_of(pairs, asked.definition), n)
         yield from ((row, None) for row in _pair_rows(attribute, names, pairs, scored.people.sum((-2, -1))))
-    yield Row(predictor="", measure="calibration_p", attribute=attribute, value=p, n=n), reason
 
 
 def _pair_rows(attribute: str, names: Sequence[str], pairs: Range, sizes: Tensor) -> Iterator[Row]:

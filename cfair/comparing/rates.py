@@ -122,7 +122,7 @@ def _rate_row(measure: str, division: Division, group: str, rate: GroupRate) -> 
 
 
 def _shrunken_rows(division: Division, cells: Cells) -> Iterator[Row]:
-    """Each rate of each group that has anybody, drawn towards the others'; nothing of a single group, or of a rate that applies to nobody."""
+    """Each rate of each group that has anybody, drawn towards the others'; nothing of a single group, or where it applies to nobody."""
     present = cells.people.sum((-2, -1)) > 0
     some = cells[present]
     names = [name for name, kept in zip(division.names, present.tolist(), strict=True) if kept]

@@ -52,15 +52,17 @@ class Definition:
         earlier, later = pairs_of(rates.shape[-1])
         times, apart = rates[..., later] / rates[..., earlier], rates[..., later] - rates[..., earlier]
         if self.gap == "signed":
-            return self.over_strata(_at(times, farthest(apart)), smallest=True)
+            place = farthest(apart)
+            each = _at(times, place)
+            return each.mean(-1) if self.strata == "mean" else _at(each, farthest(_at(apart, place)))
         return self.over_strata(torch.minimum(times, 1 / times).mean(-1), smallest=True)
 
     def over_strata(self, each: Tensor, *, smallest: bool = False) -> Tensor:
-        """One of the strata's values (..., strata): of several the largest, smallest or, if signed, the farthest from 0 (1 of a ratio)."""
+        """One of the strata's values (..., strata): their mean, or the largest, the smallest or, if signed, the farthest from 0."""
         if self.strata == "mean":
             return each.mean(-1)
         if self.gap == "signed":
-            return _at(each, farthest(each.log() if smallest else each))
+            return _at(each, farthest(each))
         return each.amin(-1) if smallest else each.amax(-1)
 
 

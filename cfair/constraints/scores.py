@@ -13,6 +13,8 @@ __all__ = ["BINS", "Scored", "bin_scores"]
 BINS = 10
 PARTS = 8  # of a bin: where it has few errors, people of one part are given their mean score when outcomes are drawn from scores
 
+ROUNDING = 1e-9  # of a share of people: who stands on the edge of two bins is in the upper one, whatever the unit of weights
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
@@ -74,7 +76,7 @@ def bin_scores(y: Tensor, score: Tensor, group: Tensor, groups: int, weights: Te
     own = torch.bincount(run, weights=v) if len(run) else v
     below = own.cumsum(0) - own / 2 - (total.cumsum(0) - total)[g[new]]
     share = below / total[g[new]].where(total[g[new]] > 0, 1)
-    place = ((share * bins * PARTS).long().clamp(0, bins * PARTS - 1) + g[new] * bins * PARTS)[run]
+    place = ((share * bins * PARTS + ROUNDING).long().clamp(0, bins * PARTS - 1) + g[new] * bins * PARTS)[run]
 
     def summed(each: Tensor) -> Tensor:
         return torch.bincount(place, weights=each, minlength=groups * bins * PARTS).reshape(groups, bins, PARTS)

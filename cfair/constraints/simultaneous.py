@@ -39,6 +39,8 @@ def max_t(variances: Sequence[Tensor], level: float = 0.95, *, seed: int = 0) ->
     if comparisons < 2:
         return most
     largest, dimensions = _largest(strata, seed), sum(map(len, strata))
+    if not largest.any():  # nothing varies, and every interval is a point
+        return largest_of(1, level)
     return min(_quantile(largest, dimensions, level, start=most), most)
 
 

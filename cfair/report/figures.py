@@ -65,7 +65,7 @@ def figures_of(report: Report) -> Figures:
         found[row.predictor, row.measure, row.attribute, row.group, row.world] = row
         if row.attribute is not None:
             own = groups.setdefault(row.attribute, {})
-            if row.group is not None and row.world is None:
+            if row.group is not None and row.world is None and "_pair" not in row.measure:  # a pair of groups is none
                 own[row.group] = None
     predictors = tuple(dict.fromkeys(row.predictor for row in report.rows))
     return Figures(report, found, predictors, {attribute: tuple(own) for attribute, own in groups.items()})
