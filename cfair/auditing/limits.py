@@ -51,4 +51,4 @@ def undefined(rated: Iterable[tuple[Row, str | None]]) -> Iterator[Assumption]:
         if reason is not None:
             reasons.setdefault(f"{row.measure} by {row.attribute} is undefined: {reason}", []).append(row.predictor)
     for text, predictors in reasons.items():
-        yield Assumption("undefined", f"{text} ({', '.join(predictors)}).")
+        yield Assumption("undefined", f"{text} ({', '.join(dict.fromkeys(predictors))}).")

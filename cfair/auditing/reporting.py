@@ -24,15 +24,20 @@ from cfair.auditing.nondescendants import held_against, measured_non_descendants
 from cfair.auditing.pairs import curves, frozen_rows, gap_rows, worst_rows
 from cfair.auditing.records import Assumption, Json, Outside, Report
 from cfair.comparing import (
+    Comparison,
     Division,
     People,
     Row,
+    Said,
     constraint_rows,
+    continuous_rows,
     group_metrics,
     group_rows,
-    level_constraint_rows,
+    loss_rows,
+    number_rows,
     one_vs_rest,
     overall_rows,
+    paired_rows,
 )
 from cfair.constraints import CONSTRAINTS
 from cfair.errors import QueryError, nearest
@@ -47,6 +52,7 @@ from cfair.weights import effective_size
 __all__ = ["Asked", "Found", "reported"]
 
 VERSIONED = ("cfair", "torch", "pyro-ppl", "numpy", "pandas", "networkx", "scipy")  # packages that a report names
+LOSSES: Mapping[Kind, str] = {"real": "rmse", "count": "rmse", "binary": "brier"}  # by which groups fare worst
 RANKED = ("roc_auc",)  # metrics of a binary outcome that need no probability
 
 
@@ -120,8 +126,8 @@ def reported(found: Found, asked: Asked, *, started: float) -> Report:
     pairs = [*(frozen_rows(found.frozen, measured, crossing) if found.frozen else ()), *gap_rows(found.gaps, crossing)]
     pairs = [row for row in pairs if not (row.measure.endswith("_signed") and classes_of_name(found.predictors, row.predictor))]
     bounded = _bounded(found, asked, pairs)
-    divisions, least = tuple(crossing.divisions(group)), asked.min_group_size
-    rated = list(_rated(found, divisions, asked.constraints, least))
+    divisions = tuple(crossing.divisions(group))
+    rated = list(_rated(found, asked, divisions))
     rows = [
         *_measures(found, asked),
         *pairs,
@@ -184,15 +190,6 @@ def _decided(found: Found) -> dict[str, tuple[str, ...]]:
     return {name: own for name, own in _series(found).items() if deciding and output_of(found.predictors[name], spec) == "outcome"}
 
 
-def _rated(found: Found, divisions: Sequence[Division], constraints: Sequence[str], least: int) -> Iterator[tuple[Row, str | None]]:
-    """Group constraints of decisions: of an outcome with several levels, each against the rest, and their mean."""
-    people, levels = _audited(found, "outcome"), found.scm.spec.classes
-    if levels:
-        yield from level_constraint_rows(people, divisions, levels=levels, constraints=constraints, min_group_size=least)
-    else:
-        yield from constraint_rows(people, divisions, constraints=constraints, min_group_size=least)
-
-
 def _support(found: Found, seed: int) -> tuple[Outside, ...]:
     """How many counterfactual rows lie outside the data of the group that they are put into; nothing where values are missing."""
     reference = found.columns if found.known is None else found.known
@@ -223,6 +220,23 @@ def _by_group(found: Found, divisions: Sequence[Division]) -> Iterator[Row]:
         yield from group_rows(replace(people, predictions=named), divisions, ())
     for unit in ("score", "classes"):
         yield from group_rows(_audited(found, unit), divisions, (), residuals=False)
+
+
+def _rated(found: Found, asked: Asked, divisions: Sequence[Division]) -> Iterator[Said]:
+    """How far groups lie apart: in decisions and probabilities of levels, in means, errors and distributions of numbers."""
+    people, least, kind = _audited(found, "outcome"), asked.min_group_size, found.scm.spec.nodes[found.scm.spec.outcome].kind
+    asking = Comparison(constraints=asked.constraints, min_group_size=least, seed=asked.seed)
+    if loss := LOSSES.get(kind):
+        yield from loss_rows(people, divisions, loss, min_group_size=least)
+    if loss == "rmse":
+        yield from number_rows(people, divisions, min_group_size=least, seed=asked.seed)
+    yield from number_rows(_audited(found, "score"), divisions, min_group_size=least, residuals=False, seed=asked.seed)
+    for attribute in found.crossing.points:
+        yield from continuous_rows(people, attribute, found.columns[attribute], seed=asked.seed)
+    levels = found.scm.spec.classes
+    yield from constraint_rows(people, divisions, constraints=asked.constraints, min_group_size=least, levels=levels, seed=asked.seed)
+    if not levels:
+        yield from paired_rows(people, divisions, asking)
 
 
 def _audited(found: Found, unit: str) -> People:
