@@ -294,7 +294,10 @@ class Measured(NamedTuple):
 
 
 class Metric(Protocol):
-    """A number about predictions of an outcome, both of shape (n,), of people with weights, (n,) too; None: all weigh the same."""
+    """A number about predictions of an outcome, both of shape (n,), of people with weights, (n,) too; None: all weigh the same.
+
+    Of an outcome with several levels, predictions are probabilities of shape (n, levels).
+    """
 
     def __call__(self, y: Tensor, y_hat: Tensor, weights: Tensor | None = None) -> Measured:
         """The measure and its influence function."""
@@ -327,9 +330,12 @@ class Predictor(Protocol):
         ...
 
     def predict(self, world: World) -> Tensor:
-        """Predictions (draws, n) in a world that shares its noise with the factual one."""
+        """Predictions (draws, n) in a world that shares its noise with the factual one; (draws, n, classes) of an outcome with several."""
         ...
 
     def deploy(self, columns: Values, n: int) -> Tensor:
-        """Rows in (node -> (n,), holding ``needs``), predictions (n,) out, its own inference inside: the map that would be deployed."""
+        """Rows in (node -> (n,), holding ``needs``), predictions (n,) out, its own inference inside: the map that would be deployed.
+
+        Of an outcome with several levels, their probabilities (n, classes).
+        """
         ...

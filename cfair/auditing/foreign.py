@@ -259,7 +259,7 @@ def settle(name: str, answers: Sequence[Answer], spec: ModelSpec, *, output: str
     Raises:
         CodeError: they are of several kinds.
     """
-    first, kind = answers[0], spec.nodes[spec.outcome].kind
+    first, kind = answers[0], spec.outcome_kind
     if any((answer.classes, answer.labels) != (first.classes, first.labels) for answer in answers):
         raise CodeError(f"model '{name}'", "its answers differ in kind between calls", "return the same kind for all rows")
     values = torch.cat([answer.values for answer in answers])

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from cfair.auditing import Row
 from cfair.report.figures import Figures, spoken
 from cfair.report.impossibility import impossible
+from cfair.report.levels import level_constraints, levels_in_full, levels_in_short
 from cfair.report.numbers import figure, plain
 from cfair.report.sheets import Sheet
 
@@ -35,6 +36,8 @@ MEANS = {
 
 def groups_in_short(figures: Figures) -> list[Sheet]:
     """A sheet per measure: the groups of one attribute after the other, a column per predictor, without intervals."""
+    if figures.classes:
+        return levels_in_short(figures)
     shown, same = _distinct(figures)
     single = [attribute for attribute in figures.leveled if " x " not in attribute]
     header = _header(figures, shown)
@@ -47,6 +50,8 @@ def groups_in_short(figures: Figures) -> list[Sheet]:
 
 def groups_in_full(figures: Figures) -> list[Sheet]:
     """A sheet per attribute and measure, with intervals."""
+    if figures.classes:
+        return levels_in_full(figures)
     sheets = []
     for attribute, groups in figures.leveled.items():
         for measure in filter(figures.has, (*BINARY, *BESIDE, *SHRUNKEN) if figures.binary else REAL):
@@ -63,6 +68,8 @@ def constraints(figures: Figures, *, full: bool = False) -> list[Sheet]:
         figures: of a report.
         full: give the smallest ratio of every constraint, not that of selection rates alone.
     """
+    if figures.classes:
+        return level_constraints(figures)
     at_once = "; intervals hold for all pairs of groups at once" if figures.option("splits", 1) == 1 else ""
     note = f"The largest difference and the smallest ratio among groups of {figures.option('min_group_size', 1)} people or more{at_once}."
     asked = [(name, form) for name in _named(figures) for form in (FORMS if full or name in RATIOS else ("difference", "p"))]
