@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from cfair.report.figures import Figures, spoken
+from cfair.report.impossibility import impossible
 from cfair.report.numbers import figure, plain
 from cfair.report.sheets import Sheet
 
@@ -65,13 +66,15 @@ def level_constraints(figures: Figures) -> list[Sheet]:
     )
     header = ("predictor", "level", *(f"{spoken(name.rpartition('_')[0])}\n{name.rpartition('_')[2]}" for name in measures))
     sheets: list[Sheet] = []
+    said = False
     for attribute in figures.leveled if measures else ():
         rows = [
             (name, level, *(figure(figures.row(name, f"{measure}[{level}]", attribute)) for measure in measures))
             for name in figures.having([f"{measures[0]}[macro]"])
             for level in ("macro", *figures.classes)
         ]
-        title, after = f"Group constraints by {attribute}", tuple(_flagged(figures, attribute))
+        excluded = [line for level in figures.classes for line in impossible(figures, attribute, f"[{level}]", again=said)]
+        title, after, said = f"Group constraints by {attribute}", (*_flagged(figures, attribute), *excluded), said or bool(excluded)
         sheets.append(Sheet(title=title, note="" if sheets else note, header=header, rows=rows, names=2, keys=2, after=after))
     return sheets
 

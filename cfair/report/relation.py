@@ -58,7 +58,7 @@ class Together:
 
 def related(figures: Figures) -> Iterator[Sheet]:
     """A line per predictor and attribute, and words on those where one of the two hides what the other shows; nothing without both."""
-    everything = (each for attribute in _single(figures) for name in figures.predictors for each in together(figures, name, attribute))
+    everything = (each for attribute in _single(figures) for name in figures.measured for each in together(figures, name, attribute))
     found = [each for each in everything if max(each.gap, abs(each.difference)) > ROUNDING]
     if not found:
         return

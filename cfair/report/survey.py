@@ -71,6 +71,8 @@ def _compared(figures: Figures, *, full: bool) -> Iterator[Sheet]:
             excluded = tuple(impossible(figures, attribute, suffix, again=said))
             yield from _constraints(figures, attribute, suffix, excluded)
             said = said or bool(excluded)
+        if len(_suffixes(figures)) > 1:
+            yield from _constraints(figures, attribute, "[macro]", ())
 
 
 def _groups(figures: Figures, attribute: str, suffix: str, *, full: bool) -> Iterator[Sheet]:
@@ -114,6 +116,8 @@ def _constraints(figures: Figures, attribute: str, suffix: str, excluded: tuple[
 
 
 def _against(suffix: str) -> str:
+    if suffix == "[macro]":
+        return ": the mean over levels"
     return f": {suffix[1:-1]} against the others" if suffix else ""
 
 

@@ -10,6 +10,7 @@ from cfair.report.sheets import Sheet
 __all__ = ["data_in_full", "data_in_short"]
 
 SHOWN = 8  # columns that carry an attribute, in the terminal
+GAP = "smallest_detectable_gap"  # of several levels the largest, of the most even one
 MISSING, PROXY = "missing_share[", "proxy_auc["
 DETECTABLE = "Smallest gap: to the largest other group, in {what}, that a two-sided 5 % test of these people finds four times in five."
 
@@ -36,6 +37,7 @@ def _represented(figures: Figures) -> Iterator[Sheet]:
         "share_minus_reference": "share minus\nreference",
         **({"effective_size": "effective\npeople"} if figures.report.options.get("weights") is not None else {}),
         "base_rate": "base rate",
+        **{f"base_rate[{level}]": str(level) for level in _levels(figures)},
         "mean_outcome": "mean outcome",
     }
     shown = {measure: name for measure, name in columns.items() if figures.has(measure)}
@@ -72,11 +74,20 @@ def _least(figures: Figures, attribute: str, group: str) -> tuple[str]:
     if not ranked:
         return ("",)
     largest = ranked[-1][1]
-    for pair in (f"{group} - {largest}", f"{largest} - {group}"):
-        row = figures.row(DATA, "smallest_detectable_gap", attribute, pair)
-        if row is not None:
-            return ("none" if row.value is None else plain(row.value, max(row.value, 0.1)),)
-    return ("",)
+    measures = [f"{GAP}[{level}]" for level in _levels(figures)] or [GAP]
+    pairs = (f"{group} - {largest}", f"{largest} - {group}")
+    rows = [row for measure in measures for pair in pairs if (row := figures.row(DATA, measure, attribute, pair)) is not None]
+    if not rows:
+        return ("",)
+    least = max((row.value for row in rows if row.value is not None), default=None)
+    return ("none" if least is None else plain(least, max(least, 0.1)),)
+
+
+def _levels(figures: Figures) -> list[str]:
+    """The levels of an outcome that has several."""
+    levels = figures.report.model["levels"]
+    assert isinstance(levels, list)
+    return [str(level) for level in levels] if figures.report.model["outcome_kind"] == "category" else []
 
 
 def _missing(figures: Figures) -> Iterator[Sheet]:

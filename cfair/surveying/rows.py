@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-from cfair.comparing import Division, People, Row, constraint_rows, group_rows, overall_rows
+from cfair.comparing import Division, People, Row, constraint_rows, group_rows, level_constraint_rows, overall_rows
 from cfair.comparing.representation import Reference, detectable_rows, missing_rows, outcome_rows, share_rows
 from cfair.constraints import CONSTRAINTS
 from cfair.surveying.question import Question
@@ -75,16 +76,18 @@ def _scored(surveyed: Surveyed, judged: Judged, question: Question) -> Iterator[
 
 
 def _by_level(surveyed: Surveyed, judged: Judged, question: Question) -> Iterator[tuple[Row, str | None]]:
-    """Each level of the outcome against the others, as ``measure[Level]``."""
+    """Each level of the outcome against the others, as ``measure[Level]``, and the mean over levels, as ``measure[macro]``."""
     y, decision = surveyed.outcome.y, judged.decision
     right = People(torch.ones_like(y), {judged.name: (y == decision).double()}, surveyed.weights)
     yield from ((row, None) for row in overall_rows(right, ("accuracy",)))
     of_groups = group_rows(right, surveyed.divisions, ("accuracy",), residuals=False)
     yield from ((row, None) for row in of_groups if row.measure == "accuracy")
-    for place, level in enumerate(surveyed.outcome.levels):
-        own = People((y == place).double(), {judged.name: (decision == place).double()}, surveyed.weights)
-        rows = _constrained(own, surveyed, question, [name for name in _asked(question) if name not in SCORED])
-        yield from ((replace(row, measure=f"{row.measure}[{level}]"), why) for row, why in rows)
+    levels = surveyed.outcome.levels
+    certain = People(y, {judged.name: one_hot(decision.long(), len(levels)).double()}, surveyed.weights)
+    constraints = [name for name in _asked(question) if name not in SCORED]
+    yield from level_constraint_rows(
+        certain, surveyed.divisions, levels=levels, constraints=constraints, min_group_size=question.min_group_size
+    )
 
 
 def _constrained(people: People, surveyed: Surveyed, question: Question, constraints: Sequence[str]) -> Iterator[tuple[Row, str | None]]:

@@ -133,6 +133,8 @@ def test_several_levels_are_each_held_against_the_others() -> None:
         assert found["decision", f"{measure}[old]", "race", "b"] == expected["decision", measure, "race", "b"]
     key = ("decision", "equalized_odds_difference", "race", None)
     assert found[key[0], f"{key[1]}[old]", *key[2:]] == expected[key]
+    each = [found[key[0], f"{key[1]}[{level}]", *key[2:]][0] for level in ("mid", "old", "young")]
+    assert found[key[0], f"{key[1]}[macro]", *key[2:]][0] == pytest.approx(sum(each) / 3)  # type: ignore[arg-type]
     rest = figures(asked(classes, prediction="decision", positive="old"))
     assert rest[key] == expected[key]
 
