@@ -40,7 +40,7 @@ def reaches(spec: ModelSpec, density: Density, curvature: Tensor, parameters: Se
     Source: Venzon & Moolgavkar (1988), A method for computing profile-likelihood-based confidence intervals.
     """
     values, vectors = torch.linalg.eigh((curvature + curvature.T) / 2)
-    loadings = [j for j, each in enumerate(parameters) if each.parent in spec.latents]
+    loadings = [j for j, each in enumerate(parameters) if set(each.parents) & set(spec.latents)]
     if not loadings or values[0] <= 0:
         return ()
     covariance = (vectors / values) @ vectors.T

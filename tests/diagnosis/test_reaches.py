@@ -14,7 +14,7 @@ from oracles import declare
 K = {"mechanism": "gaussian", "latent": True}
 A = {"mechanism": "bernoulli", "levels": ["no", "yes"]}
 SPEC = declare({"a": A, "k": K, "x": {"mechanism": "gaussian", "parents": ["k"]}, "y": {"mechanism": "gaussian", "parents": ["a"]}})
-PARAMETERS = [Parameter("x", "log_scale", None, 0.0, 10.0, 0.0), Parameter("x", "weights[k]", "k", 0.0, 10.0, 0.5)]
+PARAMETERS = [Parameter("x", "log_scale", (), 0.0, 10.0, 0.0), Parameter("x", "weights[k]", ("k",), 0.0, 10.0, 0.5)]
 TOTAL, WIDE = 1.25, 3.0
 
 
@@ -75,5 +75,5 @@ def test_a_parameter_whose_profile_falls_less_is_followed_to_its_ends() -> None:
 def test_a_model_without_latents_has_no_ridge() -> None:
     spec = declare({"a": A, "y": {"mechanism": "gaussian", "parents": ["a"]}})
     circle = Circle(1.0)
-    parameters = [Parameter("y", "log_scale", None, 0.0, 10.0, 0.0), Parameter("y", "weights[a=yes]", "a", 0.0, 10.0, 0.5)]
+    parameters = [Parameter("y", "log_scale", (), 0.0, 10.0, 0.0), Parameter("y", "weights[a=yes]", ("a",), 0.0, 10.0, 0.5)]
     assert reaches(spec, circle, -circle.hessian(circle.start), parameters) == ()
