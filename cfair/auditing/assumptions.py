@@ -68,8 +68,8 @@ def _of_inference(scm: SCM) -> Iterator[Assumption]:
     checked = "computed from the graph, and checked wherever a predictor reads a latent"
     yield Assumption("evidence", f"Latents and noise are inferred from {seen}: never from the outcome or its descendants.", checked)
     if scm.engine is not None:
-        approximate = ", and is approximate: it is not calibrated on this kind of model" if scm.engine.approximate else ""
-        yield Assumption("engine", f"Parameters were learned by the engine '{scm.engine.engine}': {scm.engine.why}{approximate}.")
+        approximate = " It is not calibrated on models of this kind: take its answers as approximate." if scm.engine.approximate else ""
+        yield Assumption("engine", f"Parameters were learned by the engine '{scm.engine.engine}': {scm.engine.why}.{approximate}")
     if sampler is not None:
         yield _sampling(sampler)
     if spec.latents and (sampler is None or (not sampler.for_all and not all_too_many(spec, spec.evidence))):
