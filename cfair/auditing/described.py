@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import cast
 
+from cfair.auditing.estimates import doubt
 from cfair.auditing.foreign import Foreign
 from cfair.auditing.records import Json
 from cfair.graph import ancestors
@@ -31,9 +32,16 @@ def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
         "latents": list(spec.latents),
         "evidence": list(spec.evidence),
         "engine": None if scm.engine is None else cast("Json", asdict(scm.engine)),
+        "uncertainty": _uncertainty(scm),
         "parameters": cast("Json", scm.parameters_in_units()),
         "predictors": {name: _predictor(predictor) for name, predictor in predictors.items()},
     }
+
+
+def _uncertainty(scm: SCM) -> Json:
+    """How the parameters were drawn, how often, and why means over the draws are not to be trusted, if they are not."""
+    drawn = scm.uncertainty
+    return None if drawn is None else {"method": drawn.method, "draws": drawn.count, "doubt": doubt(drawn)}
 
 
 def _predictor(predictor: Predictor) -> Json:

@@ -97,7 +97,8 @@ def _by_quadrature(spec: ModelSpec, kind: Kind) -> Chosen:
     """Quadrature, and whether the draws around its most probable parameters are known to be calibrated."""
     exactly = "it integrates latents out exactly" if spec.latents else "there is no latent to integrate out"
     if loose := few_indicators(spec):
-        problem = f"{exactly}, but the data hardly identify the loadings of {', '.join(loose)}: there draws by 'laplace' are too narrow"
+        loadings = f"the data hardly identify the loadings of {' and '.join(loose)}"
+        problem = f"{exactly}, but {loadings}, so that draws of the parameters by 'laplace' are too narrow"
         return Chosen("quadrature", problem, approximate=True)
     if kind not in CALIBRATED["quadrature"]:
         return Chosen("quadrature", exactly, approximate=True)

@@ -17,8 +17,13 @@ from cfair.report.words import assumed, opening, provenance, seen
 __all__ = ["to_markdown", "written"]
 
 
-def to_markdown(report: Report) -> str:
-    """Everything that the terminal shows, with every metric, every group and every interval; all pairs of groups are in report.json."""
+def to_markdown(report: Report, *, out: str | None = None) -> str:
+    """Everything that the terminal shows, with every metric, every group and every interval; all pairs of groups are in report.json.
+
+    Args:
+        report: of one run, or of an audit.
+        out: the folder that was asked for, if one was, for the line that says how to repeat it.
+    """
     figures = figures_of(report)
     accuracy = all_metrics(figures)
     sheets = [
@@ -33,7 +38,7 @@ def to_markdown(report: Report) -> str:
         *accuracy[1:],
         *groups_in_full(figures),
         *assumed(report),
-        provenance(report),
+        provenance(report, out=out),
     ]
     return written(opening(report), sheets)
 

@@ -39,8 +39,13 @@ class Printed(JupyterMixin):
             yield from _drawn(lined_up(sheet), options.max_width)
 
 
-def to_table(report: Report) -> Printed:
-    """What a reader looks at first, to be printed by rich: accuracy, gaps, what each predictor sees, groups, assumptions, data."""
+def to_table(report: Report, *, out: str | None = None) -> Printed:
+    """What a reader looks at first, to be printed by rich: accuracy, gaps, what each predictor sees, groups, assumptions, data.
+
+    Args:
+        report: of one run, or of an audit.
+        out: the folder that was asked for, if one was, for the line that says how to repeat it.
+    """
     figures = figures_of(report)
     return Printed(
         [
@@ -55,7 +60,7 @@ def to_table(report: Report) -> Printed:
             seen(report),
             *groups_in_short(figures),
             *assumed(report),
-            provenance(report, in_short=True),
+            provenance(report, in_short=True, out=out),
         ]
     )
 
