@@ -27,6 +27,7 @@ __all__ = [
     "Mechanism",
     "Metric",
     "Moments",
+    "Outlined",
     "Predictor",
     "SelfTaught",
     "Values",
@@ -332,4 +333,19 @@ class Predictor(Protocol):
 
     def deploy(self, columns: Values, n: int) -> Tensor:
         """Rows in (node -> (n,), holding ``needs``), predictions (n,) out, its own inference inside: the map that would be deployed."""
+        ...
+
+
+@runtime_checkable
+class Outlined(Protocol):
+    """A predictor of whose deployed map something is known between the rows that it is asked about."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Two numbers between which every prediction lies; infinite where there are none."""
+        ...
+
+    @property
+    def monotone(self) -> bool:
+        """Whether, all else given, a prediction moves one way only as a column that is a number grows."""
         ...

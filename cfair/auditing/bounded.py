@@ -65,7 +65,7 @@ def _bounded(scm: SCM, predictor: Predictor, reading: Grouping, people: Columns,
     pair = f"{worst.predictor}, {worst.group} to {worst.world}"
     try:
         found = coupling_bounds(
-            scored(scm, target, predictor.needs, predictor.deploy),
+            scored(scm, target, predictor.needs, predictor.deploy, predictor),
             people,
             do,
             target=target,

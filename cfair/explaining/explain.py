@@ -68,7 +68,7 @@ def explain(
     spec, chosen, person = scm.spec, predictors[predictor], _person(scm, columns, row)
     asked = list(_other_levels(scm, crossing_of(spec), person)) if worlds is None else [_checked(scm, done) for done in worlds]
     name = name_for(spec)
-    model = scored(scm, name, chosen.needs, chosen.deploy)
+    model = scored(scm, name, chosen.needs, chosen.deploy, chosen)
     factual = with_score(model, abduct(scm, person, draws=draws, seed=seed), name)
     outcome = spec.nodes[spec.outcome]
     return Explanation(

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, NamedTuple, Self, TypeAlias
 
 import torch
@@ -35,10 +36,16 @@ class Head(nn.Module, ABC):
     """
 
     kinds: ClassVar[frozenset[Kind]]  # of outcome
+    monotone: ClassVar[bool] = False  # whether a prediction moves one way only as one feature grows
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
         self.inputs = inputs
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Two numbers between which every prediction lies."""
+        return -inf, inf
 
     @abstractmethod
     def fit(self, batches: Batches) -> Self:
@@ -60,6 +67,7 @@ class LinearHead(Head):
         inputs: number of features k; 0 is allowed, and then everyone gets the same prediction.
     """
 
+    monotone: ClassVar[bool] = True
     intercept: Tensor
     coefficients: Tensor
 

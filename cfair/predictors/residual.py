@@ -54,6 +54,16 @@ class Residual:
         working = nn.ModuleList(model for models in self._models.values() for model in models)
         self.fitted = nn.ModuleDict({"head": self._head, "working": working})
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """As of its head."""
+        return self._head.span
+
+    @property
+    def monotone(self) -> bool:
+        """As of its head: residuals, too, are linear in each number."""
+        return self._head.monotone
+
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Learn the working SCM, then the head on its residuals, from the same people."""
         for v, models in self._models.items():
