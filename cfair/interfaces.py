@@ -27,6 +27,7 @@ __all__ = [
     "Mechanism",
     "Metric",
     "Moments",
+    "Outlined",
     "Predictor",
     "SelfTaught",
     "Values",
@@ -338,4 +339,19 @@ class Predictor(Protocol):
 
         Of an outcome with several levels, their probabilities (n, classes).
         """
+        ...
+
+
+@runtime_checkable
+class Outlined(Protocol):
+    """A predictor of whose deployed map something is known between the rows that it is asked about."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Two numbers between which every prediction lies; infinite where there are none."""
+        ...
+
+    @property
+    def monotone(self) -> bool:
+        """Whether, all else given, a prediction moves one way only as a column that is a number grows."""
         ...

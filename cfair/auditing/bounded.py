@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ __all__ = ["COUPLED", "bounded_rows"]
 COUPLED = "gap_over_couplings"
 GAP = "gap_reabducted"
 DRAWS = 20  # of the latents of each person
+
+_Model: TypeAlias = tuple[Sequence[str], Score, Predictor | None]  # what a map needs, the map, and what makes it, if that is outlined
 
 
 def bounded_rows(
@@ -48,26 +51,25 @@ def bounded_rows(
         seed: of the choice and the draws.
     """
     rows, said = list[Row](), list[Assumption]()
-    for name, needs, deploy in _maps(predictors):
+    for name, model in _maps(predictors):
         for reading in crossing.readings():
             worst = _worst(pairs, name, reading.attribute, min_group_size)
             if worst is not None:
                 some = _some(columns, crossing, reading, worst, people, seed)
-                row, text = _bounded(scm, (needs, deploy), reading, some, worst, seed)
+                row, text = _bounded(scm, model, reading, some, worst, seed)
                 rows += row
                 said.append(Assumption("couplings", text))
     return rows, said
 
 
-def _maps(predictors: Mapping[str, Predictor]) -> Iterator[tuple[str, Sequence[str], Score]]:
-    """All that is one number of a row: its name, what it needs, and the map."""
+def _maps(predictors: Mapping[str, Predictor]) -> Iterator[tuple[str, _Model]]:
+    """All that is one number of a row: its name, and the map with what it needs and what is known of it."""
     for name, predictor in predictors.items():
-        yield from ((key, predictor.needs, deploy) for key, deploy in each_map(name, predictor))
+        for key, deploy in each_map(name, predictor):
+            yield key, (predictor.needs, deploy, predictor if key == name else None)
 
 
-def _bounded(
-    scm: SCM, model: tuple[Sequence[str], Score], reading: Grouping, people: Columns, worst: Row, seed: int
-) -> tuple[list[Row], str]:
+def _bounded(scm: SCM, model: _Model, reading: Grouping, people: Columns, worst: Row, seed: int) -> tuple[list[Row], str]:
     """The row of one pair, if its states can be gone through, and what it says."""
     target = name_for(scm.spec)
     done = reading.settings[reading.worlds.index(str(worst.world))]

@@ -71,7 +71,7 @@ def explain(
     spec, chosen, person = scm.spec, predictors[predictor], _person(scm, columns, row)
     asked = list(_other_levels(scm, crossing_of(spec), person)) if worlds is None else [_checked(scm, done) for done in worlds]
     of, name = explained(spec, chosen, person, level), name_for(spec)
-    model = scored(scm, name, chosen.needs, of.score)
+    model = scored(scm, name, chosen.needs, of.score, of)
     factual = with_score(model, abduct(scm, person, draws=draws, seed=seed), name)
     return Explanation(
         model=spec.name,

@@ -1,11 +1,12 @@
 """Which number of a prediction is explained: itself, or the probability of one of the outcome's several levels."""
 
 from dataclasses import dataclass
+from math import inf
 
 from torch import Tensor
 
 from cfair.errors import QueryError, nearest
-from cfair.interfaces import Predictor, Values, World
+from cfair.interfaces import Outlined, Predictor, Values, World
 from cfair.metrics import decide, decide_level
 from cfair.spec import ModelSpec
 
@@ -32,6 +33,18 @@ class Explained:
         if self.level is not None:
             return self.spec.classes[self.level]
         return self.spec.nodes[self.spec.outcome].levels[1] if self.spec.outcome_kind == "binary" else None
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Within which the number lies, as far as is known."""
+        if self.level is not None:
+            return 0.0, 1.0
+        return self.predictor.span if isinstance(self.predictor, Outlined) else (-inf, inf)
+
+    @property
+    def monotone(self) -> bool:
+        """Whether it is known to move one way only as one column of numbers grows: no level's probability need."""
+        return self.level is None and isinstance(self.predictor, Outlined) and self.predictor.monotone
 
     def score(self, columns: Values, n: int) -> Tensor:
         """The deployed map to the number that is explained, (n,)."""

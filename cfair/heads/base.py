@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, NamedTuple, Self, TypeAlias
 
 import torch
@@ -36,10 +37,16 @@ class Head(nn.Module, ABC):
     """
 
     kinds: ClassVar[frozenset[Kind]]  # of outcome
+    monotone: ClassVar[bool] = False  # whether a prediction moves one way only as one feature grows
 
     def __init__(self, inputs: int, levels: int = 2) -> None:
         super().__init__()
         self.inputs, self.levels = inputs, levels
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Two numbers between which every prediction lies."""
+        return -inf, inf
 
     @abstractmethod
     def fit(self, batches: Batches) -> Self:
@@ -62,6 +69,7 @@ class LinearHead(Head):
         levels: as of ``Head``.
     """
 
+    monotone: ClassVar[bool] = True
     intercept: Tensor
     coefficients: Tensor
 

@@ -63,6 +63,13 @@ class Boosted(Forest):
             self.plant(t, tree.nodes)
         return torch.tensor(float(np.ravel(learned._baseline_prediction)[0]), dtype=torch.float64)
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """Of probabilities; of numbers the sums of all trees' smallest and largest leaves, or beyond."""
+        if self.binary:
+            return 0.0, 1.0
+        return float(self.intercept + self.value.amin(1).sum()), float(self.intercept + self.value.amax(1).sum())
+
     def predict(self, features: Tensor) -> Tensor:
         """Features (..., k) to predicted values, or probabilities of the second level (...)."""
         return self.score(features).sigmoid() if self.binary else self.score(features)

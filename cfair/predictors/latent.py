@@ -50,6 +50,16 @@ class _OnLatents(ABC):
         """The levels of which it gives probabilities; none where a prediction is one number."""
         return self.scm.spec.classes
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """As of its head."""
+        return self.fitted.span
+
+    @property
+    def monotone(self) -> bool:
+        """Not known: a row's latents need not move one way."""
+        return False
+
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None, keep: Tensor | None = None) -> Self:
         """Learn the head from blocks of abducted people, their outcomes and perhaps weights, (n,); only from those to ``keep``, (n,)."""
         self.fitted.fit(Batches(worlds, outcome, self.seen, weights=weights, keep=keep))
@@ -168,6 +178,16 @@ class Latent:
     def chosen(self) -> LatentPosteriorMean | LatentDraws:
         """The variant with the smaller loss."""
         return self._variants[int(self._losses.argmin())]
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """As of the chosen variant's head."""
+        return self.chosen.span
+
+    @property
+    def monotone(self) -> bool:
+        """As of the chosen variant."""
+        return self.chosen.monotone
 
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Validate both variants, then fit each on everyone."""

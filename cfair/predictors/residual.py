@@ -59,6 +59,16 @@ class Residual:
         """The levels of which it gives probabilities; none where a prediction is one number."""
         return self._spec.classes
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """As of its head."""
+        return self._head.span
+
+    @property
+    def monotone(self) -> bool:
+        """As of its head: residuals, too, are linear in each number."""
+        return self._head.monotone
+
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Learn the working SCM, then the head on its residuals, from the same people."""
         for v, models in self._models.items():

@@ -41,6 +41,16 @@ class _FromRow(ABC):
         """The levels of which it gives probabilities; none where a prediction is one number."""
         return self.scm.spec.classes
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """As of its head."""
+        return self.fitted.span
+
+    @property
+    def monotone(self) -> bool:
+        """As of its head, which reads numbers as they are."""
+        return self.fitted.monotone
+
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Learn the head from people, whole or in blocks, their outcomes, (n,), and their weights, (n,), if they have any."""
         self.fitted.fit(Batches(worlds, outcome, lambda world: observed_features(self.scm.spec, self.sees, world), weights=weights))

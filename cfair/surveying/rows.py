@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
-from cfair.comparing import Division, People, Row, constraint_rows, group_rows, level_constraint_rows, overall_rows
+from cfair.comparing import Division, People, Row, constraint_rows, group_rows, overall_rows
 from cfair.comparing.representation import Reference, detectable_rows, missing_rows, outcome_rows, share_rows
 from cfair.constraints import CONSTRAINTS
 from cfair.surveying.question import Question
@@ -82,16 +81,13 @@ def _by_level(surveyed: Surveyed, judged: Judged, question: Question) -> Iterato
     yield from ((row, None) for row in overall_rows(right, ("accuracy",)))
     of_groups = group_rows(right, surveyed.divisions, ("accuracy",), residuals=False)
     yield from ((row, None) for row in of_groups if row.measure == "accuracy")
-    levels = surveyed.outcome.levels
-    certain = People(y, {judged.name: one_hot(decision.long(), len(levels)).double()}, surveyed.weights)
-    constraints = [name for name in _asked(question) if name not in SCORED]
-    yield from level_constraint_rows(
-        certain, surveyed.divisions, levels=levels, constraints=constraints, min_group_size=question.min_group_size
-    )
+    people = People(y, {judged.name: decision}, surveyed.weights)
+    yield from _constrained(people, surveyed, question, [name for name in _asked(question) if name not in SCORED])
 
 
 def _constrained(people: People, surveyed: Surveyed, question: Question, constraints: Sequence[str]) -> Iterator[tuple[Row, str | None]]:
-    yield from constraint_rows(people, surveyed.divisions, constraints=constraints, min_group_size=question.min_group_size)
+    levels, least = surveyed.outcome.levels, question.min_group_size
+    yield from constraint_rows(people, surveyed.divisions, constraints=constraints, min_group_size=least, levels=levels)
 
 
 def _asked(question: Question) -> Sequence[str]:
