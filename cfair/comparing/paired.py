@@ -22,7 +22,7 @@ LEAST_SHARE = 0.9  # of resampled tables in which both differences are defined
 
 
 def paired_rows(people: People, divisions: Iterable[Division], asked: Comparison, *, threshold: float = THRESHOLD) -> Iterator[Said]:
-    """Each predictor's difference between groups, under each constraint of decisions, less that of every other, as
+    """Each predictor's difference between groups, under each constraint of decisions, less that of every one before it, as
     ``<constraint>_difference_minus_<other>``.
 
     People are counted by group, outcome and the decisions of all predictors together, and these counts are drawn anew: what two predictors
@@ -99,10 +99,11 @@ def _rows(constraint: Constraint, attribute: str, names: Sequence[str], differen
     studentised = centred[moving].abs() / spread[moving].unsqueeze(-1)
     critical = max(largest_of(1), torch.quantile(studentised.amax(0), 0.95).item()) if moving.any() else 0.0
     for k, (a, b) in enumerate(pairs):
-        for one, other, less in ((b, a, value[k].item()), (a, b, -value[k].item())):
-            measure, margin = f"{constraint.name}_difference_minus_{names[other]}", critical * spread[k].item()
-            row = Row(predictor=names[one], measure=measure, attribute=attribute, value=None, n=n)
-            if known[k]:
-                yield replace(row, value=less, low=less - margin, high=less + margin), None
-            else:
-                yield row, f"a group has no {' or no '.join(constraint.strata)} under one of the two, or too few"
+        less, margin = value[k].item(), critical * spread[k].item()
+        row = Row(predictor=names[b], measure=f"{constraint.name}_difference_minus_{names[a]}", attribute=attribute, value=None, n=n)
+        if known[k]:
+            yield replace(row, value=less, low=less - margin, high=less + margin), None
+        elif less == less:  # not NaN: too few to say how far it would scatter
+            yield replace(row, value=less), None
+        else:
+            yield row, f"a group has no {' or no '.join(constraint.strata)} under one of the two"

@@ -113,8 +113,7 @@ def figures_of(report: Report) -> Figures:
             if row.group is not None and row.world is None and not PAIRED.match(row.measure):
                 own[row.group] = None
     measured = tuple(dict.fromkeys(row.predictor for row in report.rows if row.predictor != DATA))
-    described = cast("Mapping[str, object]", report.model.get("predictors", dict.fromkeys(measured)))
-    predictors = tuple(name for name in measured if name in described)
+    predictors = tuple(name for name in measured if not (name.endswith("]") and name.partition("[")[0] in measured))
     return Figures(report, found, predictors, measured, {attribute: tuple(own) for attribute, own in groups.items()})
 
 

@@ -141,8 +141,8 @@ def _distinct(figures: Figures) -> tuple[list[str], tuple[str, ...]]:
     """The predictors whose groups' figures differ from those of each one before them, and a line on the others."""
     own: dict[str, list[tuple[object, ...]]] = {name: [] for name in figures.predictors}
     for (name, *place), row in figures.found.items():
-        if row.group is not None and row.world is None:
-            own[str(name)].append((*place, row.value))
+        if row.group is not None and row.world is None and name in own:
+            own[name].append((*place, row.value))
     first = {name: next(other for other in own if own[other] == own[name]) for name in own}
     same = tuple(f"{name}: the same as {other}." for name, other in first.items() if other != name)
     return [name for name, other in first.items() if other == name], same

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from cfair.comparing import Division, People, Row, constraint_rows, group_rows, overall_rows
+from cfair.comparing import Division, People, Row, constraint_rows, group_rows, loss_rows, number_rows, overall_rows
 from cfair.comparing.representation import Reference, detectable_rows, missing_rows, outcome_rows, share_rows
 from cfair.constraints import CONSTRAINTS
 from cfair.surveying.question import Question
@@ -28,6 +28,8 @@ def judged_rows(surveyed: Surveyed, question: Question) -> Iterator[tuple[Row, s
         people = People(outcome.y, {judged.name: judged.decision}, surveyed.weights)
         yield from ((row, None) for row in overall_rows(people, NUMBERS))
         yield from ((row, None) for row in group_rows(people, surveyed.divisions, NUMBERS[:1]))
+        yield from loss_rows(people, surveyed.divisions, "rmse", min_group_size=question.min_group_size)
+        yield from number_rows(people, surveyed.divisions, min_group_size=question.min_group_size)
     elif outcome.kind == "category":
         yield from _by_level(surveyed, judged, question)
     else:
@@ -69,6 +71,7 @@ def _scored(surveyed: Surveyed, judged: Judged, question: Question) -> Iterator[
     metrics = ("roc_auc", "brier") if judged.probability else ("roc_auc",)
     yield from ((row, None) for row in group_rows(people, surveyed.divisions, metrics, residuals=judged.probability))
     if judged.probability:
+        yield from loss_rows(people, surveyed.divisions, "brier", min_group_size=question.min_group_size)
         own = [name for name in _asked(question) if name in SCORED]
         rows = _constrained(people, surveyed, question, own)
         yield from ((row, why) for row, why in rows if row.measure.startswith(SCORED))
@@ -86,7 +89,7 @@ def _by_level(surveyed: Surveyed, judged: Judged, question: Question) -> Iterato
 
 
 def _constrained(people: People, surveyed: Surveyed, question: Question, constraints: Sequence[str]) -> Iterator[tuple[Row, str | None]]:
-    levels, least = surveyed.outcome.levels, question.min_group_size
+    levels, least = surveyed.outcome.levels if surveyed.outcome.kind == "category" else (), question.min_group_size
     yield from constraint_rows(people, surveyed.divisions, constraints=constraints, min_group_size=least, levels=levels)
 
 
