@@ -43,7 +43,8 @@ class Options:
         uncertainty: how parameters are drawn, for the gap of frozen predictors; "auto" is "laplace"; "nuts" with that engine;
             "ridge" where a latent has too few children to identify its loadings; and "none" where rows lack values, the engine is
             "svi" or a ridge cannot be drawn from, of which the report speaks.
-        parameter_draws: worlds of drawn parameters in which that gap is measured.
+        parameter_draws: worlds of drawn parameters in which that gap is measured; PARAMETER_DRAWS draws are made at least, of which these
+            are the first.
         draws: posterior draws per audited person.
         splits: random splits into training and test rows; with several, the report gives means and intervals over them.
         test_share: share of people held out for the audit, in (0, 1).
@@ -125,7 +126,7 @@ def check(spec: ModelSpec, options: Options) -> None:
     """
     choose(spec, options.engine)
     crossing_of(spec)
-    head_for(spec.nodes[spec.outcome].kind, options.head)
+    head_for(spec.outcome_kind, options.head)
 
 
 def split_seed(seed: int, k: int) -> int:

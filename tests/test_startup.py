@@ -41,8 +41,12 @@ def test_a_command_that_reads_no_table_starts_within_half_a_second(words: list[s
     pytest.fail(f"{seconds:.2f} s of processor time, five times over")
 
 
-def test_a_mistake_imports_nothing_more() -> None:
-    code, _, modules = started("check", "law_scool")
+MISTAKES = [["check", "law_scool"], *(["calibrate", "--dag", "law_school", *few] for few in (["--simulations", "9"], ["--rows", "1"]))]
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_a_mistake_imports_nothing_more(words: list[str]) -> None:
+    code, _, modules = started(*words)
     assert code == 2
     assert not SLOW & modules
 

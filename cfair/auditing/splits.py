@@ -1,12 +1,12 @@
 """Reports of several splits of one table as one report."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
 from cfair.auditing.pairs import worst_rows
-from cfair.auditing.records import Curve, Report
+from cfair.auditing.records import Curve, Json, Report
 from cfair.comparing import Row, clipped
 from cfair.metrics import nadeau_bengio
 
@@ -36,7 +36,14 @@ def over_splits(reports: Sequence[Report], *, test_share: float, min_group_size:
                 continue
             found.setdefault((row.predictor, row.measure, row.attribute, row.group, row.world), []).append(row)
     rows = [_over(rows, test_share) for rows in found.values()]
-    return replace(reports[0], rows=(*rows, *worst_rows(rows, min_group_size)), curves=tuple(_curves(reports)))
+    worst = worst_rows(rows, min_group_size)
+    return replace(reports[0], rows=(*rows, *worst), curves=tuple(_curves(reports)), model=_doubted(reports))
+
+
+def _doubted(reports: Sequence[Report]) -> Mapping[str, Json]:
+    """The first report's model, with the first split's draws of parameters that are not to be trusted, if any are not."""
+    drawn = [own for report in reports if isinstance(own := report.model.get("uncertainty"), Mapping) and own["doubt"] is not None]
+    return {**reports[0].model, "uncertainty": drawn[0]} if drawn else reports[0].model
 
 
 def _curves(reports: Sequence[Report]) -> Iterator[Curve]:

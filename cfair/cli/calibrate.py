@@ -19,8 +19,8 @@ SHOWN = 12  # statistics, worst first
 
 def calibrate(
     dag: DagOption,
-    simulations: Annotated[int, typer.Option(help="Tables to simulate.")] = 400,
-    rows: Annotated[int, typer.Option(help="Rows of each.")] = 200,
+    simulations: Annotated[int, typer.Option(min=10, help="Tables to simulate: few show gross errors only, 400 most.")] = 400,
+    rows: Annotated[int, typer.Option(min=2, help="Rows of each.")] = 200,
     engine: Annotated[str, typer.Option(help="That learns: auto, quadrature, svi or nuts.")] = "auto",
     uncertainty: Annotated[str, typer.Option(help="Of the parameters: auto, laplace, nuts, ridge or none (known).")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of everything.")] = 0,

@@ -24,7 +24,12 @@ def fit(
     ] = "auto",
     engine: Annotated[str, typer.Option(help="Of the inference: auto, quadrature, svi or nuts.")] = "auto",
     uncertainty: Annotated[str, typer.Option(help="How parameters are drawn: auto, laplace, ridge, nuts (slow) or none.")] = "auto",
-    parameter_draws: Annotated[int, typer.Option(help="Worlds of drawn parameters in which fitted predictors are judged.")] = 40,
+    parameter_draws: Annotated[
+        int,
+        typer.Option(
+            help="Worlds of drawn parameters in which fitted predictors are judged: the first of 64 draws, or of more if asked for."
+        ),
+    ] = 40,
     draws: Annotated[int, typer.Option(help="Posterior draws per audited person.")] = 200,
     splits: Annotated[int, typer.Option(help="Random splits; with several, the report gives means and intervals over them.")] = 1,
     test_share: Annotated[float, typer.Option(help="Share of people held out for the audit.")] = 0.2,
@@ -43,7 +48,7 @@ def fit(
     table, folder, names = table_of(spec, dag, data), out or Path("runs") / spec.name, names_of(predictors)
 
     from cfair.cli._drawing import draw  # rich, torch and pandas: only once the DAG has been read
-    from cfair.cli._fitting import Options, fit_and_save
+    from cfair.cli._fitting import Asked, Options, fit_and_save
     from cfair.report import to_table
 
     work = Options(
@@ -57,11 +62,12 @@ def fit(
         test_share=test_share,
         seed=seed,
     )
-    report = fit_and_save(spec, table, folder, work, missing=missing, weights=weights, threads=threads, quiet=quiet)
+    asked = Asked(dag, out, missing=missing, weights=weights, allow_python=allow_python)
+    report = fit_and_save(spec, table, folder, work, asked=asked, threads=threads, quiet=quiet)
     if as_json:
         typer.echo(json.dumps({**report.to_json(), "out": str(folder)}))
     else:
-        draw(to_table(report))
+        draw(to_table(report, out=asked.folder))
         typer.echo(f"\n{_last_line(folder, names)}")
 
 

@@ -4,6 +4,7 @@ from cfair.comparing.accuracy import group_metrics, group_rows, overall_rows
 from cfair.comparing.calibrations import curves_of
 from cfair.comparing.comparison import Comparison
 from cfair.comparing.continuous import binned, continuous_rows
+from cfair.comparing.levels import one_vs_rest
 from cfair.comparing.losses import loss_rows
 from cfair.comparing.numbers import number_rows
 from cfair.comparing.paired import paired_rows
@@ -27,6 +28,7 @@ __all__ = [
     "group_rows",
     "loss_rows",
     "number_rows",
+    "one_vs_rest",
     "overall_rows",
     "paired_rows",
 ]

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from cfair.data import decode
 from cfair.diagnosis.records import Check, Verdict
+from cfair.diagnosis.separation import separating_columns, told_apart
+from cfair.inference.free import FreeParameters
 from cfair.interfaces import Columns
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
@@ -25,8 +27,8 @@ def degenerate_columns(scm: SCM, tables: Sequence[Columns]) -> Iterator[Check]:
     """What is wrong with the rows themselves, before any model: one check per column and reason, without a p-value.
 
     A level is separated where a level of a discrete parent always has it, or where its learned probabilities are higher among those who
-    have it than among all others. The weights are then as far out as the prior lets them be: predictions stay finite, and say
-    more than the rows do.
+    have it than among all others; beside latent parents, where a linear score of the observed ones parts them (see ``told_apart``). The
+    weights are then as far out as the prior lets them be: predictions stay finite, and say more than the rows do.
 
     Args:
         scm: with its parameters learned.
@@ -67,18 +69,45 @@ def _by_level(spec: ModelSpec, node: str, columns: Columns) -> Iterator[str]:
 
 
 def _by_all_parents(scm: SCM, node: str, columns: Columns) -> Iterator[str]:
-    """Levels whose learned probabilities part those who have them from the others."""
+    """Levels that the observed parents together tell from the others, some of these parents being numbers."""
     declared = scm.spec.nodes[node]
-    numbers = [parent for parent in declared.parents if not scm.spec.nodes[parent].levels]
-    if not numbers or set(declared.parents) & set(scm.spec.latents):
+    observed = [parent for parent in declared.parents if not scm.spec.nodes[parent].latent]
+    if all(scm.spec.nodes[parent].levels for parent in observed):
         return
+    whose = "its parents tell"
+    if len(observed) == len(declared.parents):
+        found = _by_probability(scm, node, columns)
+    else:
+        whose, found = f"{' and '.join(observed)} alone tell{'s' if len(observed) == 1 else ''}", _by_programme(scm, node, columns)
+    if found is not None:
+        yield f"separated: {whose} {found} in every row; the prior alone keeps its weights finite"
+
+
+def _by_probability(scm: SCM, node: str, columns: Columns) -> str | None:
+    """The first level whose learned probabilities part those who have it from the others, if there is one."""
     distribution = scm.mechanisms[node].distribution(scm.parents(node, columns))
-    for j, level in enumerate(declared.levels):
-        has = columns[node] == j
+    for j, level in enumerate(scm.spec.nodes[node].levels):
         fitted = distribution.log_prob(torch.full_like(columns[node], float(j))).expand(columns.n)
-        if _parted(fitted, has):
-            yield f"separated: its parents tell {level} from the rest in every row; the prior alone keeps its weights finite"
-            return
+        if _parted(fitted, columns[node] == j):
+            return f"{level} from the rest"
+    return None
+
+
+def _by_programme(scm: SCM, node: str, columns: Columns) -> str | None:
+    """The first level that a score of the observed parents parts from the others, or all levels of an ordered node, if there is one."""
+    declared, level = scm.spec.nodes[node], columns[node].long()
+    if "weights" not in declared.family.parameters or not FreeParameters(scm, [node]).count:
+        return None
+    seen = separating_columns(scm.spec, node, columns)
+    present, place = level.unique(return_inverse=True)
+    if declared.kind == "ordinal":
+        enough = int(torch.bincount(place).min()) >= FEW
+        return "its levels apart" if enough and told_apart(seen, place) else None
+    for j in present.tolist():
+        has = level == j
+        if min(int(has.sum()), int((~has).sum())) >= FEW and told_apart(seen, has.long()):
+            return f"{declared.levels[j]} from the rest"
+    return None
 
 
 def _parted(score: Tensor, has: Tensor) -> bool:

@@ -17,7 +17,8 @@ from cfair.diagnosis.residue import residue_checks, untestable
 from cfair.diagnosis.streams import stream
 from cfair.diagnosis.support import support
 from cfair.diagnosis.thinning import thinned
-from cfair.errors import DataError, QueryError
+from cfair.diagnosis.whole import left_out, whole
+from cfair.errors import QueryError
 from cfair.interfaces import Columns
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
@@ -50,13 +51,17 @@ def diagnose(scm: SCM, columns: Columns, *, training: Columns | None = None, dra
         seed: of all draws.
 
     Rows with weights are thinned to rows that stand for as many people each (see ``thinned``); parameters' curvature takes the weights.
+    Rows that lack a value are left out, which a note says; parameters that were learned from such rows have no curvature here.
 
     Raises:
         QueryError: ``draws`` is below 20.
-        DataError: a column is missing, or there are fewer than MIN_PEOPLE rows, perhaps once they are thinned.
+        DataError: a column is missing, or fewer than MIN_PEOPLE rows are whole, perhaps once they are thinned.
         FitError: a row's posterior does not settle.
     """
-    _check(scm, columns, training, draws)
+    if draws < MIN_DRAWS:
+        raise QueryError("draws", f"{draws} replicated tables are too few", f"ask for at least {MIN_DRAWS}")
+    all_tested, all_training = columns, training
+    columns, training = whole(scm, columns), training and whole(scm, training)
     given, learned_from = columns, training
     columns = thinned(columns, least=MIN_PEOPLE, generator=stream(seed, "thinning"))
     training = training and thinned(training, least=MIN_PEOPLE, generator=stream(seed, "thinning of training rows"))
@@ -73,12 +78,12 @@ def diagnose(scm: SCM, columns: Columns, *, training: Columns | None = None, dra
             *residue_checks(spec, draw, columns.rows, groups, nodes, widen=widen),
         ]
     )
-    of_parameters = learned(scm, learned_from and learned_from.counted(), seed=seed)
+    of_parameters = learned(scm, all_training and all_training.counted(), seed=seed)
     compared = [node for node in nodes if node in spec.observed and node not in spec.protected]
     return Diagnosis(
         model=spec.name,
         rows=columns.n,
-        training_rows=learned_from.n if learned_from else None,
+        training_rows=all_training.n if all_training else None,
         seed=seed,
         draws=draws,
         nodes=of_nodes(spec, checks),
@@ -88,20 +93,9 @@ def diagnose(scm: SCM, columns: Columns, *, training: Columns | None = None, dra
         support=judged_support(support(scm, draw, known, compared, seed=seed)),
         untestable=untestable(spec, nodes),
         engine=(*engine_checks(scm, columns, seed=seed), *of_parameters.engine),
-        notes=(*_thinned(given, columns), *_notes(spec, groups, columns)),
+        notes=(*left_out(all_tested, all_training), *_thinned(given, columns), *_notes(spec, groups, columns)),
         reaches=of_parameters.reaches,
     )
-
-
-def _check(scm: SCM, columns: Columns, training: Columns | None, draws: int) -> None:
-    """Refuse what cannot be answered, before any work."""
-    if draws < MIN_DRAWS:
-        raise QueryError("draws", f"{draws} replicated tables are too few", f"ask for at least {MIN_DRAWS}")
-    for table in (columns, *([training] if training else [])):
-        if missing := [node for node in scm.spec.observed if node not in table]:
-            raise DataError(table.facts.name, f"the table has no column '{missing[0]}'", "read it with every observed node")
-        if table.n < MIN_PEOPLE:
-            raise DataError(table.facts.name, f"{table.n} rows say too little", f"give at least {MIN_PEOPLE}")
 
 
 def _effective(columns: Columns) -> float:

@@ -37,6 +37,8 @@ def learned(scm: SCM, training: Columns | None, *, seed: int) -> Learned:
     """
     if training is None:
         return Learned(engine=_absent("the rows that the parameters were learned from are not given"))
+    if training.missing:
+        return Learned(engine=_absent("some of the rows that the parameters were learned from lack values"))
     try:
         densities = tuple(_FromSome(density, seed) for density in log_posteriors(scm, training))
     except FitError as error:

@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 
 from cfair.diagnosis.records import Flat, Movement
 from cfair.scm import SCM
-from cfair.spec import ModelSpec, weight_names
+from cfair.spec import ModelSpec, scale_weight_names, weight_names, weight_parents
 
 __all__ = ["FLAT", "Density", "Parameter", "flat_directions", "movements", "parameters_of"]
 
@@ -47,8 +47,8 @@ class Parameter:
 
     Args:
         node: the mechanism that holds it.
-        name: ``loading`` of a parent, as ``weights[knowledge]``, or as the mechanism calls it.
-        parent: the node whose weight it is; None for an intercept, a scale and the like.
+        name: of a weight, as ``weights[knowledge]`` or ``weights[race=Black:knowledge]``, or as the mechanism calls it.
+        parents: the nodes that the weight multiplies, several of an interaction; none of an intercept, a scale and the like.
         prior_mean: before the data.
         prior_sd: before the data.
         estimate: after them.
@@ -56,7 +56,7 @@ class Parameter:
 
     node: str
     name: str
-    parent: str | None
+    parents: tuple[str, ...]
     prior_mean: float
     prior_sd: float
     estimate: float
@@ -87,7 +87,7 @@ def flat_directions(curvature: Tensor, parameters: Sequence[Parameter]) -> tuple
 
 
 def movements(spec: ModelSpec, curvature: Tensor, parameters: Sequence[Parameter]) -> tuple[Movement, ...]:
-    """Prior to posterior of every loading of each latent and of the latent's own parameters; the least informed first.
+    """Prior to posterior of every loading of each latent, those in interactions too, and of its own parameters; the least informed first.
 
     The posterior sd is that of the normal approximation at the estimate, √(H⁻¹)ⱼⱼ, no direction counting as wider than its prior.
 
@@ -98,24 +98,25 @@ def movements(spec: ModelSpec, curvature: Tensor, parameters: Sequence[Parameter
     """
     values, vectors = torch.linalg.eigh(_scaled(curvature, parameters))
     ratios = (vectors.square() / values.clamp(min=1.0)).sum(-1).sqrt()
-    found = []
+    found = list[Movement]()
     for parameter, ratio in zip(parameters, ratios.tolist(), strict=True):
-        latent = parameter.node if parameter.node in spec.latents else parameter.parent
-        if latent not in spec.latents:
-            continue
-        found.append(
-            Movement(
-                latent=latent,
-                node=parameter.node,
-                parameter=parameter.name,
-                prior_sd=parameter.prior_sd,
-                posterior_sd=ratio * parameter.prior_sd,
-                ratio=ratio,
-                shift=(parameter.estimate - parameter.prior_mean) / parameter.prior_sd,
-                verdict="untestable" if ratio > FLAT else "passes",
-            )
-        )
+        moved = [parameter.node, *parameter.parents]
+        found += [_movement(latent, parameter, ratio) for latent in moved if latent in spec.latents]
     return tuple(sorted(found, key=lambda movement: -movement.ratio))
+
+
+def _movement(latent: str, parameter: Parameter, ratio: float) -> Movement:
+    """The record of a parameter whose posterior sd is ``ratio`` times its prior's."""
+    return Movement(
+        latent=latent,
+        node=parameter.node,
+        parameter=parameter.name,
+        prior_sd=parameter.prior_sd,
+        posterior_sd=ratio * parameter.prior_sd,
+        ratio=ratio,
+        shift=(parameter.estimate - parameter.prior_mean) / parameter.prior_sd,
+        verdict="untestable" if ratio > FLAT else "passes",
+    )
 
 
 def _scaled(curvature: Tensor, parameters: Sequence[Parameter]) -> Tensor:
@@ -134,19 +135,19 @@ def _of_node(scm: SCM, node: str) -> Iterator[Parameter]:
             continue
         mean, sd = _moments(priors[name], value)
         for j in learned:
-            called, parent = _called(scm.spec, node, name, j, value)
-            yield Parameter(node, called, parent, float(mean[j]), float(sd[j]), float(value.detach().flatten()[j]))
+            called, parents = _called(scm.spec, node, name, j, value)
+            yield Parameter(node, called, parents, float(mean[j]), float(sd[j]), float(value.detach().flatten()[j]))
 
 
-def _called(spec: ModelSpec, node: str, name: str, j: int, value: Tensor) -> tuple[str, str | None]:
-    """What an entry is called, and the parent whose weight it is."""
+def _called(spec: ModelSpec, node: str, name: str, j: int, value: Tensor) -> tuple[str, tuple[str, ...]]:
+    """What an entry is called, and the parents that it multiplies."""
     short, names = name.rpartition(".")[2], weight_names(spec, node)
+    if name == "spread.weights":
+        return f"scale_weights[{scale_weight_names(spec, node)[j]}]", ()
     if short == "weights" and names and value.shape[-1] == len(names):
-        weight = names[j % len(names)]
-        parent = next(parent for parent in spec.nodes[node].parents if weight == parent or weight.startswith(f"{parent}="))
         level = f"{spec.nodes[node].levels[1 + j // len(names)]}: " if value.dim() > 1 and len(value) > 1 else ""
-        return f"{short}[{level}{weight}]", parent
-    return short if value.numel() == 1 else f"{short}[{j}]", None
+        return f"{short}[{level}{names[j % len(names)]}]", weight_parents(spec, node)[j % len(names)]
+    return short if value.numel() == 1 else f"{short}[{j}]", ()
 
 
 def _moments(prior: Distribution, value: Tensor) -> tuple[Tensor, Tensor]:

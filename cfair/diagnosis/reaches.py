@@ -20,6 +20,7 @@ FALL = 1.92  # nats: half of the 95 % point of χ² with one degree of freedom
 FARTHEST = 12.0  # posterior sds out to which a ridge is followed
 FOLLOWED = 3  # parameters of a part of the model, the least held first
 FASTER = 1.3  # each step outwards over the one before
+WIDER = 1.1  # times what the curvature says, up to which a range is as wide as that
 TIED = 0.5  # share of a parameter's variance that the loadings' own carries, from which on it goes with them
 
 
@@ -28,7 +29,8 @@ def reaches(spec: ModelSpec, density: Density, curvature: Tensor, parameters: Se
 
     ℓ(t) is the log posterior at its top over all other parameters given θ_j = θ̂_j + t. Near θ̂ it falls by t²/2s², with s the sd of
     the normal approximation. Where at three s to either side it falls by less than half of that, θ_j is followed until ℓ has fallen
-    by 1.92: between these ends, were ℓ normal in some scale, θ_j would lie with 95 % probability. A loading is followed in the scale
+    by 1.92: between these ends, were ℓ normal in some scale, θ_j would lie with 95 % probability. It is left out where they are not WIDER
+    apart than the normal approximation's. A loading is followed in the scale
     in which its ridge is straight (see ``Straight``). Looked at are the loadings of the latents, and all whose variance is half theirs.
 
     Args:
@@ -40,7 +42,7 @@ def reaches(spec: ModelSpec, density: Density, curvature: Tensor, parameters: Se
     Source: Venzon & Moolgavkar (1988), A method for computing profile-likelihood-based confidence intervals.
     """
     values, vectors = torch.linalg.eigh((curvature + curvature.T) / 2)
-    loadings = [j for j, each in enumerate(parameters) if each.parent in spec.latents]
+    loadings = [j for j, each in enumerate(parameters) if set(each.parents) & set(spec.latents)]
     if not loadings or values[0] <= 0:
         return ()
     covariance = (vectors / values) @ vectors.T
@@ -48,7 +50,7 @@ def reaches(spec: ModelSpec, density: Density, curvature: Tensor, parameters: Se
     sides = {j: found for j in _tied(covariance, loadings) if (found := sides_of(bent, bent.to_phi(density.start), j, curvature))}
     worst = sorted(sides, key=lambda j: min(sides[j].falls))[:FOLLOWED]
     followed = [_reach(bent, sides[j], parameters[j], float(covariance[j, j].sqrt())) for j in worst]
-    return tuple(sorted(followed, key=lambda each: -each.ratio))
+    return tuple(sorted((each for each in followed if _wider(each)), key=lambda each: -each.ratio))
 
 
 def _straight(density: Density, parameters: Sequence[Parameter], loadings: Sequence[int]) -> Straight:
@@ -63,6 +65,11 @@ def _tied(covariance: Tensor, loadings: Sequence[int]) -> list[int]:
     own = covariance[loadings][:, loadings]
     carried = (covariance[:, loadings] * torch.linalg.solve(own, covariance[loadings]).T).sum(1)
     return [j for j in range(len(covariance)) if j in loadings or carried[j] >= TIED * covariance[j, j]]
+
+
+def _wider(each: Reach) -> bool:
+    """Whether a range is wider than the curvature says: where one end is farther than that, the other may be nearer."""
+    return each.low is None or each.high is None or each.ratio > WIDER
 
 
 def _reach(bent: Straight, sides: Sides, parameter: Parameter, sd: float) -> Reach:

@@ -71,7 +71,7 @@ UNCERTAINTIES: Registry[ParameterDraws] = Registry(
 CALIBRATED: Mapping[str, frozenset[Kind]] = {  # what simulation-based calibration found; tests/calibration computes it again
     "quadrature": frozenset({"no latent", "one latent", "several latents", "latent with levels"}),
     "svi": frozenset(),  # approximate: its draws of latents at known parameters are calibrated, its parameters have no draws
-    "nuts": frozenset(),  # not calibrated on anything so far: chains take seconds per table
+    "nuts": frozenset({"no latent", "one latent", "several latents", "latent with levels"}),
 }
 
 
@@ -97,7 +97,8 @@ def _by_quadrature(spec: ModelSpec, kind: Kind) -> Chosen:
     """Quadrature, and whether the draws around its most probable parameters are known to be calibrated."""
     exactly = "it integrates latents out exactly" if spec.latents else "there is no latent to integrate out"
     if loose := few_indicators(spec):
-        problem = f"{exactly}, but the data hardly identify the loadings of {', '.join(loose)}: there draws by 'laplace' are too narrow"
+        loadings = f"the data hardly identify the loadings of {' and '.join(loose)}"
+        problem = f"{exactly}, but {loadings}, so that draws of the parameters by 'laplace' are too narrow"
         return Chosen("quadrature", problem, approximate=True)
     if kind not in CALIBRATED["quadrature"]:
         return Chosen("quadrature", exactly, approximate=True)

@@ -62,7 +62,8 @@ def learn(
         uncertainty: "laplace", "nuts" and "ridge" add draws of the parameters, as ``SCM.uncertainty``: around the most probable ones
             with weights, in a second or so; by Hamiltonian Monte Carlo with the latents integrated out, in minutes; or along the
             ridge on which a latent with too few children leaves its loadings open, in a dozen seconds.
-        parameter_draws: how many of them.
+        parameter_draws: how many of them, 50 at least: of fewer nobody could tell how far they can be trusted. ``cfair.fit`` makes
+            enough of them whatever it is asked for, and its ``parameter_draws`` are the worlds that it makes of the first.
         units: node -> unit in which a real or count column is standardised; its mean and sd in the table if None.
         seed: of the rows from which the curvature is estimated, of where a mixture is started, and of the draws of parameters;
             otherwise it does not change the answer beyond the last digits.

@@ -120,9 +120,23 @@ def _latents(found: Diagnosis) -> Iterator[Sheet]:
 
 def _ridge(each: Reach) -> str:
     """How far the data let a parameter go, against what the curvature says."""
-    ends = f"from {'below' if each.low is None else plain(each.low)} to {'above' if each.high is None else plain(each.high)}"
     near = f"{plain(each.estimate)} ± {plain(1.96 * each.sd)}"
-    return f"Ridge: {each.node}.{each.parameter} may lie {ends}, {each.ratio:.1f} times as wide as its curvature says ({near})."
+    return f"Ridge: {each.node}.{each.parameter} may be {_ends(each)}, {_times(each)} its curvature says ({near})."
+
+
+def _ends(each: Reach) -> str:
+    """Between which values it may be, were there an end on either side."""
+    if each.low is None or each.high is None:
+        ends = [f"from {plain(each.low)} on" if each.low is not None else "", f"up to {plain(each.high)}" if each.high is not None else ""]
+        return " ".join(["anything", *filter(None, ends)])
+    return f"from {plain(each.low)} to {plain(each.high)}"
+
+
+def _times(each: Reach) -> str:
+    """How much wider that is than the normal approximation, at least so where an end is open."""
+    if each.low is not None and each.high is not None:
+        return f"{each.ratio:.1f} times as wide as"
+    return f"at least {each.ratio:.1f} times as wide as" if each.ratio > 1 else "farther than"
 
 
 def _untestable(found: Diagnosis) -> Iterator[Sheet]:

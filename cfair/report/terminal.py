@@ -13,6 +13,7 @@ from cfair.report.figures import figures_of
 from cfair.report.gaps import worst_gaps
 from cfair.report.groups import constraints, groups_in_short
 from cfair.report.moves import most_moved, responses
+from cfair.report.relation import related
 from cfair.report.sheets import SPACE, Sheet, lined_up, parts
 from cfair.report.trust import trust
 from cfair.report.words import assumed, opening, provenance, seen
@@ -38,8 +39,13 @@ class Printed(JupyterMixin):
             yield from _drawn(lined_up(sheet), options.max_width)
 
 
-def to_table(report: Report) -> Printed:
-    """What a reader looks at first, to be printed by rich: accuracy, gaps, what each predictor sees, groups, assumptions, data."""
+def to_table(report: Report, *, out: str | None = None) -> Printed:
+    """What a reader looks at first, to be printed by rich: accuracy, gaps, what each predictor sees, groups, assumptions, data.
+
+    Args:
+        report: of one run, or of an audit.
+        out: the folder that was asked for, if one was, for the line that says how to repeat it.
+    """
     figures = figures_of(report)
     return Printed(
         [
@@ -50,10 +56,11 @@ def to_table(report: Report) -> Printed:
             *most_moved(figures),
             *responses(figures),
             *constraints(figures),
+            *related(figures),
             seen(report),
             *groups_in_short(figures),
             *assumed(report),
-            provenance(report, in_short=True),
+            provenance(report, in_short=True, out=out),
         ]
     )
 

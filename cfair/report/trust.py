@@ -1,6 +1,6 @@
 """The first figure to trust: how far frozen predictors move in worlds whose parameters are drawn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cfair.report.figures import Figures
 from cfair.report.gaps import largest_pair, unit_and_groups, worst_pairs
@@ -27,9 +27,9 @@ def trust(figures: Figures) -> Iterator[Sheet]:
 
 
 def trust_in_full(figures: Figures) -> Iterator[Sheet]:
-    """A line per predictor for the gap, and one for each of its two errors."""
+    """A line per predictor, or class of one, for the gap, and one for each of its two errors."""
     rows = []
-    for name in figures.predictors:
+    for name in figures.measured:
         rows.append((name, "gap", *_cells(figures, name)))
         if _moves(figures, name):
             rows += [(name, f"{error} error", *_errors(figures, name, error)) for error in ERRORS]
@@ -62,13 +62,20 @@ def _moves(figures: Figures, predictor: str) -> bool:
 
 
 def _note(figures: Figures) -> str:
-    splits = figures.option("splits", 1)
+    splits, doubted = figures.option("splits", 1), _doubted(figures)
     spread = "over these worlds (parameter error)" if splits == 1 else f"over {splits} random splits"
     return (
-        "What was learned need not be true. Here predictors stay as they were fitted, all that they infer of a person included, and people "
-        f"are moved in worlds whose parameters are drawn from what the data leave open of them. {unit_and_groups(figures)} "
+        f"{doubted}What was learned need not be true. Here predictors stay as they were fitted, all that they infer of a person included, "
+        f"and people are moved in worlds whose parameters are drawn from what the data leave open of them. {unit_and_groups(figures)} "
         f"In brackets: 95 % intervals {spread}; sampling error: the standard error over people."
     )
+
+
+def _doubted(figures: Figures) -> str:
+    """A sentence on draws of parameters that are not to be trusted; nothing where they are."""
+    drawn = figures.report.model.get("uncertainty")
+    why = drawn["doubt"] if isinstance(drawn, Mapping) else None
+    return f"NOT TO BE TRUSTED HERE: {why}. " if why is not None else ""
 
 
 def _by_construction(figures: Figures) -> Iterator[str]:

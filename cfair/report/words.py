@@ -49,15 +49,21 @@ def assumed(report: Report) -> list[Sheet]:
     return [Sheet(title=title, header=("", ""), rows=rows, prose=True) for title, rows in sheets.items()]
 
 
-def provenance(report: Report, *, in_short: bool = False) -> Sheet:
-    """The table, the split and the options: all that is needed to do it again; the versions and the whole SHA-256 unless in short."""
+def provenance(report: Report, *, in_short: bool = False, out: str | None = None) -> Sheet:
+    """The table, the split and the options: all that is needed to do it again; the versions and the whole SHA-256 unless in short.
+
+    Args:
+        report: with the options of 'cfair fit', if that made it.
+        in_short: see above.
+        out: the folder that was asked for, if one was.
+    """
     rows = [("table", _table(report, digits=12 if in_short else 64)), ("people", f"{_people(report)}{_split(report)}")]
     if "seconds" in report.data:
         rows.append(("time", _time(_mapping(report.data["seconds"]))))
     if report.not_used:
         rows.append(("not used", ", ".join(report.not_used)))
     if "splits" in report.options:
-        rows.append(("to repeat", f"cfair fit --dag dag.yaml {' '.join(_flags(report))}"))
+        rows.append(("to repeat", f"cfair fit {' '.join(_flags(report))}{'' if out is None else f' --out {shlex.quote(out)}'}"))
     if not in_short:
         rows.append(("versions", ", ".join(f"{name} {version}" for name, version in report.versions.items())))
     return Sheet(title="Data and options" if in_short else "Data, options and versions", header=("", ""), rows=rows, prose=True)
@@ -138,9 +144,10 @@ def _table(report: Report, *, digits: int) -> str:
 
 
 def _flags(report: Report) -> Iterator[str]:
-    if "data" in report.options:
-        yield f"--data {shlex.quote(str(report.options['data']))}"
-    for name in FLAGS:
+    yield f"--dag {shlex.quote(str(report.options.get('dag', 'dag.yaml')))}"
+    if report.options.get("allow_python"):
+        yield "--allow-python"
+    for name in ("data", *FLAGS):
         value = report.options.get(name)
         if value is not None:
             yield f"--{name.replace('_', '-')} {shlex.quote(','.join(map(str, value)) if isinstance(value, list) else str(value))}"

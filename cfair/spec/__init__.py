@@ -4,7 +4,7 @@ from cfair.spec.files import dump_spec, load_spec, read_spec
 from cfair.spec.given import LevelParameters, Parameters, Row
 from cfair.spec.model import ModelSpec
 from cfair.spec.own import OwnFamily
-from cfair.spec.parameters import scale_weight_names, weight_names
+from cfair.spec.parameters import scale_weight_names, weight_names, weight_parents
 from cfair.spec.priors import InverseGamma, Normal, Prior
 from cfair.spec.records import NodeSpec
 from cfair.spec.scalars import level_text
@@ -34,4 +34,5 @@ __all__ = [
     "spec_schema",
     "spec_warnings",
     "weight_names",
+    "weight_parents",
 ]

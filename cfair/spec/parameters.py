@@ -15,7 +15,7 @@ from cfair.spec.tables import row_mistakes
 if TYPE_CHECKING:
     from cfair.spec.model import ModelSpec
 
-__all__ = ["parameter_mistakes", "prior_mistakes", "repeated_weights", "scale_weight_names", "weight_names"]
+__all__ = ["parameter_mistakes", "prior_mistakes", "repeated_weights", "scale_weight_names", "weight_names", "weight_parents"]
 
 
 _ONE_SCALE = "this node has one scale, which no parent changes"
@@ -31,16 +31,24 @@ def weight_names(spec: "ModelSpec", node: str) -> tuple[str, ...]:
     return _weight_names(spec.nodes, spec.nodes[node])
 
 
+def weight_parents(spec: "ModelSpec", node: str) -> tuple[tuple[str, ...], ...]:
+    """The parents that each of ``node``'s weights multiplies, in the order of ``weight_names``: one, or those of an interaction."""
+    declared = spec.nodes[node]
+    return tuple(group for group in _groups(declared) for _ in product(*(_columns(spec.nodes, parent) for parent in group)))
+
+
 def scale_weight_names(spec: "ModelSpec", node: str) -> tuple[str, ...]:
     """What the weights of ``node``'s scale are called: those of its observed parents; none unless it is ``heteroscedastic``."""
     return _scale_weight_names(spec.nodes, spec.nodes[node])
 
 
 def _weight_names(nodes: Mapping[str, NodeSpec], node: NodeSpec) -> tuple[str, ...]:
-    if "weights" not in node.family.parameters:
-        return ()
-    groups = [*((parent,) for parent in node.parents), *node.interactions]
-    return tuple(":".join(names) for group in groups for names in product(*(_columns(nodes, parent) for parent in group)))
+    return tuple(":".join(names) for group in _groups(node) for names in product(*(_columns(nodes, parent) for parent in group)))
+
+
+def _groups(node: NodeSpec) -> list[tuple[str, ...]]:
+    """The parents whose products have weights; none where the family has no weights."""
+    return [*((parent,) for parent in node.parents), *node.interactions] if "weights" in node.family.parameters else []
 
 
 def _scale_weight_names(nodes: Mapping[str, NodeSpec], node: NodeSpec) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ __all__ = ["parts"]
 
 
 def parts(run: Run, table: str | Path | None = None) -> tuple[Columns, Columns]:
-    """The training rows and the tested rows of a run's first split, from the table that it was fitted on.
+    """The training rows and the tested rows of a run's first split, from the table that it was fitted on: all that were held out,
+    those without an outcome, too, whom the audit left out.
 
     Args:
         run: whose options tell the table, the seed and the share of tested rows.
@@ -29,8 +30,9 @@ def parts(run: Run, table: str | Path | None = None) -> tuple[Columns, Columns]:
         raise DataError(str(table or options.get("data")), f"{problem} {str(data['sha256'])[:12]}...", "give that very file with --data")
     share, seed = cast("float", options["test_share"]), cast("int", options["seed"])
     training, tested = split(columns, run.spec, test_share=share, seed=seed)
-    if (training.n, tested.n) != (data["training_rows"], data["audited_rows"]):
-        counted = f"{data['training_rows']} and {data['audited_rows']}"
+    held_out = cast("int", data["audited_rows"]) + cast("int", data.get("audited_rows_without_outcome", 0))
+    if (training.n, tested.n) != (data["training_rows"], held_out):
+        counted = f"{data['training_rows']} and {held_out}"
         problem = f"the table parts into {training.n} and {tested.n} rows, and the run counts {counted}"
         raise StoreError(run.spec.name, problem, "fit again with this version of cfair")
     return training, tested

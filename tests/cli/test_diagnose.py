@@ -126,6 +126,25 @@ def test_a_run_with_weights_is_diagnosed_on_rows_that_stand_for_as_many_each(cap
     assert any("stand for as many people each" in note for note in found["notes"])
 
 
+def test_a_run_whose_people_lack_values_is_diagnosed_on_those_who_have_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    people, share = law_school(), pd.Series(range(600))
+    holes = people.assign(zfya=people["zfya"].mask(share % 10 == 3), ugpa=people["ugpa"].mask(share % 10 == 4))
+    holes.to_csv("holes.csv", index=False)
+    flags = ["--data", "holes.csv", "--missing", "latent", "--predictors", "constant", "--draws", "2", "--quiet", "--out", "holes"]
+    assert main(["fit", "--dag", "law_school_gaussian", *flags]) == 0
+    capsys.readouterr()
+    code, out, _ = told(capsys, "--run", "holes", *QUICK, "--json")
+    assert code == 0
+    found, run = json.loads(out), load("holes")
+    tested = split(read_table("holes.csv", run.spec, missing="latent"), run.spec, test_share=0.2, seed=0)[1]
+    lacking = (tested.missing["zfya"] | tested.missing["ugpa"]).sum()
+    assert run.report.data["audited_rows_without_outcome"] == tested.missing["zfya"].sum() > 0
+    assert (found["rows"], found["training_rows"]) == (120 - lacking, 480)
+    assert found["notes"][0].startswith(f"Left out for want of a value: {lacking} of 120 tested rows and {120 - lacking} of 480 training")
+    (peak,) = [check for check in found["engine"] if check["check"] == "distance from the peak"]
+    assert (peak["verdict"], peak["why"]) == ("not checked", "some of the rows that the parameters were learned from lack values")
+
+
 def test_a_run_that_python_made_of_a_built_in_table_finds_it_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     spec = load_spec(find_model("law_school_gaussian"))
     columns = read_table("law_school", spec)

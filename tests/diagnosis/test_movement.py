@@ -34,8 +34,8 @@ def test_parameters_are_in_the_order_in_which_they_are_learned_together(spec: Mo
     assert [parameter.estimate for parameter in found] == list(range(free.count))
     assert len({(parameter.node, parameter.name) for parameter in found}) == free.count
     for parameter in found:
-        assert (parameter.parent is not None) == parameter.name.startswith("weights[")
-        assert parameter.parent is None or parameter.parent in spec.nodes[parameter.node].parents
+        assert bool(parameter.parents) == parameter.name.startswith("weights[")
+        assert set(parameter.parents) <= {*spec.nodes[parameter.node].parents}
 
 
 def test_a_fixed_parameter_is_none_of_them_and_priors_have_their_moments() -> None:
@@ -60,7 +60,7 @@ def linear(noise: float, n: int, *, twins: bool) -> tuple[Tensor, list[Parameter
     if twins:
         x[:, 1] = x[:, 0]
     prior = torch.tensor([2.0, 0.5], dtype=torch.float64)
-    parameters = [Parameter("y", f"weights[{name}]", name, 0.1, float(sd), 0.6) for name, sd in zip("uv", prior, strict=True)]
+    parameters = [Parameter("y", f"weights[{name}]", (name,), 0.1, float(sd), 0.6) for name, sd in zip("uv", prior, strict=True)]
     return torch.diag(prior**-2) + x.T @ x / noise**2, parameters
 
 
@@ -105,3 +105,42 @@ def test_without_data_every_direction_is_flat_and_a_saddle_is_too() -> None:
     (saddle,) = flat_directions(prior * torch.tensor([-1.0, 100.0], dtype=torch.float64), parameters)
     assert saddle.ratio == pytest.approx(1.0)
     assert set(saddle.parameters) == {"y.weights[u]"}
+
+
+def product_of(*group: str, family: str = "gaussian") -> ModelSpec:
+    mechanism = {"family": family, "interactions": [group]}
+    return declare(
+        {
+            "sex": {"mechanism": "bernoulli", "levels": ["male", "female"]},
+            "age": {"mechanism": "gaussian"},
+            "kind": {"mechanism": "bernoulli", "levels": ["one", "other"], "latent": True},
+            "ability": {"mechanism": "gaussian", "latent": True},
+            "grade": {"mechanism": mechanism, "parents": ["sex", "age", "kind", "ability"]},
+        },
+        protected=["sex"],
+        outcome="grade",
+    )
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        (("age", "ability"), "age:ability"),
+        (("sex", "ability"), "sex=female:ability"),
+        (("ability", "sex"), "ability:sex=female"),
+        (("sex", "age", "ability"), "sex=female:age:ability"),
+    ],
+)
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_every_loading_that_multiplies_a_latent_is_listed_products_too(group: tuple[str, ...], name: str, family: str) -> None:
+    spec = product_of(*group, family=family)
+    parameters = parameters_of(SCM(spec), ["grade"])
+    found = movements(spec, torch.eye(len(parameters), dtype=torch.float64), parameters)
+    assert {each.parameter for each in found if each.latent == "ability"} == {"weights[ability]", f"weights[{name}]"}
+    assert {each.parameter for each in found if each.latent == "kind"} == {"weights[kind=other]"}
+
+
+def test_the_weights_of_a_scale_are_told_from_those_of_the_mean() -> None:
+    mechanism = {"family": "gaussian", "heteroscedastic": True}
+    spec = declare({"a": {"mechanism": "bernoulli", "levels": ["no", "yes"]}, "y": {"mechanism": mechanism, "parents": ["a"]}})
+    assert {each.name for each in parameters_of(SCM(spec), ["y"])} == {"intercept", "log_scale", "weights[a=yes]", "scale_weights[a=yes]"}

@@ -14,7 +14,7 @@ from oracles import declare
 K = {"mechanism": "gaussian", "latent": True}
 A = {"mechanism": "bernoulli", "levels": ["no", "yes"]}
 SPEC = declare({"a": A, "k": K, "x": {"mechanism": "gaussian", "parents": ["k"]}, "y": {"mechanism": "gaussian", "parents": ["a"]}})
-PARAMETERS = [Parameter("x", "log_scale", None, 0.0, 10.0, 0.0), Parameter("x", "weights[k]", "k", 0.0, 10.0, 0.5)]
+PARAMETERS = [Parameter("x", "log_scale", (), 0.0, 10.0, 0.0), Parameter("x", "weights[k]", ("k",), 0.0, 10.0, 0.5)]
 TOTAL, WIDE = 1.25, 3.0
 
 
@@ -72,8 +72,29 @@ def test_a_parameter_whose_profile_falls_less_is_followed_to_its_ends() -> None:
     assert loading.ratio > 1.5
 
 
+class Lopsided(Circle):
+    """Along the ring it falls by t²/2 near the top; on one side slower farther out, by 2.1 at three sds, on the other faster."""
+
+    def _log(self, theta: Tensor) -> Tensor:
+        scale, loading = theta[0].exp(), theta[1]
+        ring = (loading**2 + scale**2).log() - math.log(TOTAL)
+        square = (((loading / scale).asinh() - math.asinh(0.5)) / 0.01) ** 2
+        slower, faster = square / (1 + 0.127 * square), square * (1 + square)
+        return -(ring**2) / 2e-4 - torch.where((loading / scale).asinh() < math.asinh(0.5), slower, faster) / 2
+
+
+def test_a_range_no_wider_than_the_curvature_says_is_no_ridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it falls by 1.92 at −2.74 and 1.23 sds, as a normal does at −1.96 and 1.96: about as wide."""
+    density = Lopsided(1.0)
+    curvature = -density.hessian(density.start)
+    assert reaches(SPEC, density, curvature, PARAMETERS) == ()
+    monkeypatch.setattr("cfair.diagnosis.reaches.WIDER", 0.9)
+    listed = {each.parameter: each for each in reaches(SPEC, density, curvature, PARAMETERS)}
+    assert listed["weights[k]"].ratio == pytest.approx(1.0, abs=0.05)
+
+
 def test_a_model_without_latents_has_no_ridge() -> None:
     spec = declare({"a": A, "y": {"mechanism": "gaussian", "parents": ["a"]}})
     circle = Circle(1.0)
-    parameters = [Parameter("y", "log_scale", None, 0.0, 10.0, 0.0), Parameter("y", "weights[a=yes]", "a", 0.0, 10.0, 0.5)]
+    parameters = [Parameter("y", "log_scale", (), 0.0, 10.0, 0.0), Parameter("y", "weights[a=yes]", ("a",), 0.0, 10.0, 0.5)]
     assert reaches(spec, circle, -circle.hessian(circle.start), parameters) == ()

@@ -1,11 +1,14 @@
 """A diagnosis in the terminal: the worst first, and everything that was not checked said to be."""
 
+from dataclasses import replace
 from functools import cache
 
+import pytest
 import torch
 from rich.console import Console
 
 from cfair.diagnosis import Diagnosis, diagnose
+from cfair.diagnosis.records import Reach
 from cfair.inference import learn
 from cfair.report import to_diagnosis
 from cfair.scm import SCM
@@ -62,3 +65,18 @@ def test_a_model_that_passes_says_so_and_not_that_it_is_right() -> None:
     assert "Checks:" not in text
     assert "Passing does not show that a model is right" in text
     assert "The parameters are taken as known" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ratio", "said"),
+    [
+        (0.1, 0.678, 1.64, "from 0.100 to 0.678, 1.6 times as wide as"),
+        (None, 0.678, 1.64, "anything up to 0.678, at least 1.6 times as wide as"),
+        (0.1, None, 0.9, "anything from 0.100 on, farther than"),
+        (None, None, 2.0, "anything, at least 2.0 times as wide as"),
+    ],
+)
+def test_how_far_a_ridge_goes_is_said_with_its_open_ends(low: float | None, high: float | None, ratio: float, said: str) -> None:
+    reach = Reach("y", "weights[k]", 0.4, 0.1, low, high, 1.0, 2.0, ratio)
+    text = " ".join(shown(replace(misfit(), reaches=(reach,))).split())
+    assert f"Ridge: y.weights[k] may be {said} its curvature says (0.400 ± 0.196)." in text

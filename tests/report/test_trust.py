@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from cfair.auditing import Report
+from cfair.auditing.splits import over_splits
 from cfair.pipeline import Options, fit
 from cfair.report import to_markdown, to_table
 from cfair.spec import ModelSpec
@@ -79,6 +80,30 @@ def test_the_assumptions_say_which_numbers_know_that_parameters_are_uncertain() 
     assert "in worlds of drawn parameters" in said.text
     assert said.tested is not None
     assert "Pareto shape" in said.tested
+
+
+def test_draws_that_are_not_to_be_trusted_are_said_to_be_so_beside_the_figures() -> None:
+    report = learned()
+    drawn = report.model["uncertainty"]
+    assert isinstance(drawn, dict)
+    assert (drawn["method"], drawn["draws"]) == ("laplace", 64)
+    why = "the weights of the parameter draws of y have a k-hat of 0.91, above the 0.45 up to which they can be trusted"
+    told, silent = (replace(report, model={**report.model, "uncertainty": {**drawn, "doubt": each}}) for each in (why, None))
+    for in_full in (in_words, to_markdown):
+        text = " ".join(in_full(told).split())
+        assert text.index(TITLE) < text.index(f"NOT TO BE TRUSTED HERE: {why}. What was learned") < text.index("sampling error: the")
+        assert "NOT TO BE TRUSTED" not in in_full(silent)
+
+
+def test_a_doubt_of_any_split_is_that_of_them_all() -> None:
+    report = learned()
+    drawn = report.model["uncertainty"]
+    assert isinstance(drawn, dict)
+    sure, unsure = (replace(report, model={**report.model, "uncertainty": {**drawn, "doubt": each}}) for each in (None, "few"))
+    for reports, doubt in (((sure, sure), None), ((sure, unsure), "few"), ((unsure, sure), "few")):
+        together = over_splits(reports, test_share=0.2, min_group_size=5).model["uncertainty"]
+        assert isinstance(together, dict)
+        assert together["doubt"] == doubt
 
 
 def test_over_splits_the_interval_is_said_to_be_over_them() -> None:
