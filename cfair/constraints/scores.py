@@ -79,7 +79,7 @@ def bin_scores(y: Tensor, score: Tensor, group: Tensor, groups: int, weights: Te
     place = ((share * bins * PARTS + ROUNDING).long().clamp(0, bins * PARTS - 1) + g[new] * bins * PARTS)[run]
 
     def summed(each: Tensor) -> Tensor:
-        return torch.bincount(place, weights=each, minlength=groups * bins * PARTS).reshape(groups, bins, PARTS)
+        return torch.bincount(place, weights=each, minlength=groups * bins * PARTS).double().reshape(groups, bins, PARTS)
 
     outcome, squared = y[order].to(v.dtype), v.square()
     return Scored(*map(summed, ((v > 0).to(v.dtype), v, squared, v * s, v * outcome, squared * s * (1 - s))))
