@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cfair.scm import SCM
     from cfair.spec import ModelSpec, load_spec
     from cfair.store import Run, load
+    from cfair.surveying import groups
     from cfair.uncertainty import Uncertainty
     from cfair.worlds import counterfactual, simulate
 
@@ -64,6 +65,7 @@ __all__ = [
     "diagnose",
     "explain",
     "fit",
+    "groups",
     "learn",
     "load",
     "load_spec",
@@ -92,6 +94,7 @@ _ROOMS = {
     "cfair.scm": ("SCM",),
     "cfair.spec": ("ModelSpec", "load_spec"),
     "cfair.store": ("Run", "load"),
+    "cfair.surveying": ("groups",),
     "cfair.uncertainty": ("Uncertainty",),
     "cfair.worlds": ("counterfactual", "simulate"),
 }

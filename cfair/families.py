@@ -49,6 +49,8 @@ class Family:
         options: name -> what may be chosen beside ``family:`` in the mechanism's mapping.
         latent_parents: whether a latent may be a parent.
         shape: what stands in the place of a predictor linear in the parents, for the report.
+        monotone: whether, noise and other parents given, a value moves one way only as a parent that is a number grows (unless the
+            scale depends on parents, too).
     """
 
     kind: Kind
@@ -63,6 +65,7 @@ class Family:
     options: Mapping[str, Option] = field(default_factory=dict)
     latent_parents: bool = True
     shape: str = ""
+    monotone: bool = False
 
 
 _LINEAR: Mapping[str, Form] = {"intercept": "number", "weights": "weights"}
@@ -93,6 +96,7 @@ FAMILIES: dict[str, Family] = {
         couplings=(),
         options=_SPREAD,
         latent=True,
+        monotone=True,
     ),
     "student_t": Family(
         kind="real",
@@ -101,6 +105,7 @@ FAMILIES: dict[str, Family] = {
         priors=_VARIANCE,
         couplings=(),
         options=_SPREAD,
+        monotone=True,
     ),
     "bernoulli": Family(
         kind="binary",
@@ -139,13 +144,14 @@ FAMILIES: dict[str, Family] = {
         latent=True,
         shape="of a table: a row per combination of its parents' levels",
     ),
-    "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL, options=_PRODUCTS),
+    "poisson": Family("count", "cfair.mechanisms.poisson:Poisson", _LINEAR, _NORMAL, options=_PRODUCTS, monotone=True),
     "negative_binomial": Family(
         kind="count",
         implementation="cfair.mechanisms.negative_binomial:NegativeBinomial",
         parameters={**_LINEAR, "concentration": "positive"},
         priors=_NORMAL,
         options=_PRODUCTS,
+        monotone=True,
     ),
     "neural": Family(
         kind="real",

@@ -27,6 +27,7 @@ __all__ = [
     "Mechanism",
     "Metric",
     "Moments",
+    "Outlined",
     "Predictor",
     "SelfTaught",
     "Values",
@@ -294,7 +295,10 @@ class Measured(NamedTuple):
 
 
 class Metric(Protocol):
-    """A number about predictions of an outcome, both of shape (n,), of people with weights, (n,) too; None: all weigh the same."""
+    """A number about predictions of an outcome, both of shape (n,), of people with weights, (n,) too; None: all weigh the same.
+
+    Of an outcome with several levels, predictions are probabilities of shape (n, levels).
+    """
 
     def __call__(self, y: Tensor, y_hat: Tensor, weights: Tensor | None = None) -> Measured:
         """The measure and its influence function."""
@@ -327,9 +331,27 @@ class Predictor(Protocol):
         ...
 
     def predict(self, world: World) -> Tensor:
-        """Predictions (draws, n) in a world that shares its noise with the factual one."""
+        """Predictions (draws, n) in a world that shares its noise with the factual one; (draws, n, classes) of an outcome with several."""
         ...
 
     def deploy(self, columns: Values, n: int) -> Tensor:
-        """Rows in (node -> (n,), holding ``needs``), predictions (n,) out, its own inference inside: the map that would be deployed."""
+        """Rows in (node -> (n,), holding ``needs``), predictions (n,) out, its own inference inside: the map that would be deployed.
+
+        Of an outcome with several levels, their probabilities (n, classes).
+        """
+        ...
+
+
+@runtime_checkable
+class Outlined(Protocol):
+    """A predictor of whose deployed map something is known between the rows that it is asked about."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Two numbers between which every prediction lies; infinite where there are none."""
+        ...
+
+    @property
+    def monotone(self) -> bool:
+        """Whether, all else given, a prediction moves one way only as a column that is a number grows."""
         ...

@@ -126,7 +126,7 @@ def check(spec: ModelSpec, options: Options) -> None:
     """
     choose(spec, options.engine)
     crossing_of(spec)
-    head_for(spec.nodes[spec.outcome].kind, options.head)
+    head_for(spec.outcome_kind, options.head)
 
 
 def split_seed(seed: int, k: int) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cfair.auditing import Report
+from cfair.auditing.classes import by_class, measured_as
 from cfair.auditing.records import in_order
 from cfair.errors import QueryError, nearest
 from cfair.interfaces import Predictor, World
@@ -21,6 +22,8 @@ SAMPLE = 4_000  # predictions behind one curve: more of them look the same
 
 def densities(predictors: Mapping[str, Predictor], worlds: Sequence[World], *, people: Tensor | None = None) -> alt.FacetChart:
     """Densities of each predictor's predictions for the same people in several worlds, one panel per predictor, one curve per world.
+
+    A predictor of several levels has a panel for the probability of each.
 
     Curves lie upon one another where the predictor is invariant (Kusner et al. 2017, Figure 2).
 
@@ -40,7 +43,7 @@ def densities(predictors: Mapping[str, Predictor], worlds: Sequence[World], *, p
             color=alt.Color("world:N", sort=labels, title="world"),
         )
     )
-    panels = alt.Row("predictor:N", sort=list(predictors), title=None, header=alt.Header(labelAngle=0, labelAlign="left"))
+    panels = alt.Row("predictor:N", sort=list(measured_as(predictors)), title=None, header=alt.Header(labelAngle=0, labelAlign="left"))
     chart = curve.properties(width=460, height=90).facet(row=panels)
     return cast("alt.FacetChart", chart.resolve_scale(y="independent"))
 
@@ -48,7 +51,14 @@ def densities(predictors: Mapping[str, Predictor], worlds: Sequence[World], *, p
 def _curves(name: str, predictor: Predictor, worlds: Sequence[World], people: Tensor | None) -> Iterator[dict[str, object]]:
     """One row per point of each world's curve, all on one grid."""
     chosen = slice(None) if people is None else people
-    samples = [_thinned(predictor.predict(world)[:, chosen]) for world in worlds]
+    said = [dict(by_class(name, predictor, predictor.predict(world)[:, chosen])) for world in worlds]
+    for key in said[0]:
+        if said[0][key].ndim == 2:
+            yield from _panel(key, [_thinned(each[key]) for each in said], worlds)
+
+
+def _panel(name: str, samples: Sequence[Tensor], worlds: Sequence[World]) -> Iterator[dict[str, object]]:
+    """One row per point of each world's curve, of one number per person and draw."""
     low, high = min(float(s.min()) for s in samples), max(float(s.max()) for s in samples)
     margin = max(0.15 * (high - low), 0.05 * abs(high), 1e-3)
     grid = torch.linspace(low - margin, high + margin, POINTS, dtype=torch.float64)

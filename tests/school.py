@@ -7,15 +7,15 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import simulate
 
-__all__ = ["OUTCOMES", "clubs", "columns_of", "people", "school"]
+__all__ = ["OUTCOMES", "SEVERAL", "clubs", "columns_of", "people", "school"]
 
 OUTCOMES = ("gaussian", "bernoulli")
+SEVERAL = ("categorical", "ordinal")  # outcomes of three levels
 
 
 def school(outcome: str = "gaussian") -> ModelSpec:
     """Two protected attributes, a free covariate, a latent, descendants of every kind, an outcome and a descendant of it."""
-    levels = {"levels": ["fail", "pass"]} if outcome == "bernoulli" else {}
-    scale = {"scale": 0.8} if outcome == "gaussian" else {}
+    levels = {"bernoulli": {"levels": ["fail", "pass"]}, **{name: {"levels": ["fail", "pass", "honours"]} for name in SEVERAL}}
     nodes = {
         "race": {"mechanism": "categorical", "levels": ["w", "b", "h"], "parameters": {"probabilities": [0.5, 0.3, 0.2]}},
         "sex": {
@@ -51,12 +51,8 @@ def school(outcome: str = "gaussian") -> ModelSpec:
         "y": {
             "mechanism": outcome,
             "parents": ["race", "talent", "grade", "age"],
-            "parameters": {
-                "intercept": -1.0,
-                "weights": {"race=b": -0.6, "race=h": -0.3, "talent": 0.8, "grade": 0.3, "age": 0.01},
-                **scale,
-            },
-            **levels,
+            "parameters": _of_outcome(outcome),
+            **levels.get(outcome, {}),
         },
         "salary": {
             "mechanism": {"family": "student_t", "heteroscedastic": True},
@@ -65,6 +61,17 @@ def school(outcome: str = "gaussian") -> ModelSpec:
         },
     }
     return ModelSpec.model_validate({"name": "school", "protected": ["race", "sex"], "outcome": "y", "nodes": nodes})
+
+
+def _of_outcome(mechanism: str) -> dict[str, object]:
+    """What moves the outcome, by its mechanism."""
+    weights = {"race=b": -0.6, "race=h": -0.3, "talent": 0.8, "grade": 0.3, "age": 0.01}
+    if mechanism == "ordinal":
+        return {"cutpoints": [0.2, 1.8], "weights": weights}
+    if mechanism == "categorical":
+        rarer = {"race=b": -1.1, "race=h": 0.2, "talent": 1.4, "grade": 0.5, "age": -0.01}
+        return {"pass": {"intercept": -1.0, "weights": weights}, "honours": {"intercept": -1.2, "weights": rarer}}
+    return {"intercept": -1.0, "weights": weights, **({"scale": 0.8} if mechanism == "gaussian" else {})}
 
 
 def clubs() -> ModelSpec:

@@ -12,7 +12,7 @@ PACKAGE = Path(cfair.__file__).parent
 NAMES = """
 CONSTRAINTS HEADS METRICS PREDICTORS SCM Calibration CfairError CodeError Columns DataError Decomposition Diagnosis Explanation External
 FitError LeakageError ModelSpec Moments Options Prediction QueryError Report Run SpecError StoreError Uncertainty World __version__ abduct
-audit calibrate counterfactual decompose diagnose explain fit learn load load_spec posterior read_table simulate
+audit calibrate counterfactual decompose diagnose explain fit groups learn load load_spec posterior read_table simulate
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cfair.auditing import Row, audit
-from cfair.cli import COMMANDS
+from cfair.cli import COMMANDS, main
 from cfair.constraints import CONSTRAINTS, GROUP_RATES
 from cfair.inference import abduct
 from cfair.metrics import METRICS
@@ -48,5 +48,14 @@ def test_it_explains_every_measure(outcome: str) -> None:
     predictors = {name: PREDICTORS[name](scm).fit(worlds, columns["y"]) for name in ("constant", "full", "residual")}
     rows: tuple[Row, ...] = audit(scm, predictors, columns, draws=2).rows
     for measure in {row.measure for row in rows}:
-        stem = re.sub(r"_(minus_full|minus_constant|signed|worst|difference|ratio)$", "", measure)
+        stem = re.sub(r"(_(minus_\w+|signed|worst|difference|ratio|pair|p|shrunken)|\[.*\])+$", "", measure)
         assert stem in README, measure
+
+
+def test_its_comparison_of_groups_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    (command,) = [line for text in blocks("sh") for line in text.splitlines() if line.startswith("cfair groups")]
+    (shown,) = [text for text in blocks("text") if "By race" in text]
+    assert main(command.split()[1:]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    for line in shown.splitlines():
+        assert line in printed or line.startswith("["), line

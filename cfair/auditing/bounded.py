@@ -1,17 +1,19 @@
 """How far a gap depends on what two worlds share of discrete nodes' noise: its range over all couplings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from cfair.auditing.classes import classes_of
+from cfair.auditing.classes import each_map
 from cfair.auditing.crossing import Crossing, Grouping
 from cfair.auditing.records import Assumption
 from cfair.comparing import Row
 from cfair.effects import coupling_bounds, scored
 from cfair.effects.prediction import name_for
+from cfair.effects.scored import Score
 from cfair.errors import QueryError
 from cfair.interfaces import Columns, Predictor
 from cfair.scm import SCM
@@ -21,6 +23,8 @@ __all__ = ["COUPLED", "bounded_rows"]
 COUPLED = "gap_over_couplings"
 GAP = "gap_reabducted"
 DRAWS = 20  # of the latents of each person
+
+_Model: TypeAlias = tuple[Sequence[str], Score, Predictor | None]  # what a map needs, the map, and what makes it, if that is outlined
 
 
 def bounded_rows(
@@ -34,11 +38,11 @@ def bounded_rows(
     min_group_size: int,
     seed: int,
 ) -> tuple[list[Row], list[Assumption]]:
-    """Of each predictor and attribute, the worst pair's deployed gap with its range over all couplings; and that range in words.
+    """Of each predictor, or class of one, and attribute, the worst pair's deployed gap with its range over all couplings; and it in words.
 
     Args:
         scm: the model in which people are moved.
-        predictors: fitted; those with a number per person are bounded.
+        predictors: fitted.
         crossing: of the protected attributes.
         columns: the audited people, without missing values.
         pairs: the gaps of all pairs.
@@ -47,18 +51,25 @@ def bounded_rows(
         seed: of the choice and the draws.
     """
     rows, said = list[Row](), list[Assumption]()
-    for name in (name for name in predictors if not classes_of(predictors[name])):
+    for name, model in _maps(predictors):
         for reading in crossing.readings():
             worst = _worst(pairs, name, reading.attribute, min_group_size)
             if worst is not None:
                 some = _some(columns, crossing, reading, worst, people, seed)
-                row, text = _bounded(scm, predictors[name], reading, some, worst, seed)
+                row, text = _bounded(scm, model, reading, some, worst, seed)
                 rows += row
                 said.append(Assumption("couplings", text))
     return rows, said
 
 
-def _bounded(scm: SCM, predictor: Predictor, reading: Grouping, people: Columns, worst: Row, seed: int) -> tuple[list[Row], str]:
+def _maps(predictors: Mapping[str, Predictor]) -> Iterator[tuple[str, _Model]]:
+    """All that is one number of a row: its name, and the map with what it needs and what is known of it."""
+    for name, predictor in predictors.items():
+        for key, deploy in each_map(name, predictor):
+            yield key, (predictor.needs, deploy, predictor if key == name else None)
+
+
+def _bounded(scm: SCM, model: _Model, reading: Grouping, people: Columns, worst: Row, seed: int) -> tuple[list[Row], str]:
     """The row of one pair, if its states can be gone through, and what it says."""
     target = name_for(scm.spec)
     done = reading.settings[reading.worlds.index(str(worst.world))]
@@ -66,7 +77,7 @@ def _bounded(scm: SCM, predictor: Predictor, reading: Grouping, people: Columns,
     pair = f"{worst.predictor}, {worst.group} to {worst.world}"
     try:
         found = coupling_bounds(
-            scored(scm, target, predictor.needs, predictor.deploy),
+            scored(scm, target, *model),
             people,
             do,
             target=target,

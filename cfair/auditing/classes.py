@@ -1,14 +1,15 @@
 """Predictions that are probabilities of classes: measured as a whole, and class by class."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from cfair.interfaces import Predictor
+from cfair.interfaces import Predictor, Values
 
-__all__ = ["by_class", "classes_of", "extents", "measured_as", "single"]
+__all__ = ["by_class", "classes_of", "each_map", "extents", "measured_as", "single", "sizes"]
 
 
 @runtime_checkable
@@ -40,13 +41,28 @@ def by_class(name: str, predictor: Predictor, values: Tensor) -> Iterator[tuple[
     yield from ((f"{name}[{level}]", values[..., k]) for k, level in enumerate(classes_of(predictor)))
 
 
+def each_map(name: str, predictor: Predictor) -> Iterator[tuple[str, Callable[[Values, int], Tensor]]]:
+    """The deployed map as one number per row, (n,): under its name, or that of each class under ``name[class]``."""
+    classes = classes_of(predictor)
+    if not classes:
+        yield name, predictor.deploy
+    yield from ((f"{name}[{level}]", partial(_of_class, predictor, k)) for k, level in enumerate(classes))
+
+
+def _of_class(predictor: Predictor, k: int, columns: Values, n: int) -> Tensor:
+    return predictor.deploy(columns, n)[:, k]
+
+
+def sizes(moves: Tensor) -> Tensor:
+    """How far each person moves in each draw, (draws, people), from moves (draws, people[, classes]), as of ``extents``."""
+    return moves.abs() if moves.ndim == 2 else moves.abs().sum(-1) / 2
+
+
 def extents(moves: Tensor) -> tuple[Tensor, Tensor]:
     """How far each person moves on average over draws, and with its sign, shapes (people,), from moves (draws, people[, classes]).
 
     D = |ŷ' − ŷ| of one number; of class probabilities their total variation distance, ½ Σ_k |p'_k − p_k|, which of two classes is the
     former, and has no sign: 0 stands for it.
     """
-    if moves.ndim == 2:
-        return moves.abs().mean(0), moves.mean(0)
-    size = moves.abs().sum(-1).mean(0) / 2
-    return size, torch.zeros_like(size)
+    size = sizes(moves).mean(0)
+    return size, moves.mean(0) if moves.ndim == 2 else torch.zeros_like(size)

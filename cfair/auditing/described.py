@@ -7,6 +7,7 @@ from typing import cast
 from cfair.auditing.estimates import doubt
 from cfair.auditing.foreign import Foreign
 from cfair.auditing.records import Json
+from cfair.graph import ancestors
 from cfair.interfaces import Predictor
 from cfair.predictors.latent import Latent
 from cfair.scm import SCM
@@ -22,10 +23,12 @@ def describe(scm: SCM, predictors: Mapping[str, Predictor]) -> dict[str, Json]:
         "source": spec.source,
         "protected": list(spec.protected),
         "outcome": spec.outcome,
-        "outcome_kind": spec.nodes[spec.outcome].kind,
+        "outcome_kind": spec.outcome_kind,
+        "outcome_classes": list(spec.classes),
         "resolving": list(spec.resolving),
         "unfair_paths": [list(path) for path in spec.unfair_paths],
         "held": list(spec.held),
+        "causes": {attribute: [node for node in spec.nodes if node in ancestors(spec.graph, attribute)] for attribute in spec.protected},
         "latents": list(spec.latents),
         "evidence": list(spec.evidence),
         "engine": None if scm.engine is None else cast("Json", asdict(scm.engine)),

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
-from cfair.auditing.classes import measured_as
+from cfair.auditing.classes import classes_of, measured_as
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.foreign import Foreign
 from cfair.auditing.records import Assumption
@@ -27,19 +27,23 @@ def foreign_of(predictors: Mapping[str, Predictor]) -> dict[str, Foreign]:
     return {name: each for name, each in predictors.items() if isinstance(each, Foreign)}
 
 
-def output_of(predictor: Predictor) -> Literal["outcome", "score", "classes"]:
-    """In which unit a predictor speaks: the outcome's, or its probability, unless it is from elsewhere and says otherwise."""
+def output_of(predictor: Predictor, spec: ModelSpec) -> Literal["outcome", "score", "classes"]:
+    """In which unit a predictor speaks: the outcome's, or its probabilities, unless it is from elsewhere and says otherwise.
+
+    Probabilities of classes that are the outcome's levels are predictions of it.
+    """
     kind = predictor.settled.kind if isinstance(predictor, Foreign) else "prediction"
+    if kind == "classes" and classes_of(predictor) == spec.classes:
+        return "outcome"
     return kind if kind in ("score", "classes") else "outcome"
 
 
 def units_of(predictors: Mapping[str, Predictor], columns: Columns, spec: ModelSpec) -> dict[str, float]:
     """What is measured -> the unit of its (δ, ε) curve: 1 of a probability, else the standard deviation of the outcome, or of a score."""
-    binary = spec.nodes[spec.outcome].kind == "binary"
-    own = 1.0 if binary or spec.nodes[spec.outcome].discrete else float(columns[spec.outcome].std(correction=0)) or 1.0
+    own = 1.0 if spec.nodes[spec.outcome].discrete else float(columns[spec.outcome].std(correction=0)) or 1.0
     found = {}
     for name, each in measured_as(predictors).items():
-        kind = output_of(each)
+        kind = output_of(each, spec)
         found[name] = 1.0 if kind == "classes" else each.settled.spread if isinstance(each, Foreign) and kind == "score" else own
     return found
 
@@ -91,9 +95,9 @@ def of_elsewhere(predictors: Mapping[str, Predictor], columns: Columns, spec: Mo
         yield Assumption("external", text)
         if model.settled.note:
             yield Assumption("external", f"'{name}': {model.settled.note}.")
-        if model.settled.kind in UNITS:
+        if (unit := output_of(model, spec)) != "outcome":
             least = "accuracy is not measured, nor are residuals and group constraints"
-            text = f"'{name}' gives {UNITS[model.settled.kind]}; {least}, which need predictions of {spec.outcome}."
+            text = f"'{name}' gives {UNITS[unit]}; {least}, which need predictions of {spec.outcome}."
             yield Assumption("not_measured", text)
     if not foreign:
         return

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -71,6 +72,16 @@ class Foreign:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes that it gives probabilities of; empty where it gives one number per row."""
         return self.settled.classes
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Of probabilities, to which its answers are held; else anything."""
+        return (0.0, 1.0) if self.settled.kind == "probability" else (-inf, inf)
+
+    @property
+    def monotone(self) -> bool:
+        """Not known."""
+        return False
 
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Refused: it was fitted elsewhere.
@@ -259,7 +270,7 @@ def settle(name: str, answers: Sequence[Answer], spec: ModelSpec, *, output: str
     Raises:
         CodeError: they are of several kinds.
     """
-    first, kind = answers[0], spec.nodes[spec.outcome].kind
+    first, kind = answers[0], spec.outcome_kind
     if any((answer.classes, answer.labels) != (first.classes, first.labels) for answer in answers):
         raise CodeError(f"model '{name}'", "its answers differ in kind between calls", "return the same kind for all rows")
     values = torch.cat([answer.values for answer in answers])

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cfair.auditing.classes import extents, measured_as
+from cfair.auditing.classes import by_class, extents, measured_as
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.followed import distinct_people, followed
 from cfair.auditing.gaps import FROZEN, Batched, Gaps, add_sizes, batched_moves, counts, deploy_all, each_world, weights_of
 from cfair.inference import abduct
-from cfair.interfaces import Columns, Predictor
+from cfair.interfaces import Columns, Predictor, World
 from cfair.scm import SCM
 
 __all__ = ["Drawn", "FrozenGaps", "frozen_gaps"]
@@ -132,7 +132,10 @@ def _people(drawn: Drawn, predictors: Mapping[str, Predictor], crossing: Crossin
 def _moves(
     scm: SCM, predictors: Mapping[str, Predictor], crossing: Crossing, people: _People, seed: int
 ) -> Iterator[tuple[str, int, Tensor, Tensor]]:
-    """Of one drawn world: predictor, counterfactual world, positions of those whom it moves (m,), and their moves (draws, m)."""
+    """Of one drawn world: what is measured, counterfactual world, positions of those whom it moves (m,), and their moves.
+
+    Moves have shape (draws, m), or (draws, m, classes).
+    """
     factual = abduct(scm, people.rows, draws=people.noises, seed=seed)
     made = list(each_world(scm, crossing, people.rows, factual))
     worlds = [(world, moved, after) for world, _, moved, after in made]
@@ -141,13 +144,21 @@ def _moves(
     for name, predictor in predictors.items():
         if name in batched:
             continue
-        if predictor.function_of_row:
-            before = predictor.predict(factual)
-            yield from ((name, world, moved, (predictor.predict(after) - before)[:, moved]) for world, moved, after in worlds)
-        elif worlds:
-            deployed = deploy_all(predictor, [(after, moved) for _, moved, after in worlds])
-            for (world, moved, _), own in zip(worlds, deployed, strict=True):
-                yield name, world, moved, own - people.deployed[name][moved]
+        for world, moved, moves in _own_moves(predictor, factual, worlds, people.deployed[name]):
+            yield from ((key, world, moved, each) for key, each in by_class(name, predictor, moves))
+
+
+def _own_moves(
+    predictor: Predictor, factual: World, worlds: Sequence[tuple[int, Tensor, World]], deployed: Tensor
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """World, positions of those whom it moves (m,), and their moves (draws, m[, classes]), of one predictor."""
+    if predictor.function_of_row:
+        before = predictor.predict(factual)
+        yield from ((world, moved, (predictor.predict(after) - before)[:, moved]) for world, moved, after in worlds)
+    elif worlds:
+        found = deploy_all(predictor, [(after, moved) for _, moved, after in worlds])
+        for (world, moved, _), own in zip(worlds, found, strict=True):
+            yield world, moved, own - deployed[moved]
 
 
 def _sums(mean: Tensor, people: _People, groups: int) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 
-from cfair.auditing.classes import by_class, extents, measured_as, single
+from cfair.auditing.classes import by_class, extents, measured_as, single, sizes
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.kept import Kept
 from cfair.inference import abduct
@@ -97,7 +97,7 @@ def block_gaps(
         predictors: fitted.
         crossing: of the protected attributes.
         block: people of weight above 0, with the evidence.
-        deployed: predictor -> its deployed predictions for the block, (n,).
+        deployed: predictor -> its deployed predictions for the block, (n[, classes]).
         units: what is measured -> that in which EPSILON counts.
         draws: posterior draws per person.
         seed: of the draws.
@@ -120,14 +120,16 @@ def block_gaps(
     for world, do, moved, after in worlds:
         for name, predictor in predictors.items():
             same = (predictor.predict(after) - before[name])[:, moved]
-            _add(sums[name]["gap_same_noise"][:, :, world], group[moved], same, weights[moved])
             again = same if predictor.function_of_row else _reabducted(predictor, after, moved) - inferred[name][:, moved]
-            _add(sums[name]["gap_reabducted"][:, :, world], group[moved], again, weights[moved])
-            _add_beyond(beyond[name][..., world], group[moved], again.abs() / units[name], weights[moved])
-            shifts[name][world, moved] = again.mean(0)
+            found = {"gap_same_noise": same, "gap_reabducted": again}
             if predictor.invariant_in == "own":
                 own = _own_moves(predictor, factual if block.missing else block, _coded(scm.spec, do), deployed[name])
-                _add(sums[name]["gap_own_model"][:, :, world], group[moved], own[:, moved], weights[moved])
+                found["gap_own_model"] = own[:, moved]
+            for gap, moves in found.items():
+                for key, each in by_class(name, predictor, moves):
+                    _add(sums[key][gap][:, :, world], group[moved], each, weights[moved])
+            for key, each in by_class(name, predictor, again):
+                _add_deployed(Gaps(none.people, sums, beyond), shifts, key, world, moved, each, group, weights, units[key])
     return Gaps(counts(crossing, group, weights), sums, beyond), Kept(block.rows, group, weights, kept_as(everyone, deployed), shifts)
 
 
@@ -145,8 +147,22 @@ def add_moves(
     """Add the moves of a function of the row, (draws, m[, classes]), of the people at ``moved``, (m,), to what is kept of one world."""
     for gap in GAPS[:2]:  # the two are one
         _add(gaps.sums[name][gap][:, :, world], group[moved], moves, weights[moved])
-    sizes = moves.abs() if moves.ndim == 2 else moves.abs().sum(-1) / 2
-    _add_beyond(gaps.beyond[name][..., world], group[moved], sizes / unit, weights[moved])
+    _add_deployed(gaps, shifts, name, world, moved, moves, group, weights, unit)
+
+
+def _add_deployed(
+    gaps: Gaps,
+    shifts: Mapping[str, Tensor],
+    name: str,
+    world: int,
+    moved: Tensor,
+    moves: Tensor,
+    group: Tensor,
+    weights: Tensor,
+    unit: float,
+) -> None:
+    """Of the deployed map's moves, (draws, m[, classes]), add how often they are large, and keep by how much each person's is."""
+    _add_beyond(gaps.beyond[name][..., world], group[moved], sizes(moves) / unit, weights[moved])
     if name in shifts:
         shifts[name][world, moved] = moves.mean(0)
 
@@ -223,35 +239,35 @@ def _gaps_of(predictor: Predictor) -> tuple[str, ...]:
 
 
 def _reabducted(predictor: Predictor, world: World, people: Tensor) -> Tensor:
-    """The deployed map on the rows of a counterfactual world, shape (draws, people)."""
+    """The deployed map on the rows of a counterfactual world, shape (draws, people[, classes])."""
     return deploy_all(predictor, [(world, people)])[0]
 
 
 def deploy_all(predictor: Predictor, worlds: Sequence[tuple[World, Tensor]]) -> list[Tensor]:
-    """The deployed map on the counterfactual rows of some people in each of several worlds, shapes (draws, people): all at once."""
+    """The deployed map on the rows of some people in each of several worlds, shapes (draws, people[, classes]): all at once."""
     shapes = [(world.shape[0], len(people)) for world, people in worlds]
     rows = {node: torch.cat([_rounded(world.values[node][:, people]).reshape(-1) for world, people in worlds]) for node in predictor.needs}
     sizes = [draws * people for draws, people in shapes]
     predicted = predictor.deploy(rows, sum(sizes)).split(sizes)
-    return [each.reshape(shape) for each, shape in zip(predicted, shapes, strict=True)]
+    return [each.reshape(*shape, *each.shape[1:]) for each, shape in zip(predicted, shapes, strict=True)]
 
 
 def _inferred(predictor: Predictor, factual: World, deployed: Tensor, *, whole: bool) -> Tensor:
-    """The deployed map on factual rows, shape (draws or 1, n): where somebody lacks a value, on the rows that its draws complete."""
+    """The deployed map on factual rows, (draws or 1, n[, classes]): where somebody lacks a value, on the rows that its draws complete."""
     if whole or predictor.function_of_row:
         return deployed.unsqueeze(0)
     return _reabducted(predictor, factual, torch.arange(factual.shape[1]))
 
 
 def _own_moves(predictor: Predictor, rows: Columns | World, do: Values, deployed: Tensor) -> Tensor:
-    """How far a predictor's working SCM moves its predictions, (draws or 1, n): of whole rows, or of those that draws complete."""
+    """How far a predictor's working SCM moves predictions, (draws or 1, n[, classes]): of whole rows, or of those that draws complete."""
     own = cast("_OwnModel", predictor)
     if isinstance(rows, Columns):
         return (own.deploy_under(rows, do, rows.n) - deployed).unsqueeze(0)
     size = rows.shape[0] * rows.shape[1]
     before = {node: rows.values[node].reshape(-1) for node in predictor.needs}
     after = own.deploy_under(before, {node: value.expand(rows.shape).reshape(-1) for node, value in do.items()}, size)
-    return (after - predictor.deploy(before, size)).reshape(rows.shape)
+    return (after - predictor.deploy(before, size)).reshape(*rows.shape, *after.shape[1:])
 
 
 def _rounded(values: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from cfair.spec import ModelSpec
 
 __all__ = ["limits", "undefined"]
 
+MACRO = "[macro]"
+
 
 def limits(spec: ModelSpec, crossing: Crossing, group: Tensor, min_group_size: int) -> Iterator[Assumption]:
     """Groups too small for a worst pair or a difference, and worlds into which nobody in the audited rows could show the way.
@@ -39,10 +41,14 @@ def limits(spec: ModelSpec, crossing: Crossing, group: Tensor, min_group_size: i
 
 
 def undefined(rated: Iterable[tuple[Row, str | None]]) -> Iterator[Assumption]:
-    """Why measures have no value, each reason once."""
+    """Why measures have no value, each reason once; means over levels together, as the reasons are those of their levels."""
+    rated = list(rated)
+    if any(reason is not None and row.measure.endswith(MACRO) for row, reason in rated):
+        yield Assumption("undefined", f"A mean over levels, {MACRO}, is undefined where the measure is of one level.")
+    rated = [(row, reason) for row, reason in rated if not row.measure.endswith(MACRO)]
     reasons: dict[str, list[str]] = {}
     for row, reason in rated:
         if reason is not None:
             reasons.setdefault(f"{row.measure} by {row.attribute} is undefined: {reason}", []).append(row.predictor)
     for text, predictors in reasons.items():
-        yield Assumption("undefined", f"{text} ({', '.join(predictors)}).")
+        yield Assumption("undefined", f"{text} ({', '.join(dict.fromkeys(predictors))}).")

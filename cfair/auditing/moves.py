@@ -1,25 +1,25 @@
 """How deployed predictions move: across the threshold, as a distribution, along a response curve, and of whom most."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from cfair.auditing.crossing import Crossing
+from cfair.auditing.crossing import Crossing, Grouping, Response
 from cfair.auditing.kept import Kept
 from cfair.auditing.pairs import readings
 from cfair.auditing.records import Json
 from cfair.comparing import Row, clipped
 from cfair.constraints import wilson
 from cfair.interfaces import Measured
-from cfair.metrics import average, decide, interval, wasserstein
+from cfair.metrics import average, decide, decide_level, interval, wasserstein
 from cfair.weights import effective_size
 
 __all__ = ["moved_most", "moves_rows", "response_rows"]
 
 
-def moves_rows(kept: Kept, crossing: Crossing, *, decided: Collection[str]) -> Iterator[Row]:
+def moves_rows(kept: Kept, crossing: Crossing, *, decided: Mapping[str, Sequence[str]]) -> Iterator[Row]:
     """Of each ordered pair: the share of people whose decision flips, and the distance between the distributions of predictions.
 
     A decision is that of the deployed prediction, which in the other world is averaged over draws. The distance is Wasserstein's first,
@@ -28,17 +28,35 @@ def moves_rows(kept: Kept, crossing: Crossing, *, decided: Collection[str]) -> I
     Args:
         kept: the people.
         crossing: of the protected attributes.
-        decided: predictors whose predictions are probabilities of the outcome, and so decide.
+        decided: predictor whose predictions are probabilities of the outcome, and so decide -> under which names these are kept: its
+            own, or that of each class, the likeliest of which is the decision.
     """
     for reading in readings(crossing):
         for name in kept.deployed:
             for pair in reading.moved():
                 before, after, weights = kept.moved(name, pair)
                 if len(before):
-                    row = Row(predictor=name, measure="", attribute=reading.attribute, group=pair.group, world=pair.world, value=None)
-                    yield _with_interval(replace(row, measure="wasserstein"), wasserstein(before, after, weights))
-                    if name in decided:
-                        yield _share(replace(row, measure="flip_rate"), (decide(before) != decide(after)).double(), weights)
+                    row = Row(
+                        predictor=name, measure="wasserstein", attribute=reading.attribute, group=pair.group, world=pair.world, value=None
+                    )
+                    yield _with_interval(row, wasserstein(before, after, weights))
+        for name, series in decided.items():
+            yield from _flips(kept, reading, name, series)
+
+
+def _flips(kept: Kept, reading: Grouping | Response, name: str, series: Sequence[str]) -> Iterator[Row]:
+    """Of one predictor, the share of people whose decision flips, for each pair."""
+    for pair in reading.moved():
+        found = [kept.moved(each, pair) for each in series]
+        before, after = (_decisions([each[place] for each in found]) for place in (0, 1))
+        if len(before):
+            row = Row(predictor=name, measure="flip_rate", attribute=reading.attribute, group=pair.group, world=pair.world, value=None)
+            yield _share(row, (before != after).double(), found[0][2])
+
+
+def _decisions(predictions: Sequence[Tensor]) -> Tensor:
+    """What is decided for each person, (k,), by the probability of one level, (k,), or by those of all of several."""
+    return decide(predictions[0]) if len(predictions) == 1 else decide_level(torch.stack(list(predictions), -1))
 
 
 def response_rows(kept: Kept, crossing: Crossing) -> Iterator[Row]:
@@ -62,15 +80,24 @@ def response_rows(kept: Kept, crossing: Crossing) -> Iterator[Row]:
             yield replace(row, measure="response_span_of_mean", value=float(means.max() - means.min()), n=len(deployed))
 
 
-def moved_most(kept: Kept, crossing: Crossing, count: int) -> dict[str, Json]:
-    """Predictor -> the people whose deployed prediction changes most in any world: their row in the table, that world, and the change."""
+def moved_most(kept: Kept, crossing: Crossing, count: int, *, series: Mapping[str, Sequence[str]]) -> dict[str, Json]:
+    """Predictor -> the people whose deployed prediction changes most in any world: their row in the table, that world, and the change.
+
+    Args:
+        kept: the people.
+        crossing: of the protected attributes.
+        count: how many people.
+        series: predictor -> under which names its predictions are kept; of several classes the change is the total variation distance.
+    """
     labels = crossing.labels()
     found: dict[str, Json] = {}
-    for name, shifts in kept.shifts.items():
-        size, world = shifts.abs().max(0)
+    for name, own in series.items():
+        shifts = torch.stack([kept.shifts[each] for each in own], -1)  # (worlds, m, classes)
+        changes = shifts.squeeze(-1) if len(own) == 1 else shifts.abs().sum(-1) / 2
+        size, world = changes.abs().max(0)
         order = size.argsort(descending=True, stable=True)[:count]
         found[name] = [
-            {"row": int(kept.rows[i]), "world": labels[int(world[i])], "change": float(shifts[int(world[i]), i])} for i in order.tolist()
+            {"row": int(kept.rows[i]), "world": labels[int(world[i])], "change": float(changes[int(world[i]), i])} for i in order.tolist()
         ]
     return found
 

@@ -3,14 +3,14 @@
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from torch import Tensor
 
 from cfair.auditing.assumptions import assumptions
 from cfair.auditing.bounded import bounded_rows
-from cfair.auditing.classes import by_class, classes_of, measured_as
+from cfair.auditing.classes import by_class, classes_of, each_map, measured_as
 from cfair.auditing.crossing import Crossing
 from cfair.auditing.described import describe
 from cfair.auditing.elsewhere import foreign_of, of_elsewhere, output_of
@@ -20,15 +20,31 @@ from cfair.auditing.gaps import Gaps
 from cfair.auditing.kept import Kept
 from cfair.auditing.limits import limits, undefined
 from cfair.auditing.moves import moved_most, moves_rows, response_rows
+from cfair.auditing.nondescendants import held_against, measured_non_descendants
 from cfair.auditing.pairs import curves, frozen_rows, gap_rows, worst_rows
 from cfair.auditing.records import Assumption, Json, Outside, Report
-from cfair.comparing import Division, People, Row, constraint_rows, group_metrics, group_rows, overall_rows
+from cfair.comparing import (
+    Comparison,
+    Division,
+    People,
+    Row,
+    Said,
+    constraint_rows,
+    continuous_rows,
+    group_metrics,
+    group_rows,
+    loss_rows,
+    number_rows,
+    one_vs_rest,
+    overall_rows,
+    paired_rows,
+)
 from cfair.constraints import CONSTRAINTS
-from cfair.errors import QueryError
-from cfair.families import Kind
+from cfair.errors import QueryError, nearest
+from cfair.families import DISCRETE, Kind
 from cfair.inference import patterns
 from cfair.interfaces import Columns, Predictor
-from cfair.metrics import METRIC_KINDS, METRICS
+from cfair.metrics import LEVEL_METRICS, METRIC_KINDS, METRICS
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.weights import effective_size
@@ -36,6 +52,7 @@ from cfair.weights import effective_size
 __all__ = ["Asked", "Found", "reported"]
 
 VERSIONED = ("cfair", "torch", "pyro-ppl", "numpy", "pandas", "networkx", "scipy")  # packages that a report names
+LOSSES: Mapping[Kind, str] = {"real": "rmse", "count": "rmse", "binary": "brier"}  # by which groups fare worst
 RANKED = ("roc_auc",)  # metrics of a binary outcome that need no probability
 
 
@@ -67,7 +84,7 @@ class Asked:
         Raises:
             QueryError: a metric or constraint does not exist, or does not suit the outcome.
         """
-        kind = spec.nodes[spec.outcome].kind
+        kind = spec.outcome_kind
         return cls(_chosen_metrics(metrics, kind), _chosen_constraints(constraints, kind), draws, seed, min_group_size)
 
 
@@ -109,8 +126,8 @@ def reported(found: Found, asked: Asked, *, started: float) -> Report:
     pairs = [*(frozen_rows(found.frozen, measured, crossing) if found.frozen else ()), *gap_rows(found.gaps, crossing)]
     pairs = [row for row in pairs if not (row.measure.endswith("_signed") and classes_of_name(found.predictors, row.predictor))]
     bounded = _bounded(found, asked, pairs)
-    divisions, least = tuple(crossing.divisions(group)), asked.min_group_size
-    rated = list(constraint_rows(_audited(found, "outcome"), divisions, constraints=asked.constraints, min_group_size=least))
+    divisions = tuple(crossing.divisions(group))
+    rated = list(_rated(found, asked, divisions))
     rows = [
         *_measures(found, asked),
         *pairs,
@@ -123,7 +140,7 @@ def reported(found: Found, asked: Asked, *, started: float) -> Report:
     ]
     support = _support(found, asked.seed)
     count = asked.name_most_moved
-    most_moved: dict[str, Json] = {"most_moved": moved_most(found.kept, crossing, count)} if count else {}
+    most_moved: dict[str, Json] = {"most_moved": moved_most(found.kept, crossing, count, series=_series(found))} if count else {}
     options: dict[str, Json] = {"draws": asked.draws, "seed": asked.seed, "weights": columns.facts.weights}
     return Report(
         rows=tuple(rows),
@@ -143,6 +160,7 @@ def reported(found: Found, asked: Asked, *, started: float) -> Report:
             *undefined(rated),
             *bounded[1],
             *extrapolated(support),
+            *held_against(scm.spec, measured_non_descendants(scm.spec, columns, seed=asked.seed)),
         ),
         not_used=tuple(name for name in columns.facts.unused if name not in columns),
         support=support,
@@ -160,10 +178,16 @@ def _bounded(found: Found, asked: Asked, pairs: Sequence[Row]) -> tuple[list[Row
     )
 
 
-def _decided(found: Found) -> list[str]:
-    """The predictors whose predictions decide: probabilities of a binary outcome."""
-    binary = found.scm.spec.nodes[found.scm.spec.outcome].kind == "binary"
-    return [name for name, each in found.predictors.items() if binary and output_of(each) == "outcome"]
+def _series(found: Found) -> dict[str, tuple[str, ...]]:
+    """Predictor -> under which names its predictions are kept: its own, or that of each class."""
+    return {name: tuple(key for key, _ in each_map(name, each)) for name, each in found.predictors.items()}
+
+
+def _decided(found: Found) -> dict[str, tuple[str, ...]]:
+    """The predictors whose predictions decide, probabilities of an outcome with levels, and under which names they are kept."""
+    spec = found.scm.spec
+    deciding = spec.nodes[spec.outcome].discrete
+    return {name: own for name, own in _series(found).items() if deciding and output_of(found.predictors[name], spec) == "outcome"}
 
 
 def _support(found: Found, seed: int) -> tuple[Outside, ...]:
@@ -182,28 +206,51 @@ def classes_of_name(predictors: Mapping[str, Predictor], name: str) -> bool:
 def _measures(found: Found, asked: Asked) -> Iterator[Row]:
     """Each metric of each predictor that it suits."""
     yield from overall_rows(_audited(found, "outcome"), asked.metrics)
-    yield from overall_rows(_audited(found, "score"), [name for name in asked.metrics if name in RANKED])
+    if not found.scm.spec.classes:
+        yield from overall_rows(_audited(found, "score"), [name for name in asked.metrics if name in RANKED])
 
 
 def _by_group(found: Found, divisions: Sequence[Division]) -> Iterator[Row]:
     """Means and errors of each group."""
-    kind = found.scm.spec.nodes[found.scm.spec.outcome].kind
-    yield from group_rows(_audited(found, "outcome"), divisions, group_metrics(kind))
+    kind = found.scm.spec.outcome_kind
+    whole = _audited(found, "outcome")
+    yield from group_rows(whole, divisions, group_metrics(kind))
+    for level, people in one_vs_rest(whole, found.scm.spec.classes):
+        named = {f"{name}[{level}]": y_hat for name, y_hat in people.predictions.items()}
+        yield from group_rows(replace(people, predictions=named), divisions, ())
     for unit in ("score", "classes"):
         yield from group_rows(_audited(found, unit), divisions, (), residuals=False)
 
 
+def _rated(found: Found, asked: Asked, divisions: Sequence[Division]) -> Iterator[Said]:
+    """How far groups lie apart: in decisions and probabilities of levels, in means, errors and distributions of numbers."""
+    people, least, kind = _audited(found, "outcome"), asked.min_group_size, found.scm.spec.nodes[found.scm.spec.outcome].kind
+    asking = Comparison(constraints=asked.constraints, min_group_size=least, seed=asked.seed)
+    if loss := LOSSES.get(kind):
+        yield from loss_rows(people, divisions, loss, min_group_size=least)
+    if loss == "rmse":
+        yield from number_rows(people, divisions, min_group_size=least, seed=asked.seed)
+    yield from number_rows(_audited(found, "score"), divisions, min_group_size=least, residuals=False, seed=asked.seed)
+    for attribute in found.crossing.points:
+        yield from continuous_rows(people, attribute, found.columns[attribute], seed=asked.seed)
+    levels = found.scm.spec.classes
+    yield from constraint_rows(people, divisions, constraints=asked.constraints, min_group_size=least, levels=levels, seed=asked.seed)
+    if not levels:
+        yield from paired_rows(people, divisions, asking)
+
+
 def _audited(found: Found, unit: str) -> People:
-    """The people, and what is predicted of them in one unit: the outcome's, scores' own, or probabilities of each of several classes."""
-    predictions = {
-        key: values
-        for name, predictor in found.predictors.items()
-        if output_of(predictor) == unit
-        for key, values in by_class(name, predictor, found.predictions[name])
-        if values.ndim == 1
-    }
-    columns = found.columns
-    return People(columns[found.scm.spec.outcome], predictions, columns.weights)
+    """The people, and what is predicted of them in one unit: the outcome's, scores' own, or probabilities of classes of something else.
+
+    Of the outcome's own levels, their probabilities are one prediction; of something else each class is one.
+    """
+    spec, columns = found.scm.spec, found.columns
+    of_unit = {name: each for name, each in found.predictors.items() if output_of(each, spec) == unit}
+    predictions = {name: found.predictions[name] for name in of_unit}
+    if unit == "classes":
+        named = (pair for name, each in of_unit.items() for pair in by_class(name, each, predictions[name]))
+        predictions = {key: values for key, values in named if values.ndim == 1}
+    return People(columns[spec.outcome], predictions, columns.weights)
 
 
 def _seconds(found: Found, started: float) -> dict[str, Json]:
@@ -215,21 +262,23 @@ def _seconds(found: Found, started: float) -> dict[str, Json]:
 
 def _chosen_metrics(metrics: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
     """Those asked for, or all that suit the outcome's kind."""
+    known = {*METRICS, *LEVEL_METRICS}
     for name in metrics or ():
-        if name in METRICS and name not in METRIC_KINDS[kind]:
+        if name not in known:
+            raise QueryError("metrics", f"there is no metric '{name}'", nearest(name, known))
+        if name not in METRIC_KINDS[kind]:
             suitable = ", ".join(METRIC_KINDS[kind])
             raise QueryError("metrics", f"'{name}' does not measure predictions of a {kind} outcome", f"use some of: {suitable}")
-        METRICS[name]  # an unknown name is refused with the nearest right one
     return tuple(METRIC_KINDS[kind] if metrics is None else metrics)
 
 
 def _chosen_constraints(constraints: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
-    """Those asked for, or all if the outcome is binary; none otherwise."""
-    if kind != "binary" and constraints:
-        raise QueryError("constraints", f"group constraints need a binary outcome, and this one is {kind}", "leave them out")
+    """Those asked for, or all if the outcome has levels; none otherwise."""
+    if kind not in DISCRETE and constraints:
+        raise QueryError("constraints", f"group constraints need an outcome with levels, and this one is {kind}", "leave them out")
     for name in constraints or ():
         CONSTRAINTS[name]  # an unknown name is refused with the nearest right one
-    return () if kind != "binary" else tuple(CONSTRAINTS if constraints is None else constraints)
+    return () if kind not in DISCRETE else tuple(CONSTRAINTS if constraints is None else constraints)
 
 
 def _lacking(columns: Columns, everyone: Columns) -> dict[str, Json]:

@@ -1,5 +1,6 @@
 """Reports of several splits of one table as one report."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -11,12 +12,15 @@ from cfair.metrics import nadeau_bengio
 
 __all__ = ["over_splits"]
 
+P_VALUE = re.compile(r"_p(\[|$)")
+
 
 def over_splits(reports: Sequence[Report], *, test_share: float, min_group_size: int) -> Report:
     """The first report with each value replaced by its mean over the splits, each interval by Nadeau & Bengio's; one report as it is.
 
     The worst pair is that of the mean gaps: the mean of each split's largest would be too large. A measure that some splits cannot
-    have (a group without people) is averaged over those that have it.
+    have (a group without people) is averaged over those that have it. Of p-values twice the mean is one, however they depend on one another
+    (Vovk & Wang 2020, Combining p-values via averaging, proposition 2).
 
     Args:
         reports: one per split, of the same predictors and model.
@@ -59,6 +63,8 @@ def _curves(reports: Sequence[Report]) -> Iterator[Curve]:
 
 def _over(rows: Sequence[Row], test_share: float) -> Row:
     values = [row.value for row in rows if row.value is not None]
+    if values and P_VALUE.search(rows[0].measure):
+        return replace(rows[0], value=min(1.0, 2 * fmean(values)))
     if len(values) < 2:
         return replace(rows[0], value=fmean(values) if values else None, low=None, high=None)
     mean, low, high = nadeau_bengio(values, test_share, 1 - test_share)

@@ -24,6 +24,7 @@ COMMANDS = {  # name -> "module:function", imported when called, and its line in
     "decompose": ("cfair.cli.decompose:decompose", "Take a difference between groups apart: direct, indirect, spurious, by path."),
     "explain": ("cfair.cli.explain:explain", "Say what one person's prediction would have been, and what moved it."),
     "audit": ("cfair.cli.audit:audit", "Audit any model, ours or not, in Python or not."),
+    "groups": ("cfair.cli.groups:groups", "Compare groups by anyone's predictions, and the data before any model; no DAG needed."),
     "worlds": ("cfair.cli.worlds:worlds", "Write every counterfactual world's rows as files, for any model to score."),
     "diagnose": ("cfair.cli.diagnose:diagnose", "Say what the held-out rows of a run say against its model."),
     "calibrate": ("cfair.cli.calibrate:calibrate", "Say whether inference on a declared model finds what made simulated data."),

@@ -1,6 +1,5 @@
 """The work behind ``cfair audit`` and ``cfair worlds``: whom the question is about, and in which model."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from cfair.auditing.crossing import crossing_of
 from cfair.auditing.elsewhere import carried, check_levels
 from cfair.auditing.foreign import admit
 from cfair.cli._dag import read_dag, table_of
+from cfair.cli._keeping import keep_report
 from cfair.cli._models import check_model, read_model
 from cfair.data import check_variation, original_columns, read_table, split
 from cfair.errors import QueryError
@@ -21,7 +21,6 @@ from cfair.report import to_markdown
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.store import load, parts
-from cfair.store.whole import written_whole
 
 __all__ = ["AUDIT", "Question", "audit_model", "learned", "people_of", "save_report"]
 
@@ -159,10 +158,7 @@ def save_report(report: Report, folder: Path) -> None:
     Raises:
         StoreError: the folder is in the way, or cannot be written.
     """
-    with written_whole(folder, AUDIT, {"name": str(report.model["name"])}) as new:
-        content = json.dumps(report.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-        (new / "report.json").write_text(content, encoding="utf-8")
-        (new / "report.md").write_text(to_markdown(report), encoding="utf-8")
+    keep_report(report, to_markdown(report), folder, AUDIT)
 
 
 def _of_table(question: Question, dag: str) -> People:

@@ -66,7 +66,7 @@ def _shown(value: OptionValue) -> str:
 def _roles(spec: ModelSpec) -> Rows:
     roles = {
         "protected": spec.protected,
-        "outcome": (spec.outcome,),
+        "outcome": (_outcome(spec),),
         "resolving": spec.resolving,
         "unfair paths": tuple(" -> ".join(path) for path in spec.unfair_paths),
         "held": spec.held if spec.unfair_paths else (),
@@ -75,6 +75,11 @@ def _roles(spec: ModelSpec) -> Rows:
         "non-descendants": spec.non_descendants,
     }
     return [(role, _listed(names)) for role, names in roles.items() if names or role not in ("resolving", "unfair paths", "held")]
+
+
+def _outcome(spec: ModelSpec) -> str:
+    """The outcome, and of several levels that each gets a probability."""
+    return f"{spec.outcome}: each of {len(spec.classes)} levels is predicted by its probability" if spec.classes else spec.outcome
 
 
 def _predictors() -> Rows:

@@ -8,7 +8,7 @@ from typing import Literal, cast
 from cfair.cli._dag import table_of
 from cfair.data import read_predictions, read_table
 from cfair.effects import Predicted, Prediction
-from cfair.effects.prediction import name_for
+from cfair.effects.prediction import name_for, prediction_of
 from cfair.errors import QueryError, nearest
 from cfair.inference import learn
 from cfair.inference.engines import choose
@@ -35,6 +35,7 @@ class People:
         predictions: a table of predictions, if they are asked for.
         column: of that table.
         rows: whether rows are needed in any case.
+        level: of an outcome with several, the one whose predicted probability is asked for.
     """
 
     data: str | None
@@ -43,6 +44,7 @@ class People:
     predictions: Path | None
     column: str
     rows: bool
+    level: str | None = None
 
 
 def of_dag(spec: ModelSpec, dag: str, asked: People, *, seed: int, check: Callable[[SCM, Predicted | None], object]) -> Read:
@@ -83,7 +85,7 @@ def of_run(folder: Path, predictor: str | None, asked: People, *, spec: ModelSpe
         allow_python: whether code of the user's own may run.
 
     Raises:
-        QueryError: the run has no such predictor, or another model than the one declared.
+        QueryError: the run has no such predictor, or another model than the one declared; or of several levels none is named.
         DataError, StoreError: the table does not fit, or is not where it was.
     """
     run = load(folder, allow_python=allow_python)
@@ -98,9 +100,7 @@ def of_run(folder: Path, predictor: str | None, asked: People, *, spec: ModelSpe
         columns = read_table(asked.data, spec, missing=cast("Missing", asked.missing), weights=asked.weights)
     if predictor is None:
         return run.scm, columns, _predicted(spec, columns, asked)
-    chosen = run.predictors[predictor]
-    same_noise = None if chosen.function_of_row else chosen.predict
-    return run.scm, columns, Prediction(chosen.needs, chosen.deploy, name_for(spec), same_noise)
+    return run.scm, columns, prediction_of(spec, run.predictors[predictor], level=asked.level)
 
 
 def _predicted(spec: ModelSpec, columns: Columns, asked: People) -> Predicted | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from cfair import pipeline
-from cfair.auditing import Report
+from cfair.auditing import Json, Report
 from cfair.cli._progress import progress
 from cfair.data import read_table
 from cfair.pipeline import Options
@@ -59,7 +59,7 @@ def fit_and_save(spec: ModelSpec, table: str | Path, folder: Path, options: Opti
     columns = read_table(table, spec, missing=missing, weights=asked.weights)
     with progress(quiet=quiet) as tell, torch_threads(threads):
         run = pipeline.fit(spec, columns, options, progress=tell)
-    said = {"dag": asked.dag, "data": str(table), "missing": missing, "threads": threads}
+    said: dict[str, Json] = {"dag": asked.dag, "data": str(table), "missing": missing, "threads": threads}
     said |= {"allow_python": True} if asked.allow_python else {}
     report = replace(run.report, options={**run.report.options, **said})
     save(replace(run, report=report), folder, texts={"report.md": to_markdown(report, out=asked.folder)})

@@ -28,6 +28,7 @@ def decompose(
     column: Annotated[str, typer.Option(help="Of --predictions.")] = "prediction",
     run: Annotated[Path | None, typer.Option(help="A folder that 'cfair fit' wrote: its learned model, and its held-out rows.")] = None,
     predictor: Annotated[str | None, typer.Option(help="One of the run's: its deployed map is taken apart.")] = None,
+    level: Annotated[str | None, typer.Option(help="With --predictor, of an outcome with several levels: whose probability.")] = None,
     source: Annotated[str, typer.Option(help="scm, doubly_robust (from rows, without mechanisms) or both.")] = "scm",
     along: Annotated[list[str] | None, typer.Option(help="A path, as 'race->lsat->prediction'; may be repeated.")] = None,
     learners: Annotated[str, typer.Option(help="Of doubly_robust: linear or boosted.")] = "linear",
@@ -49,6 +50,8 @@ def decompose(
         raise QueryError("cfair decompose", "no model is named", "give --dag, or --run")
     if predictions is not None and (of is not None or predictor is not None):
         raise QueryError("--predictions", "a node or a predictor is asked for, too", "ask for one of them")
+    if level is not None and predictor is None:
+        raise QueryError("--level", "is one of a prediction's, and none is asked for", "give --predictor, or --of node=level")
     if predictor is not None and (of is not None or run is None):
         raise QueryError("--predictor", "is one of a run's, and asked for by itself", "give --run, and no --of")
     spec = None if dag is None else read_dag(dag, allow_python=allow_python)
@@ -61,7 +64,7 @@ def decompose(
     from cfair.effects.rows_only import check_source
     from cfair.report import to_decomposition
 
-    asked = People(data=data, missing=missing, weights=weights, predictions=predictions, column=column, rows=source != "scm")
+    asked = People(data=data, missing=missing, weights=weights, predictions=predictions, column=column, rows=source != "scm", level=level)
     check_source(source, learners)
 
     def check(scm: "SCM", prediction: "Predicted | None") -> None:

@@ -24,6 +24,10 @@ def explain(
     data: Annotated[str, typer.Option(help="The table: a file, or a built-in one's name.", show_default=False)],
     row: Annotated[int, typer.Option(help="The person's position in it, from 0.", show_default=False)],
     predictor: Annotated[str, typer.Option(help="One of the run's.")] = "latent",
+    level: Annotated[
+        str | None,
+        typer.Option(help="Of an outcome with several: whose probability is explained. By default the likeliest.", show_default=False),
+    ] = None,
     world: Annotated[
         list[str] | None, typer.Option(metavar="A=LEVEL[,B=LEVEL]", help="What is done; may be given again. By default each other level.")
     ] = None,
@@ -37,12 +41,15 @@ def explain(
     JSON: {schema, model, predictor, outcome, event, row, prediction, sees, needs, factual: {node: value}, latents: [NODE], worlds: [{world,
     prediction: RANGE, change: RANGE, flips, nodes: [NODE], paths: [{path, contribution: RANGE}], exact, bounds: {low, high, sharp, nodes},
     unbounded, outside, why}], draws, seed}, with RANGE {value, low, high} and NODE {node, factual, number: RANGE, moved,
-    levels: {level: share}}. Contributions add up to the change.
+    levels: {level: share}}. Contributions add up to the change. Of an outcome with several levels the person and each world have
+    classes: {level: probability}, too.
     """
     loaded = load(run, allow_python=allow_python)
     asked = None if not world else [_done(loaded.spec, text) for text in world]
     columns = read_table(data, loaded.spec, require=loaded.spec.evidence)
-    found = explanation_of(loaded.scm, loaded.predictors, columns, row, predictor=predictor, worlds=asked, draws=draws, seed=seed)
+    found = explanation_of(
+        loaded.scm, loaded.predictors, columns, row, predictor=predictor, level=level, worlds=asked, draws=draws, seed=seed
+    )
     if as_json:
         typer.echo(json.dumps({"run": str(run), **found.to_json()}))
     else:

@@ -10,9 +10,9 @@ from cfair.comparing.people import Division, People
 from cfair.comparing.ranges import clipped
 from cfair.comparing.rows import Row
 from cfair.constraints import wilson
-from cfair.families import Kind
+from cfair.families import DISCRETE, Kind
 from cfair.interfaces import Measured
-from cfair.metrics import METRICS, defined, difference, interval
+from cfair.metrics import defined, difference, interval, measure
 from cfair.metrics.base import average
 from cfair.weights import effective_size
 
@@ -29,7 +29,7 @@ def overall_rows(people: People, metrics: Sequence[str]) -> Iterator[Row]:
         if not defined(metric, y, weights):
             yield from (Row(predictor=name, measure=metric, value=None, n=len(y)) for name in people.predictions)
             continue
-        measured = {name: METRICS[metric](y, y_hat, weights) for name, y_hat in people.predictions.items()}
+        measured = {name: measure(metric, y, y_hat, weights) for name, y_hat in people.predictions.items()}
         for name, own in measured.items():
             yield _row(Row(predictor=name, measure=metric, value=own.value), own, weights)
             for yardstick in YARDSTICKS:
@@ -39,13 +39,16 @@ def overall_rows(people: People, metrics: Sequence[str]) -> Iterator[Row]:
 
 
 def group_rows(people: People, divisions: Iterable[Division], metrics: Sequence[str], *, residuals: bool = True) -> Iterator[Row]:
-    """Mean prediction, mean residual y − ŷ unless predictions have another unit, and metrics of each group that has anybody."""
+    """Mean prediction, mean residual y − ŷ unless predictions have another unit, and metrics of each group that has anybody.
+
+    Of probabilities of several levels, metrics only: means are those of each level against the rest.
+    """
     for division in divisions:
         for g, name in enumerate(division.names):
             if (division.member == g).any():
                 own = people.take(division.member == g)
-                for predictor, measure, measured in _measured(own, metrics, residuals=residuals):
-                    row = Row(predictor=predictor, measure=measure, attribute=division.attribute, group=name, value=measured.value)
+                for predictor, name_of, measured in _measured(own, metrics, residuals=residuals):
+                    row = Row(predictor=predictor, measure=name_of, attribute=division.attribute, group=name, value=measured.value)
                     yield _row(row, measured, own.weights)
 
 
@@ -53,15 +56,16 @@ def _measured(people: People, metrics: Sequence[str], *, residuals: bool) -> Ite
     """What is said of each predictor in a group: predictor, measure, and its value with its influence."""
     y, weights = people.y, people.weights
     for predictor, y_hat in people.predictions.items():
-        yield predictor, "mean_prediction", average(y_hat, weights)
-        if residuals:
+        if y_hat.ndim == 1:
+            yield predictor, "mean_prediction", average(y_hat, weights)
+        if residuals and y_hat.ndim == 1:
             yield predictor, "mean_residual", average(y - y_hat, weights)
-        yield from ((predictor, metric, METRICS[metric](y, y_hat, weights)) for metric in metrics if defined(metric, y, weights))
+        yield from ((predictor, metric, measure(metric, y, y_hat, weights)) for metric in metrics if defined(metric, y, weights))
 
 
 def group_metrics(kind: Kind) -> tuple[str, ...]:
     """The metrics reported by group."""
-    return ("accuracy", "brier") if kind == "binary" else ("rmse",)
+    return ("accuracy", "brier") if kind in DISCRETE else ("rmse",)
 
 
 def _row(row: Row, measured: Measured, weights: Tensor | None) -> Row:

@@ -29,7 +29,7 @@ class People:
 
     Args:
         y: their outcomes, shape (n,).
-        predictions: predictor -> its deployed predictions, (n,).
+        predictions: predictor -> its deployed predictions, (n,), or probabilities of the outcome's several levels, (n, levels).
         weights: above 0, shape (n,); None: all weigh the same.
     """
 

@@ -1,8 +1,9 @@
 """One line of a report."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
-__all__ = ["Row"]
+__all__ = ["Row", "Said"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +31,6 @@ class Row:
     low: float | None = None
     high: float | None = None
     n: int | None = None
+
+
+Said: TypeAlias = tuple[Row, str | None]  # a row, and why it has no value where it has none

@@ -13,4 +13,7 @@ CONSTRAINTS: Registry[Constraint] = Registry(
     demographic_parity="cfair.constraints.demographic_parity:demographic_parity",
     equal_opportunity="cfair.constraints.equal_opportunity:equal_opportunity",
     equalized_odds="cfair.constraints.equalized_odds:equalized_odds",
+    predictive_parity="cfair.constraints.predictive_parity:predictive_parity",
+    treatment_equality="cfair.constraints.treatment_equality:treatment_equality",
+    calibration="cfair.constraints.calibration:calibration",
 )

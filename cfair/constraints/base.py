@@ -1,36 +1,25 @@
-"""What the constraints share: confusion counts, the rates read from them, and how far rates lie apart.
+"""What the constraints share: confusion counts, and the rates that are to be equal.
 
 Counts have the shape (..., groups, 2, 2), indexed [group, y, decision]; leading dimensions are free, so that the same functions serve the
 table itself, a thousand bootstrap replicates, or every threshold. Weighted counts need not be whole: rates are read from the sums of
 weights, their intervals from the sums of squared weights beside them, and how large a group is from the people.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-__all__ = [
-    "Cells",
-    "Constraint",
-    "Tally",
-    "base_rate",
-    "count",
-    "effective",
-    "false_positive_rate",
-    "positive_predictive_value",
-    "selection_rate",
-    "true_positive_rate",
-]
+from cfair.constraints.definition import OURS, Definition
+from cfair.constraints.tallies import Tally
 
-Tally: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]  # counts (..., 2, 2) -> successes and trials, each (...)
+__all__ = ["Cells", "Constraint", "count", "effective"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """Who is in each cell [group, y, decision]; each of shape (..., groups, 2, 2).
+    """Who is in each cell [group, y, decision]; each of shape (..., groups, 2, 2), or with a cell per class, (..., groups, K, K).
 
     Args:
         people: how many people of weight above 0.
@@ -58,31 +47,51 @@ class Constraint:
 
     Args:
         name: as in a report.
-        strata: each stratum in words -> the rate to be equal within it.
+        strata: each stratum in words -> the rate to be equal within it; people are in one of them at most. Empty for a constraint of
+            scores, which has functions of its own (``cfair.constraints.scores``).
+        labels: each stratum in short, as in the name of a measure; none where there is but one.
+        event: what the rate is of, in words.
+        scale: "share": the rate s/n itself; "odds": s/(n − s), successes per failure.
+        of: what it is measured on: "decisions", as counts [group, y, decision], or "scores".
     """
 
     name: str
     strata: dict[str, Tally]
+    labels: tuple[str, ...] = ()
+    event: str = "a positive decision"
+    scale: Literal["share", "odds"] = "share"
+    of: Literal["decisions", "scores"] = "decisions"
 
     def tally(self, counts: Tensor) -> tuple[Tensor, Tensor]:
         """Successes and trials behind each rate, both of shape (..., strata, groups)."""
         pairs = [stratum(counts) for stratum in self.strata.values()]
         return torch.stack([successes for successes, _ in pairs], -2), torch.stack([trials for _, trials in pairs], -2)
 
-    def rates(self, counts: Tensor) -> Tensor:
-        """The rate of each group in each stratum, shape (..., strata, groups); NaN marks a stratum in which a group has nobody."""
-        successes, trials = self.tally(counts)
-        return successes / trials
+    def rates(self, counts: Tensor, definition: Definition = OURS) -> Tensor:
+        """The rate of each group in each stratum, shape (..., strata, groups); NaN marks a stratum in which a group has nobody, and
+        odds of successes without failures.
+        """
+        return self.scaled(*self.tally(counts), definition)
 
-    def difference(self, counts: Tensor) -> Tensor:
-        """max_s (max_g r_sg − min_g r_sg), shape (...): 0 when all groups are equal, at most 1; NaN marks a group without anybody."""
-        rates = self.rates(counts)
-        return (rates.amax(-1) - rates.amin(-1)).amax(-1)
+    def scaled(self, successes: Tensor, trials: Tensor, definition: Definition = OURS) -> Tensor:
+        """The rate of successes and trials of any one shape, on the constraint's scale."""
+        if self.scale == "share":
+            return successes / trials
+        failures = trials - successes
+        rates = successes / failures if definition.errors == "FN/FP" else failures / successes
+        return rates.where(rates.isfinite(), torch.nan)
 
-    def ratio(self, counts: Tensor) -> Tensor:
-        """min_s (min_g r_sg / max_g r_sg), shape (...): 1 when all groups are equal; NaN marks 0/0 or a group without anybody."""
-        rates = self.rates(counts)
-        return (rates.amin(-1) / rates.amax(-1)).amin(-1)
+    def difference(self, counts: Tensor, definition: Definition = OURS) -> Tensor:
+        """max_s (max_g r_sg − min_g r_sg), shape (...), unless ``definition`` says otherwise: 0 when all groups are equal; NaN marks a
+        rate that is undefined.
+        """
+        return definition.difference(self.rates(counts, definition))
+
+    def ratio(self, counts: Tensor, definition: Definition = OURS) -> Tensor:
+        """min_s (min_g r_sg / max_g r_sg), shape (...), unless ``definition`` says otherwise: 1 when all groups are equal; NaN marks 0/0,
+        or a rate that is undefined.
+        """
+        return definition.ratio(self.rates(counts, definition))
 
 
 def count(y: Tensor, decision: Tensor, group: Tensor, groups: int, weights: Tensor | None = None) -> Cells:
@@ -106,28 +115,3 @@ def effective(cells: Cells, tally: Tally) -> tuple[Tensor, Tensor]:
     _, squares = tally(cells.square)
     people_per_weight = trials / squares.where(squares > 0, 1)  # of nobody 0, not 0/0
     return successes * people_per_weight, trials * people_per_weight
-
-
-def selection_rate(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """P(ŷ = 1)."""
-    return counts[..., 1].sum(-1), counts.sum((-2, -1))
-
-
-def base_rate(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """P(y = 1)."""
-    return counts[..., 1, :].sum(-1), counts.sum((-2, -1))
-
-
-def true_positive_rate(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """P(ŷ = 1 | y = 1)."""
-    return counts[..., 1, 1], counts[..., 1, :].sum(-1)
-
-
-def false_positive_rate(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """P(ŷ = 1 | y = 0)."""
-    return counts[..., 0, 1], counts[..., 0, :].sum(-1)
-
-
-def positive_predictive_value(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """P(y = 1 | ŷ = 1)."""
-    return counts[..., 1, 1], counts[..., 1].sum(-1)

@@ -1,6 +1,7 @@
 """Demographic parity: every group is selected equally often."""
 
-from cfair.constraints.base import Constraint, selection_rate
+from cfair.constraints.base import Constraint
+from cfair.constraints.tallies import selection_rate
 
 __all__ = ["demographic_parity"]
 

@@ -1,6 +1,7 @@
 """Equal opportunity: those with the second level of the outcome are selected equally often in every group."""
 
-from cfair.constraints.base import Constraint, true_positive_rate
+from cfair.constraints.base import Constraint
+from cfair.constraints.tallies import true_positive_rate
 
 __all__ = ["equal_opportunity"]
 

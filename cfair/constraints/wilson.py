@@ -4,7 +4,7 @@ from statistics import NormalDist
 
 from torch import Tensor
 
-__all__ = ["wilson"]
+__all__ = ["wilson", "wilson_at"]
 
 
 def wilson(successes: Tensor, trials: Tensor, level: float = 0.95) -> tuple[Tensor, Tensor]:
@@ -14,7 +14,11 @@ def wilson(successes: Tensor, trials: Tensor, level: float = 0.95) -> tuple[Tens
 
     Source: Wilson (1927), Probable inference, the law of succession, and statistical inference.
     """
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    return wilson_at(successes, trials, NormalDist().inv_cdf((1 + level) / 2))
+
+
+def wilson_at(successes: Tensor, trials: Tensor, z: float) -> tuple[Tensor, Tensor]:
+    """The same at the critical value ``z`` of a normal variable."""
     failures = (trials - successes) / trials.where(trials > 0, 1)  # as a share; of no trials none, not 0/0
     spread = (successes * failures + z**2 / 4).sqrt()
     centre, scale = successes + z**2 / 2, trials + z**2

@@ -14,7 +14,7 @@ from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype, 
 from cfair.data.table import Table, likely, shown
 from cfair.spec import NodeSpec, level_text
 
-__all__ = ["Floats", "canonical", "code", "numbers", "texts"]
+__all__ = ["MISSING", "NUMBER", "Floats", "as_text", "canonical", "code", "numbers", "texts"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ def numbers(table: Table, name: str, *, text: str = NO_TEXT, infinity: str = NO_
 
 def _parsed(table: Table, name: str, mend: str) -> Floats:
     """The number that each entry's text spells."""
-    text = pc.utf8_trim_whitespace(_as_text(table.frame[name]))
+    text = pc.utf8_trim_whitespace(as_text(table.frame[name]))
     text = pc.if_else(pc.match_substring_regex(text, MISSING), pa.scalar(None, pa.string()), text)
     wrong = pc.fill_null(pc.invert(pc.match_substring_regex(text, NUMBER_OR_INFINITE)), fill_value=False)
     if pc.any(wrong).as_py():
@@ -103,7 +103,7 @@ def _refuse_no_count(table: Table, name: str, values: Floats, *, rounds: bool) -
         raise table.misfit(name, fractional, problem, f"declare 'round: true' for '{name}' to round it")
 
 
-def _as_text(column: "pd.Series[str]") -> pa.ChunkedArray:
+def as_text(column: "pd.Series[str]") -> pa.ChunkedArray:
     """Each entry's text, null where there is no entry."""
     if column.dtype != object and is_string_dtype(column):
         return pa.Table.from_pandas(column.to_frame("text"), pa.schema([("text", pa.string())]), preserve_index=False).column(0)

@@ -18,7 +18,7 @@ from cfair.errors import DataError, QueryError, nearest
 from cfair.interfaces import Columns, Facts
 from cfair.spec import ModelSpec
 
-__all__ = ["read_table"]
+__all__ = ["read_table", "refuse_absent"]
 
 TREATMENTS = ("error", "drop", "latent")  # of missing values
 
@@ -56,7 +56,7 @@ def read_table(
     refuse_node(weights, spec)
     wanted = [*required, *([weights] if weights is not None else [])]
     table = open_table(source, wanted)
-    _refuse_absent(table, wanted)
+    refuse_absent(table, wanted)
     if not len(table.frame):
         raise DataError(table.place, "has no rows", "give at least one below the header")
     coded = {node: code(table, node, spec.nodes[node]) for node in required}
@@ -78,7 +78,7 @@ def _required(spec: ModelSpec, require: Collection[str] | None) -> Sequence[str]
     return spec.observed if require is None else [node for node in spec.observed if node in require]
 
 
-def _refuse_absent(table: Table, required: Sequence[str]) -> None:
+def refuse_absent(table: Table, required: Sequence[str]) -> None:
     """Refuse a table that lacks a required column."""
     absent = [node for node in required if node not in table.columns]
     if not absent:

@@ -16,7 +16,7 @@ from cfair.errors import DataError
 
 __all__ = ["Source", "open_table"]
 
-Source: TypeAlias = "pd.DataFrame | Path | str"
+Source: TypeAlias = pd.DataFrame | Path | str
 
 
 class _Reader(NamedTuple):
@@ -29,8 +29,8 @@ class _Reader(NamedTuple):
 READERS = {".csv": _Reader(csv_names, csv_columns), ".parquet": _Reader(parquet_names, parquet_columns)}
 
 
-def open_table(source: Source, wanted: Collection[str]) -> Table:
-    """The ``wanted`` columns of a DataFrame, of a file (a Path, or a str with "." or "/"), or of the built-in table of that name.
+def open_table(source: Source, wanted: Collection[str] | None) -> Table:
+    """The ``wanted`` columns, all if None, of a DataFrame, a file (a Path, or a str with "." or "/"), or the built-in table of that name.
 
     Raises:
         DataError: there is no such file or built-in table, or it cannot be read as a table.
@@ -42,14 +42,14 @@ def open_table(source: Source, wanted: Collection[str]) -> Table:
     return _from_file(Path(source), wanted)
 
 
-def _from_frame(frame: pd.DataFrame, wanted: Collection[str]) -> Table:
+def _from_frame(frame: pd.DataFrame, wanted: Collection[str] | None) -> Table:
     """A DataFrame by its columns' names, whatever their type; its index stays with its owner."""
     names = _distinct("DataFrame", [str(name) for name in frame.columns])
-    seen = {name: frame.iloc[:, i].reset_index(drop=True) for i, name in enumerate(names) if name in wanted}
+    seen = {name: frame.iloc[:, i].reset_index(drop=True) for i, name in enumerate(names) if wanted is None or name in wanted}
     return Table("DataFrame", "DataFrame", pd.DataFrame(seen, index=range(len(frame))), names)
 
 
-def _from_file(path: Path, wanted: Collection[str]) -> Table:
+def _from_file(path: Path, wanted: Collection[str] | None) -> Table:
     """A file, by its extension."""
     reader = _reader(path)
     try:
@@ -59,7 +59,7 @@ def _from_file(path: Path, wanted: Collection[str]) -> Table:
     if not data[:4096].strip() and not data.strip():  # the copy only where it may be so
         raise DataError(str(path), "is empty", "give a table with a header and at least one row")
     names = _distinct(str(path), reader.names(path, data))
-    frame = reader.columns(path, data, [name for name in names if name in wanted])
+    frame = reader.columns(path, data, [name for name in names if wanted is None or name in wanted])
     csv = path if path.suffix.lower() == ".csv" else None
     return Table(path.name, str(path), frame, names, hashlib.sha256(data).hexdigest(), csv)
 

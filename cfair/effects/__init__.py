@@ -4,7 +4,7 @@ from cfair.effects.bounds import bounds_of, coupled_nodes, coupling_bounds
 from cfair.effects.bounds_records import Bounds, Question
 from cfair.effects.decomposing import decompose
 from cfair.effects.decomposition import Decomposition
-from cfair.effects.prediction import Predicted, Prediction
+from cfair.effects.prediction import Predicted, Prediction, prediction_of
 from cfair.effects.records import TERMS, Estimate
 from cfair.effects.scored import Score, scored, with_score
 
@@ -21,6 +21,7 @@ __all__ = [
     "coupled_nodes",
     "coupling_bounds",
     "decompose",
+    "prediction_of",
     "scored",
     "with_score",
 ]

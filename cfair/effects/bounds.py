@@ -8,25 +8,25 @@ Hidden confounding, and errors of the model, are not covered.
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import get_args
 
 import torch
 from torch import Tensor
 
+from cfair.effects.bounds_asked import nodes_moving, rows_asked, states_of_rows
 from cfair.effects.bounds_groups import highest
+from cfair.effects.bounds_outer import Between, outer
 from cfair.effects.bounds_records import Bounds, Grouping, Measure, Question
 from cfair.effects.bounds_relaxed import stays
-from cfair.effects.bounds_rows import Pairs, distinct_rows, pairs_of
-from cfair.effects.bounds_states import Active, States, active_graph, coupled_on_paths, states_of
+from cfair.effects.bounds_rows import Pairs, Rows, pairs_of
+from cfair.effects.bounds_states import Active, States, TooManyError, coupled_on_paths
 from cfair.errors import QueryError, nearest
-from cfair.graph import ancestors, descendants
 from cfair.inference import abduct
 from cfair.interfaces import Columns, World
 from cfair.scm import SCM
 from cfair.worlds import Setting, counterfactual
 
-__all__ = ["bounds_of", "coupled_nodes", "coupling_bounds", "states_asked"]
+__all__ = ["bounds_of", "coupled_nodes", "coupling_bounds"]
 
 BLOCK = 100_000  # draws of people at a time, where people are bounded one by one
 
@@ -76,7 +76,10 @@ def coupling_bounds(
         seed: of the draws.
 
     Raises:
-        QueryError: what is asked for is not there, has no number, or has too many states to go through.
+        QueryError: what is asked for is not there, or has no number; or there are too many states to go through, and
+            nothing is known of the target in between.
+
+    Where there are too many states to go through, the bounds are outer ones, from cells of levels: see ``bounds_outer``.
 
     Source: Balke & Pearl (1994) for the program over response functions; Fréchet (1951) for one node and two configurations.
     """
@@ -114,15 +117,23 @@ def bounds_of(scm: SCM, factual: World, question: Question, *, by: Grouping = "p
     chosen = _chosen(scm, factual, question)
     if by == "population":
         return _of_population(scm, factual, question, _shares(factual.shape[1], weights), chosen)
-    states, place = states_asked(scm, factual, question)
+    rows = rows_asked(scm, factual, question)
+    try:
+        states, place = states_of_rows(scm, rows, question), rows.place
+    except TooManyError:
+        return _outer(scm, rows, question, chosen, share=None)
     alike, back = torch.unique(place.sort(0).values, dim=1, return_inverse=True)
     return _bounded(states, pairs_of(alike), back, chosen)
 
 
 def _of_population(scm: SCM, factual: World, question: Question, share: Tensor, chosen: Tensor) -> Bounds:
     """The bounds of the mean over people who have these shares, (n,), and these values under the chosen couplings, (n,)."""
-    states, place = states_asked(scm, factual, question)
-    return _bounded(states, pairs_of(place, weights=share), torch.tensor(0), chosen @ share)
+    rows = rows_asked(scm, factual, question)
+    try:
+        states = states_of_rows(scm, rows, question)
+    except TooManyError:
+        return _outer(scm, rows, question, chosen, share=share)
+    return _bounded(states, pairs_of(rows.place, weights=share), torch.tensor(0), chosen @ share)
 
 
 def _bounded(states: States, pairs: Pairs, back: Tensor, chosen: Tensor) -> Bounds:
@@ -131,6 +142,24 @@ def _bounded(states: States, pairs: Pairs, back: Tensor, chosen: Tensor) -> Boun
     low, high = -low[back], high[back]
     nodes = tuple(choice.name for choice in states.choices if not bool(stays(choice).all()))
     return Bounds(low, high, torch.minimum(torch.maximum(chosen, low), high), (top & bottom)[back], nodes)
+
+
+def _outer(scm: SCM, rows: Rows, question: Question, chosen: Tensor, *, share: Tensor | None) -> Bounds:
+    """Bounds that no coupling need attain, of people, (n,), or of their mean where they have shares, from those of their rows.
+
+    Args:
+        scm: the model.
+        rows: of the people.
+        question: what is asked of them.
+        chosen: their values under the chosen couplings, shape (n,).
+        share: what each counts for, shape (n,), summing to 1.
+    """
+    coupled = coupled_on_paths(scm.spec, question.do, question.target, question.along)
+    ends = outer(scm, rows, question, Between(coupled, nodes_moving(scm, question)))
+    low, high = (end[rows.place].mean(0) for end in ends)
+    if share is not None:
+        low, high, chosen = low @ share, high @ share, chosen @ share
+    return Bounds(low, high, torch.minimum(torch.maximum(chosen, low), high), low == high, coupled)
 
 
 def _chosen(scm: SCM, factual: World, question: Question) -> Tensor:
@@ -142,24 +171,6 @@ def _chosen(scm: SCM, factual: World, question: Question) -> Tensor:
 def _shares(n: int, weights: Tensor | None) -> Tensor:
     """What each of n people counts for, (n,), summing to 1."""
     return torch.full((n,), 1 / n, dtype=torch.float64) if weights is None else weights.to(torch.float64) / weights.sum()
-
-
-def states_asked(scm: SCM, factual: World, question: Question) -> tuple[States, Tensor]:
-    """The states of the distinct rows, and which row each person is in each draw, (draws, n)."""
-    spec, target = scm.spec, question.target
-    world = counterfactual(scm, factual, question.do)  # reads the settings; no other value of it is computed
-    active = active_graph(spec, question.do, question.along)
-    between = descendants(active, tuple(question.do)) & (ancestors(active, target) | {target})
-    read = {target, *question.do, *between}.union(*(spec.nodes[node].parents for node in between))
-    rows = distinct_rows(scm, factual, {node: world.values[node] for node in question.do}, [node for node in spec.order if node in read])
-    coupled = coupled_on_paths(spec, question.do, target, question.along)
-    payoff = partial(question.payoff, spec)
-    states = states_of(scm, rows.factual, rows.do, coupled=coupled, target=target, payoff=payoff, along=question.along)
-    if not bool(states.payoff.isfinite().all()):
-        raise QueryError(
-            "bounds over couplings", f"'{target}' is not a finite number in some world", "give a score that is finite everywhere"
-        )
-    return states, rows.place
 
 
 def _check(scm: SCM, question: Question, by: str) -> None:

@@ -15,7 +15,19 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.worlds import counterfactual
 
-__all__ = ["Active", "Choice", "Payoff", "States", "active_graph", "coupled_on_paths", "states_of"]
+__all__ = [
+    "TAIL",
+    "Active",
+    "Choice",
+    "Payoff",
+    "States",
+    "TooManyError",
+    "active_graph",
+    "check_possible",
+    "coupled_on_paths",
+    "probabilities",
+    "states_of",
+]
 
 Payoff: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # the target's values in the new and in the factual world -> what is bounded
 Active: TypeAlias = Collection[tuple[str, str]] | None  # edges that carry the change; all where None
@@ -25,6 +37,10 @@ LARGEST = 1_024  # levels that a count may have
 COMBINATIONS = 4_096  # of the levels of all coupled nodes
 CELLS = 30_000_000  # numbers held at once
 IMPOSSIBLE = 1e-250  # a probability below it is one of 0, to rounding
+
+
+class TooManyError(QueryError):
+    """There are too many states to go through."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +121,8 @@ def states_of(
         along: the active edges.
 
     Raises:
-        QueryError: there are too many combinations, or a row has a level that the model says is impossible.
+        TooManyError: there are too many combinations.
+        QueryError: a row has a level that the model says is impossible.
     """
     choices: list[Choice] = []
     for node in coupled:
@@ -144,15 +161,24 @@ def _choice(scm: SCM, node: str, new: Values, old: Values, own: Tensor) -> Choic
     distinct, place = torch.unique(seen, dim=0, return_inverse=True)
     configurations = dict(zip(new, distinct.T, strict=True))
     levels = len(scm.spec.nodes[node].levels)
-    table = _probabilities(scm.mechanisms[node], configurations, levels) if levels else _counts(scm, node, configurations, own)
+    table = probabilities(scm.mechanisms[node], configurations, levels) if levels else _counts(scm, node, configurations, own)
     choice = Choice(node, configurations, table, own, place[:m], place[m:].reshape(shape))
-    if (choice.mass < IMPOSSIBLE).any():
-        problem = f"somebody has a value of '{node}' that has probability 0 under the model given its parents"
-        raise QueryError("bounds over couplings", problem, "learn the model from rows like these, with a prior above 0")
+    check_possible(choice.mass, node)
     return choice
 
 
-def _probabilities(mechanism: Mechanism, parents: Values, levels: int) -> Tensor:
+def check_possible(mass: Tensor, node: str) -> None:
+    """Refuse rows of which a factual level has probability 0.
+
+    Raises:
+        QueryError: one has; ``mass``, shape (m,), is each row's.
+    """
+    if (mass < IMPOSSIBLE).any():
+        problem = f"somebody has a value of '{node}' that has probability 0 under the model given its parents"
+        raise QueryError("bounds over couplings", problem, "learn the model from rows like these, with a prior above 0")
+
+
+def probabilities(mechanism: Mechanism, parents: Values, levels: int) -> Tensor:
     """P(level | parents), shape (configurations, levels)."""
     count = len(next(iter(parents.values())))
     index = torch.arange(levels).double().unsqueeze(-1).expand(levels, count)
@@ -165,21 +191,21 @@ def _counts(scm: SCM, node: str, parents: Values, own: Tensor) -> Tensor:
     """Probabilities of the counts from 0 to where all but TAIL of each distribution, and every factual count, lies below."""
     levels = max(16, int(own.max()) + 1)
     while levels <= LARGEST:
-        p = _probabilities(scm.mechanisms[node], parents, levels)
+        p = probabilities(scm.mechanisms[node], parents, levels)
         if bool((1 - p.sum(-1) < TAIL).all()):
             last = int((p > TAIL / LARGEST).any(0).nonzero().max())
             p = p[:, : max(last, int(own.max())) + 1]
             return p / p.sum(-1, keepdim=True)
         levels *= 2
     problem = f"the count '{node}' can be above {LARGEST}, too many levels to go through"
-    raise QueryError("bounds over couplings", problem, "bound the effect along edges that avoid it")
+    raise TooManyError("bounds over couplings", problem, "bound the effect along edges that avoid it")
 
 
 def _check_size(sizes: Sequence[int], coupled: Sequence[str], m: int) -> None:
     if prod(sizes) > COMBINATIONS:
         named = " x ".join(f"{size} of '{node}'" for size, node in zip(sizes, coupled, strict=False))
         problem = f"{prod(sizes):,} combinations of levels ({named}) are more than {COMBINATIONS:,}"
-        raise QueryError("bounds over couplings", problem, "bound the effect along fewer edges, or of a node nearer to what is set")
+        raise TooManyError("bounds over couplings", problem, "bound the effect along fewer edges, or of a node nearer to what is set")
     if prod(sizes) * m > CELLS:
         problem = f"{m:,} distinct rows x {prod(sizes):,} combinations of levels are more than {CELLS:,} numbers"
-        raise QueryError("bounds over couplings", problem, "ask for fewer draws, or of fewer people")
+        raise TooManyError("bounds over couplings", problem, "ask for fewer draws, or of fewer people")

@@ -102,7 +102,8 @@ def decompose(
     asked = Asked(scm, model, with_map, question, columns, work, learners, is_fixed(scm), values)
     told = from_model(asked, progress) if source != "doubly_robust" else None
     rows = from_rows(asked) if source != "scm" else None
-    return _composed(asked, source, told, rows, start=str(start), end=str(end), of=of or question.contrast.target.node)
+    label = None if with_map is None else with_map.label
+    return _composed(asked, source, told, rows, start=str(start), end=str(end), of=of or label or question.contrast.target.node)
 
 
 def _composed(

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from cfair.effects.scored import Score, scored, with_score
-from cfair.errors import QueryError
-from cfair.interfaces import Columns, Values, World
+from cfair.errors import QueryError, nearest
+from cfair.interfaces import Columns, Predictor, Values, World
 from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.spec.naming import unlike
 
-__all__ = ["Predicted", "Prediction", "checked_values", "model_with", "name_for", "world_with"]
+__all__ = ["Predicted", "Prediction", "checked_values", "model_with", "name_for", "prediction_of", "world_with"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +24,7 @@ class Prediction:
         needs: the observed nodes that it reads.
         score: columns (m,) of m rows, and m -> their predictions (m,), as ``Predictor.deploy``.
         name: of the node that it becomes; no node of the model may have it.
+        label: what it is called in what is found; its name if None.
         same_noise: of a map with an inference of its own inside, its predictions (draws, n) in a world that shares its noise with the
             factual one, as ``Predictor.predict``: the inference is then not done anew. None: the same as the map's.
     """
@@ -32,6 +33,7 @@ class Prediction:
     score: Score
     name: str = "prediction"
     same_noise: Callable[[World], Tensor] | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +47,38 @@ class Predicted:
 
     values: Tensor
     name: str = "prediction"
+
+
+def prediction_of(spec: ModelSpec, predictor: Predictor, *, level: str | None = None) -> Prediction:
+    """A fitted predictor's deployed map; of an outcome with several levels, to the probability of one.
+
+    Args:
+        spec: whose outcome it predicts.
+        predictor: fitted.
+        level: of the outcome, where there are several.
+
+    Raises:
+        QueryError: one of several levels is not named, or one is that is not among several.
+    """
+    inferred, name = not predictor.function_of_row, name_for(spec)
+    if not spec.classes:
+        if level is not None:
+            raise QueryError("level", f"'{spec.outcome}' has not several levels: its prediction is one number", "ask without a level")
+        return Prediction(predictor.needs, predictor.deploy, name, predictor.predict if inferred else None)
+    if level is None:
+        problem = f"of '{spec.outcome}' a probability of each level is predicted, and one has to be chosen"
+        raise QueryError("level", problem, f"name one of: {', '.join(spec.classes)}")
+    if level not in spec.classes:
+        raise QueryError("level", f"'{level}' is not a level of '{spec.outcome}'", nearest(level, spec.classes))
+    k = spec.classes.index(level)
+
+    def score(columns: Values, n: int) -> Tensor:
+        return predictor.deploy(columns, n)[:, k]
+
+    def same_noise(world: World) -> Tensor:
+        return predictor.predict(world)[..., k]
+
+    return Prediction(predictor.needs, score, name, same_noise if inferred else None, label=f"{name}[{level}]")
 
 
 def name_for(spec: ModelSpec) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from typing import TypeAlias
 
 import torch
@@ -10,7 +11,7 @@ from torch.distributions import Distribution
 
 from cfair.errors import QueryError, SpecError, nearest
 from cfair.families import Kind
-from cfair.interfaces import Values, World
+from cfair.interfaces import Outlined, Values, World
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, NodeSpec
 
@@ -19,7 +20,7 @@ __all__ = ["Score", "scored", "with_score"]
 Score: TypeAlias = Callable[[Values, int], Tensor]  # columns (m,) of m rows, and m -> their predictions (m,), as ``Predictor.deploy``
 
 
-def scored(scm: SCM, name: str, needs: Sequence[str], score: Score) -> SCM:
+def scored(scm: SCM, name: str, needs: Sequence[str], score: Score, outline: object = None) -> SCM:
     """``scm`` with a node ``name`` at its end, which a map from rows to predictions makes of its parents ``needs``, without noise.
 
     Args:
@@ -27,6 +28,7 @@ def scored(scm: SCM, name: str, needs: Sequence[str], score: Score) -> SCM:
         name: of the new node.
         needs: the observed nodes that the map reads.
         score: from rows to predictions; called once for all rows of a world that differ from the factual ones.
+        outline: what makes the predictions: where it is ``Outlined`` the new mechanism is so, too.
 
     Raises:
         QueryError: the name is taken, or the map reads what is no observed node.
@@ -41,7 +43,8 @@ def scored(scm: SCM, name: str, needs: Sequence[str], score: Score) -> SCM:
         spec = ModelSpec.model_validate({**{key: getattr(scm.spec, key) for key in ModelSpec.model_fields}, "nodes": nodes})
     except SpecError as error:
         raise QueryError("prediction", f"'{name}' cannot name a node: {error.problem}", error.mend) from None
-    return SCM(spec, mechanisms={**scm.mechanisms, name: _Scored(tuple(needs), score)})
+    known = (outline.span, outline.monotone) if isinstance(outline, Outlined) else ((-inf, inf), False)
+    return SCM(spec, mechanisms={**scm.mechanisms, name: _Scored(tuple(needs), score, *known)})
 
 
 def with_score(scm: SCM, world: World, name: str) -> World:
@@ -57,9 +60,10 @@ class _Scored(nn.Module):
     kind: Kind = "real"
     noise_size = 1
 
-    def __init__(self, needs: tuple[str, ...], score: Score) -> None:
+    def __init__(self, needs: tuple[str, ...], score: Score, span: tuple[float, float], monotone: bool) -> None:
         super().__init__()
         self._needs, self._score = needs, score
+        self.span, self.monotone = span, monotone
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
         """The prediction, of the shape to which its parents broadcast."""

@@ -32,7 +32,7 @@ class Target:
 def target_of(spec: ModelSpec, of: str | None) -> Target:
     """The target that ``of`` names: a node, or a level of one as ``node=level``; the outcome if None.
 
-    A binary node's value is the indicator of its second level, an ordinal one's the position of its level; of a node with unordered
+    The value of a node with two levels is the indicator of the second, an ordinal one's the position of its level; of a node with unordered
     levels only the probability of one of them has a meaning.
 
     Raises:
@@ -41,7 +41,7 @@ def target_of(spec: ModelSpec, of: str | None) -> Target:
     name = spec.outcome if of is None else of
     if name in spec.nodes:
         node = spec.nodes[name]
-        if node.kind == "category":
+        if node.kind == "category" and len(node.levels) > 2:
             problem = f"the levels of '{name}' have no order, so that they have no mean"
             raise QueryError("of", problem, f"ask for the probability of one, as '{name}={node.levels[-1]}'")
         return Target(name)

@@ -11,11 +11,11 @@ from cfair.effects import Question, bounds_of, scored, with_score
 from cfair.effects.prediction import name_for
 from cfair.errors import DataError, QueryError, nearest
 from cfair.explaining.contributions import Followed, contributions
+from cfair.explaining.explained import Explained, explained
 from cfair.explaining.ranges import over_draws
 from cfair.explaining.records import Explanation, NodeMove, OverCouplings, WorldMove
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor, World
-from cfair.metrics import decide
 from cfair.scm import SCM
 from cfair.threads import with_threads
 from cfair.worlds import Setting, counterfactual
@@ -35,6 +35,7 @@ def explain(
     row: int,
     *,
     predictor: str = "latent",
+    level: str | None = None,
     worlds: Sequence[Done] | None = None,
     draws: int = 400,
     seed: int = 0,
@@ -51,12 +52,14 @@ def explain(
         columns: a table that holds the person and, to say whether a counterfactual row looks like anyone, others.
         row: the person's position in the table as given, 0-based.
         predictor: which of them.
+        level: of an outcome with several, the one whose probability is explained; the one that is likeliest for the person if None.
         worlds: what is done in each; by default each other level of each attribute that has levels.
         draws: of the person's latents and noise.
         seed: of the draws.
 
     Raises:
-        QueryError: there is no such predictor, row, attribute or level, or by default nothing to be done.
+        QueryError: there is no such predictor, row, attribute or level, or by default nothing to be done; or a level is named of an outcome
+            that has not several.
         DataError: the row lacks a value.
 
     Source: Pearl (2009), Causality, Theorem 7.1.7; the contributions of paths as in ``cfair.effects.path_shapley``.
@@ -67,28 +70,28 @@ def explain(
         raise QueryError("draws", f"{draws} say nothing of what is not known of a person", "use 400")
     spec, chosen, person = scm.spec, predictors[predictor], _person(scm, columns, row)
     asked = list(_other_levels(scm, crossing_of(spec), person)) if worlds is None else [_checked(scm, done) for done in worlds]
-    name = name_for(spec)
-    model = scored(scm, name, chosen.needs, chosen.deploy)
+    of, name = explained(spec, chosen, person, level), name_for(spec)
+    model = scored(scm, name, chosen.needs, of.score, of)
     factual = with_score(model, abduct(scm, person, draws=draws, seed=seed), name)
-    outcome = spec.nodes[spec.outcome]
     return Explanation(
         model=spec.name,
         predictor=predictor,
         outcome=spec.outcome,
-        event=outcome.levels[1] if outcome.kind == "binary" else None,
+        event=of.event,
         row=row,
-        prediction=float(chosen.deploy(person, 1)),
+        prediction=float(of.score(person, 1)),
+        classes=of.classes(person, 1),
         sees=chosen.sees,
         needs=chosen.needs,
         factual={node: decode(spec, node, person[node])[0] for node in spec.evidence},
         latents=tuple(_node(scm, latent, factual, factual) for latent in spec.latents),
-        worlds=tuple(_followed(scm, Followed(model, name, factual, seed), done, person, columns) for done in asked),
+        worlds=tuple(_followed(scm, Followed(model, name, factual, seed), of, done, person, columns) for done in asked),
         draws=draws,
         seed=seed,
     )
 
 
-def _followed(scm: SCM, followed: Followed, done: Done, person: Columns, columns: Columns) -> WorldMove:
+def _followed(scm: SCM, followed: Followed, of: Explained, done: Done, person: Columns, columns: Columns) -> WorldMove:
     """One world."""
     spec, factual = scm.spec, followed.factual
     held = {node: person[node] for node in spec.held if node not in done}
@@ -98,12 +101,13 @@ def _followed(scm: SCM, followed: Followed, done: Done, person: Columns, columns
     moving = [node for node in spec.evidence if node in done or after.values[node] is not factual.values[node]]
     bounds, unbounded = _over_couplings(followed, {**done, **held})
     outside, why = _outside(scm, after, done, columns)
-    binary = spec.nodes[spec.outcome].kind == "binary"
+    rows = of.rows(after)
     return WorldMove(
         world=counterfactual(scm, factual, done).label,
         prediction=over_draws(prediction),
         change=over_draws(prediction - before),
-        flips=float((decide(prediction) != decide(before)).double().mean()) if binary else None,
+        flips=of.flips(person, rows, after.shape[0]),
+        classes=of.classes(rows, after.shape[0]),
         nodes=tuple(_node(scm, node, factual, after) for node in moving if node not in held),
         paths=paths,
         exact=exact,
@@ -165,7 +169,9 @@ def _person(scm: SCM, columns: Columns, row: int) -> Columns:
         problem = f"'{columns.facts.name}' has {columns.facts.rows:,} rows, and none is at position {row}"
         raise QueryError("row", problem, f"give a whole number from 0 to {columns.facts.rows - 1}")
     if not len(places):
-        problem = "it is not among these people: left out when the table was read, for a missing value or weight 0, or in another part of it"
+        problem = (
+            "it is not among these people: left out when the table was read, for a missing value or weight 0, or in another part of it"
+        )
         raise DataError(f"{columns.facts.name}, row {row}", problem, f"fill it in, or choose one of them, as row {int(columns.rows[0])}")
     person = columns.take(places)
     for node in scm.spec.evidence:

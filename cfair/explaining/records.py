@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import cast
 
 from cfair.auditing import Json
 
@@ -74,7 +75,8 @@ class WorldMove:
         world: what is done, as ``race=White``.
         prediction: the deployed prediction for the counterfactual row.
         change: by how much it differs from the factual one.
-        flips: of a binary outcome, the share of draws in which the decision differs.
+        flips: of an outcome with levels, the share of draws in which the decision differs.
+        classes: of an outcome with several levels, the mean probability of each.
         nodes: the observed nodes that can move there, in the model's order.
         paths: contributions to ``change``, the largest first.
         exact: whether all coalitions of paths were asked, rather than some orders of them.
@@ -88,6 +90,7 @@ class WorldMove:
     prediction: Range
     change: Range
     flips: float | None
+    classes: Mapping[str, float] = field(default_factory=dict)
     nodes: tuple[NodeMove, ...]
     paths: tuple[PathShare, ...]
     exact: bool
@@ -104,10 +107,11 @@ class Explanation:
     Args:
         model: the declared model's name.
         predictor: whose prediction it is.
-        outcome: what is predicted; of a binary one the prediction is the probability of ``event``.
-        event: its second level; None of a number.
+        outcome: what is predicted; of one with levels the prediction is the probability of ``event``.
+        event: its second level, or of several the one that is explained; None of a number.
         row: the person's position in the table, 0-based.
         prediction: deployed.
+        classes: of an outcome with several levels, the probability of each.
         sees: what enters the predictor's head.
         needs: the columns from which it makes that.
         factual: observed node that is evidence -> its level's name, or its number.
@@ -123,6 +127,7 @@ class Explanation:
     event: str | None
     row: int
     prediction: float
+    classes: Mapping[str, float] = field(default_factory=dict)
     sees: tuple[str, ...]
     needs: tuple[str, ...]
     factual: Mapping[str, str | float]
@@ -133,4 +138,12 @@ class Explanation:
 
     def to_json(self) -> dict[str, Json]:
         """All of it as JSON has it."""
-        return {"schema": 1, **asdict(self)}
+        document: dict[str, Json] = {"schema": 1, **asdict(self)}
+        return document if self.classes else _without_classes(document)
+
+
+def _without_classes(document: dict[str, Json]) -> dict[str, Json]:
+    """The same of an outcome that has not several levels."""
+    worlds = cast("list[dict[str, Json]]", document["worlds"])
+    kept = [{key: value for key, value in world.items() if key != "classes"} for world in worlds]
+    return {**{key: value for key, value in document.items() if key != "classes"}, "worlds": cast("Json", kept)}

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, NamedTuple, Self, TypeAlias
 
 import torch
@@ -32,13 +33,20 @@ class Head(nn.Module, ABC):
 
     Args:
         inputs: number of features k; 0 is allowed, and then everyone gets the same prediction.
+        levels: of the outcome; a head of numbers does not ask.
     """
 
     kinds: ClassVar[frozenset[Kind]]  # of outcome
+    monotone: ClassVar[bool] = False  # whether a prediction moves one way only as one feature grows
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, levels: int = 2) -> None:
         super().__init__()
-        self.inputs = inputs
+        self.inputs, self.levels = inputs, levels
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Two numbers between which every prediction lies."""
+        return -inf, inf
 
     @abstractmethod
     def fit(self, batches: Batches) -> Self:
@@ -46,11 +54,11 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, features: Tensor) -> Tensor:
-        """Features (..., k) to predictions (...)."""
+        """Features (..., k) to predictions (...), or (..., levels) of an outcome that is a category or ordinal."""
 
     @abstractmethod
     def score(self, features: Tensor) -> Tensor:
-        """Features (..., k) to what predictions are made of (...): a person's is the same bits in any batch."""
+        """Features (..., k) to what predictions are made of, of their shape: a person's is the same bits in any batch."""
 
 
 class LinearHead(Head):
@@ -58,13 +66,15 @@ class LinearHead(Head):
 
     Args:
         inputs: number of features k; 0 is allowed, and then everyone gets the same prediction.
+        levels: as of ``Head``.
     """
 
+    monotone: ClassVar[bool] = True
     intercept: Tensor
     coefficients: Tensor
 
-    def __init__(self, inputs: int) -> None:
-        super().__init__(inputs)
+    def __init__(self, inputs: int, levels: int = 2) -> None:
+        super().__init__(inputs, levels)
         self.register_buffer("intercept", torch.tensor(torch.nan, dtype=torch.float64))  # until it is fitted
         self.register_buffer("coefficients", torch.zeros(inputs, dtype=torch.float64))
 

@@ -13,21 +13,30 @@ HEADS: Registry[type[Head]] = Registry(
     "head",
     linear="cfair.heads.linear:Linear",
     logistic="cfair.heads.logistic:Logistic",
+    multinomial="cfair.heads.multinomial:Multinomial",
     boosted="cfair.heads.boosted:Boosted",
+    boosted_levels="cfair.heads.boosted_levels:BoostedLevels",
 )
-AUTO: Mapping[Kind, str] = {"real": "linear", "count": "linear", "binary": "logistic"}
+AUTO: Mapping[Kind, str] = {
+    "real": "linear",
+    "count": "linear",
+    "binary": "logistic",
+    "category": "multinomial",
+    "ordinal": "multinomial",
+}
+OF_LEVELS = {"boosted": "boosted_levels"}  # heads by whose name the one for several levels may be asked for, too
 
 
 def head_for(kind: Kind, name: str = "auto") -> type[Head]:
-    """The head called ``name`` for outcomes of this ``kind``; ``auto`` is linear for numbers, logistic for two levels.
+    """The head called ``name`` for outcomes of this ``kind``; ``auto`` is linear for numbers, logistic for two levels, else multinomial.
+
+    ``boosted`` is ``boosted_levels`` for an outcome of several levels.
 
     Raises:
-        QueryError: no head has that name, it does not suit the outcome, or the outcome has more than two levels.
+        QueryError: no head has that name, or it does not suit the outcome.
     """
-    if kind not in AUTO:
-        mend = "declare the outcome with two levels (mechanism: bernoulli); outcomes with more of them come later"
-        raise QueryError(where="outcome", problem=f"no head predicts an outcome of kind '{kind}' yet", mend=mend)
-    head = HEADS[AUTO[kind] if name == "auto" else name]
+    chosen = AUTO[kind] if name == "auto" else name
+    head = HEADS[OF_LEVELS.get(chosen, chosen) if kind in ("category", "ordinal") else chosen]
     if kind not in head.kinds:
         mend = f"use '{AUTO[kind]}', or 'auto'"
         raise QueryError(where="head", problem=f"'{name}' does not predict an outcome of kind '{kind}'", mend=mend)

@@ -53,6 +53,11 @@ class Logistic(LinearHead):
         weights = _minimise(batches, standard, weights)
         return self.hold(weights[0], weights[1:], standard)
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """Of probabilities."""
+        return 0.0, 1.0
+
     def predict(self, features: Tensor) -> Tensor:
         """Features (..., k) to probabilities of the second level (...)."""
         return self.score(features).sigmoid()

@@ -22,6 +22,7 @@ __all__ = ["FEW", "MOVED", "LogPosterior", "alone", "fine_enough", "log_posterio
 POINTS = 262_144  # quadrature points evaluated at a time: bounds the memory, and fits the processor's cache
 MANY = 1_048_576  # of them, where many parameters are tried at once
 ALIKE = 1e-3  # nats: draws' weights are then right to a thousandth
+FARTHEST = 3  # draws that are asked for one by one as well, since a step from the top errs most far away
 FEWER = 3  # nodes per dimension with which they are tried first
 SETTLED = 1e-4  # nats, summed over all rows, that a finer quadrature may change
 MOVED = 0.1  # posterior sds that more points of importance sampling may move a parameter
@@ -71,13 +72,15 @@ class LogPosterior:
     def values(self, thetas: Tensor) -> Tensor:
         """The log density at each of ``thetas`` (S, p), which lie around ``start``; shape (S,), to ALIKE of what ``value`` says.
 
-        Many at once, by few nodes, then by more; one by one where ``value`` says otherwise of the least probable, or of those for which
-        the rule's error moves most.
+        Many at once, by few nodes, then by more; one by one where ``value`` says otherwise of the farthest, of the least probable, or of
+        those for which the rule's error moves most.
         """
         if self.log_likelihood.smooth and len(thetas):
+            away = ((thetas - self.start) / (thetas - self.start).square().mean(0).sqrt().clamp(min=1e-300)).square().sum(1)
             for nodes in (FEWER, FIRST):
                 found, moved = self._at_once(thetas, nodes)
-                some = torch.stack([found.nan_to_num(nan=-torch.inf).argmin(), moved.argmin(), moved.argmax()])
+                least = found.nan_to_num(nan=-torch.inf).argmin()
+                some = torch.stack([least, moved.argmin(), moved.argmax(), *away.topk(min(FARTHEST, len(thetas))).indices])
                 asked = torch.tensor([self.value(theta) for theta in thetas[some]], dtype=torch.float64)
                 if torch.allclose(found[some], asked, rtol=0, atol=ALIKE):
                     return found

@@ -19,7 +19,7 @@ from cfair.threads import with_threads
 
 __all__ = ["each_distinct_row", "expectation", "expectation_of_incomplete", "posterior", "posterior_of_rows"]
 
-PointMap: TypeAlias = Callable[[Values], Tensor]  # of node -> values at points of what is hidden, to (Q, m)
+PointMap: TypeAlias = Callable[[Values], Tensor]  # of node -> values at points of what is hidden, to (Q, m), or (Q, m, outputs)
 
 BLOCK = 65_536  # points integrated at a time: bounds the memory
 SAMPLED_ROWS = 256  # rows at a time where importance sampling may need many points
@@ -136,25 +136,27 @@ def _moments(areas: Iterable[Neighbourhood], nodes: int | None) -> Moments:
     return Moments(mean, sd, probabilities, k_hat)
 
 
-def expectation(scm: SCM, values: Values, function: Callable[[Values], Tensor], *, n: int) -> Tensor:
-    """E[function(values with the latents) | default evidence], shape (n,), by the same quadrature.
+def expectation(scm: SCM, values: Values, function: PointMap, *, n: int, outputs: int = 0) -> Tensor:
+    """E[function(values with the latents) | default evidence], shape (n,) or (n, outputs), by the same quadrature.
 
     Args:
         scm: with its parameters learned.
         values: rows, node -> (n,), holding at least the evidence.
-        function: of a mapping node -> values, real latents' of shape (Q, m) and the others' of shape (m,), to (Q, m).
+        function: of a mapping node -> values, real latents' of shape (Q, m) and the others' of shape (m,), to (Q, m), or, where
+            it gives several numbers, (Q, m, outputs).
         n: how many rows.
+        outputs: how many numbers the function gives of each point; 0: one, without a dimension of its own.
 
     Raises:
         QueryError: there are more latents than are integrated out together.
     """
     if not scm.spec.latents:
-        return function(values).expand(n)
+        return function(values).expand(n, *_dimension(outputs))
     area = joint(scm, values, scm.spec.evidence, n)
-    return each_distinct_row(area, values, function, None).expected
+    return each_distinct_row(area, values, function, None, outputs=outputs).expected.reshape(n, *_dimension(outputs))
 
 
-def expectation_of_incomplete(scm: SCM, columns: Columns, function: PointMap, *, reads: Collection[str]) -> Tensor:
+def expectation_of_incomplete(scm: SCM, columns: Columns, function: PointMap, *, reads: Collection[str], outputs: int = 0) -> Tensor:
     """As ``expectation``, of people who may lack some of the evidence, which is integrated out with the latents.
 
     Args:
@@ -162,6 +164,7 @@ def expectation_of_incomplete(scm: SCM, columns: Columns, function: PointMap, *,
         columns: n people.
         function: as in ``expectation``.
         reads: the latents and non-descendants of protected attributes that ``function`` reads.
+        outputs: as in ``expectation``.
 
     Raises:
         QueryError: more is missing at once than can be integrated out.
@@ -171,21 +174,34 @@ def expectation_of_incomplete(scm: SCM, columns: Columns, function: PointMap, *,
         known, m = kind.known(scm.spec.evidence), len(kind.people)
         rows = {node: columns.coded[node][kind.people] for node in scm.spec.evidence if node in known}
         hidden = hidden_in(scm.spec, known, kind.missing, wanted=[node for node in kind.missing if node in reads])
-        parts.append((kind.people, _expected(scm, rows, known, m, hidden, function, reads)))
+        parts.append((kind.people, _expected(scm, rows, known, m, hidden, function, reads, outputs)))
     return together(parts, columns.n)
 
 
 def _expected(
-    scm: SCM, rows: Values, known: Collection[str], n: int, hidden: Sequence[str], function: PointMap, reads: Collection[str]
+    scm: SCM,
+    rows: Values,
+    known: Collection[str],
+    n: int,
+    hidden: Sequence[str],
+    function: PointMap,
+    reads: Collection[str],
+    outputs: int = 0,
 ) -> Tensor:
-    """E[function(what is known, and what of ``hidden`` it reads) | what is known], shape (n,)."""
+    """E[function(what is known, and what of ``hidden`` it reads) | what is known], shape (n,) or (n, outputs)."""
     seen = {node: rows[node] for node in rows if node in known}
     if set(hidden).isdisjoint(reads):
-        return function(seen).expand(n)
-    return each_distinct_row(joint(scm, seen, known, n, hidden=hidden, reads=reads), seen, function, None).expected
+        return function(seen).expand(n, *_dimension(outputs))
+    area = joint(scm, seen, known, n, hidden=hidden, reads=reads)
+    return each_distinct_row(area, seen, function, None, outputs=outputs).expected.reshape(n, *_dimension(outputs))
 
 
-def each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[Values], Tensor] | None, nodes: int | None) -> Integral:
+def _dimension(outputs: int) -> tuple[int, ...]:
+    """The last dimension of a function's answers, if they have one of their own."""
+    return (outputs,) if outputs else ()
+
+
+def each_distinct_row(area: Neighbourhood, values: Values, function: PointMap | None, nodes: int | None, *, outputs: int = 0) -> Integral:
     """The integral, computed once for each distinct row of ``values``."""
     first, place = distinct(values, area.n)
     d = len(area.real)
@@ -194,7 +210,9 @@ def each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[V
     for people in first.split(size):
         part = area.take(people)
         rows = {node: column[people] for node, column in values.items()}
-        parts.append(integrate(part, None if function is None else _of_points(part, rows, function), nodes=nodes))
+        parts.append(
+            integrate(part, None if function is None else _of_points(part, rows, function, outputs), outputs=outputs or 1, nodes=nodes)
+        )
     return Integral(
         torch.cat([part.log_evidence for part in parts])[place],
         torch.cat([part.mean for part in parts], 1)[:, place],
@@ -205,13 +223,14 @@ def each_distinct_row(area: Neighbourhood, values: Values, function: Callable[[V
     )
 
 
-def _of_points(area: Neighbourhood, values: Values, function: Callable[[Values], Tensor]) -> PointFunction:
+def _of_points(area: Neighbourhood, values: Values, function: PointMap, outputs: int) -> PointFunction:
     """``function`` of points and positions in the rows of ``area.enumerated()``."""
     levels = area.levels()
 
     def of_points(points: Tensor, at: Tensor) -> Tensor:
         known = {node: column[at % area.n] for node, column in values.items()}
         chosen = {latent: column[at // area.n] for latent, column in levels.items()}
-        return function({**known, **chosen, **dict(zip(area.real, points, strict=True))}).expand(points.shape[1:])
+        found = function({**known, **chosen, **dict(zip(area.real, points, strict=True))})
+        return found.expand(*points.shape[1:], *_dimension(outputs)).reshape(*points.shape[1:], outputs or 1)
 
     return of_points

@@ -34,7 +34,7 @@ ROUNDING = 1e-12  # of an expectation
 RARE = 0.01  # probability of a combination of levels below which its k-hat does not matter
 NOTHING = 36.0  # nats below the likeliest combination of levels at which another counts for nothing
 
-PointFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # of points (d, Q, m) and of the positions (m,) of their rows, to (Q, m)
+PointFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # of points (d, Q, m) and of the positions (m,) of their rows, to (Q, m, c)
 
 
 RuleOf: TypeAlias = Callable[[Landscape, Summit], Rule]
@@ -51,7 +51,7 @@ class Integral(NamedTuple):
     sd: Tensor  # (d, n)
     combinations: Tensor  # (n, combinations)
     k_hat: Tensor  # of the importance weights, (n,); 0 of a product rule, and where all weights are equal
-    expected: Tensor  # of the function asked for, (n,)
+    expected: Tensor  # of the c numbers of the function asked for, (n, c)
 
 
 def ladder(land: Landscape, nodes: int | None = None) -> list[RuleOf]:
@@ -109,7 +109,7 @@ def log_integral(land: Landscape, rule: Rule) -> Tensor:
     return (land(rule.points) + rule.log_weights).logsumexp(0)
 
 
-def integrate(area: Neighbourhood, function: PointFunction | None = None, *, nodes: int | None = None) -> Integral:
+def integrate(area: Neighbourhood, function: PointFunction | None = None, *, outputs: int = 1, nodes: int | None = None) -> Integral:
     """Posterior moments of latents, and E[function(u)], to SETTLED posterior sds.
 
     Up the ladder, row by row, until they stand still; a row at its end is content with ENOUGH. E[function(u)] stands still in
@@ -118,6 +118,7 @@ def integrate(area: Neighbourhood, function: PointFunction | None = None, *, nod
     Args:
         area: the latents and their evidence.
         function: of points of the real latents and of the positions of their rows in ``area.enumerated()``; 0 if None.
+        outputs: how many numbers c the function gives of each point.
         nodes: per dimension, of the first rule.
 
     Raises:
@@ -126,11 +127,11 @@ def integrate(area: Neighbourhood, function: PointFunction | None = None, *, nod
     rows = area.enumerated()
     land = landscape(rows)
     top = proposal(rows, land)
-    moments = torch.full((2 * land.d + 4, rows.n), torch.nan, dtype=torch.float64)
+    moments = torch.full((2 * (land.d + outputs + 1), rows.n), torch.nan, dtype=torch.float64)
     left, rules = torch.arange(rows.n), ladder(land, nodes)
     for rule in rules:
         part = land if len(left) == rows.n else land.take(left)
-        finer = _moments(part, rule(part, Summit(top.center[:, left], top.root[:, :, left])), left, function)
+        finer = _moments(part, rule(part, Summit(top.center[:, left], top.root[:, :, left])), left, function, outputs)
         last = rule is rules[-1]
         exact = len(rules) == 1 or (land.sampled and last)
         settled = finer.isfinite().all(0) if exact else _settled(moments[:, left], finer, land, last=last)
@@ -147,8 +148,9 @@ def _settled(coarse: Tensor, fine: Tensor, land: Landscape, *, last: bool) -> Te
     """Whether a row's moments stand still, False for nan; of a function that is not smooth the last rule's expectation must do."""
     d = land.d
     tolerance = SAMPLED if land.sampled else (ENOUGH if last else SETTLED)[max(d, 1)]
-    change, sd, expected, spread = (fine - coarse).abs(), fine[d : 2 * d], fine[2 * d], fine[2 * d + 1]
-    smooth = change[2 * d] <= tolerance * spread + ROUNDING * expected.abs()
+    change, sd = (fine - coarse).abs(), fine[d : 2 * d]
+    expected, spread = fine[2 * d : -2].chunk(2)
+    smooth = (change[2 * d : -2].chunk(2)[0] <= tolerance * spread + ROUNDING * expected.abs()).all(0)
     if land.sampled:
         smooth = smooth & ~(fine[-2] > HEAVY)  # more points tell whether the tail is heavy
         last = False
@@ -156,32 +158,33 @@ def _settled(coarse: Tensor, fine: Tensor, land: Landscape, *, last: bool) -> Te
     return still
 
 
-def _moments(land: Landscape, rule: Rule, rows: Tensor, function: PointFunction | None) -> Tensor:
-    """Means and sds of d latents, E[function], sd[function], k-hat and the log evidence, stacked, shape (2·d + 4, n)."""
+def _moments(land: Landscape, rule: Rule, rows: Tensor, function: PointFunction | None, outputs: int) -> Tensor:
+    """Means and sds of d latents, E[function] and sd[function], k-hat and the log evidence, stacked, shape (2·(d + outputs + 1), n)."""
     log_mass = land(rule.points) + rule.log_weights
     k_hat, log_mass = tail_shape(log_mass) if land.sampled else (torch.zeros_like(log_mass[0]), log_mass)
     log_evidence = log_mass.logsumexp(0)
     weights = (log_mass - log_evidence).exp()
     mean = (weights * rule.points).sum(1)
     sd = (weights * (rule.points - mean.unsqueeze(1)).square()).sum(1).sqrt()
-    values = torch.zeros_like(weights) if function is None else function(rule.points, rows)
-    expected = (weights * values).sum(0)
-    spread = (weights * (values - expected).square()).sum(0).sqrt()
-    return torch.cat([mean, sd, torch.stack([expected, spread, k_hat, log_evidence])])
+    values = weights.new_zeros(*weights.shape, outputs) if function is None else function(rule.points, rows)
+    expected = (weights.unsqueeze(-1) * values).sum(0)
+    spread = (weights.unsqueeze(-1) * (values - expected).square()).sum(0).sqrt()
+    return torch.cat([mean, sd, expected.T, spread.T, torch.stack([k_hat, log_evidence])])
 
 
 def _mixed(area: Neighbourhood, moments: Tensor) -> Integral:
     """The combinations of levels put together, each by its probability."""
     d = len(area.real)
     by_combination = moments.reshape(len(moments), area.combinations, area.n)
-    means, sds, expected, (k_hats, log_mass) = by_combination[:d], by_combination[d : 2 * d], by_combination[2 * d], by_combination[-2:]
+    means, sds, expected = by_combination[:d], by_combination[d : 2 * d], by_combination[2 * d : -2].chunk(2)[0]
+    k_hats, log_mass = by_combination[-2:]
     weights = log_mass.softmax(0)
     possible = weights > 0  # of what cannot be, nothing is known
     means, sds, expected = (torch.where(possible, part, 0.0) for part in (means, sds, expected))
     mean = (weights * means).sum(1)
     sd = (weights * (sds.square() + (means - mean.unsqueeze(1)).square())).sum(1).sqrt()
     k_hat = torch.where(weights > RARE, k_hats, 0.0).amax(0)
-    return Integral(log_mass.logsumexp(0), mean, sd, weights.T, k_hat, (weights * expected).sum(0))
+    return Integral(log_mass.logsumexp(0), mean, sd, weights.T, k_hat, (weights * expected).sum(1).T)
 
 
 def _check_weight(area: Neighbourhood, moments: Tensor, left: Tensor) -> None:

@@ -3,11 +3,13 @@
 from statistics import NormalDist
 
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from cfair.errors import QueryError
 from cfair.interfaces import Measured
 
-__all__ = ["THRESHOLD", "average", "count_people", "decide", "defined", "difference", "interval", "need_variation", "standard_error"]
+__all__ = ["THRESHOLD", "average", "count_people", "decide", "decide_level", "defined", "difference", "indicators", "interval"]
+__all__ += ["need_variation", "standard_error"]
 
 THRESHOLD = 0.5  # of a probability, from which the decision is the second level: the most accurate one for a calibrated probability
 NEED_VARIATION = frozenset({"r2", "roc_auc"})  # divide by the outcome's variance, or by the number of people of each level
@@ -45,6 +47,16 @@ def count_people(y: Tensor, weights: Tensor | None) -> int:
 def decide(y_hat: Tensor) -> Tensor:
     """The decisions, 0.0 or 1.0, of probabilities of any shape: 1 from ``THRESHOLD`` on."""
     return (y_hat >= THRESHOLD).to(y_hat.dtype)
+
+
+def decide_level(y_hat: Tensor) -> Tensor:
+    """The decisions, positions of levels, of probabilities of levels (..., levels): the likeliest, of equals the first; shape (...)."""
+    return y_hat.argmax(-1).to(y_hat.dtype)
+
+
+def indicators(y: Tensor, levels: int) -> Tensor:
+    """1 at each person's level, 0 elsewhere, shape (n, levels), from positions of levels (n,)."""
+    return one_hot(y.long(), levels).double()
 
 
 def defined(name: str, y: Tensor, weights: Tensor | None = None) -> bool:

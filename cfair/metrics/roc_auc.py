@@ -6,7 +6,7 @@ from torch import Tensor
 from cfair.interfaces import Measured
 from cfair.metrics.base import count_people, need_variation
 
-__all__ = ["roc_auc"]
+__all__ = ["roc_auc", "roc_auc_of_levels"]
 
 
 def roc_auc(y: Tensor, y_hat: Tensor, weights: Tensor | None = None) -> Measured:
@@ -39,3 +39,25 @@ def roc_auc(y: Tensor, y_hat: Tensor, weights: Tensor | None = None) -> Measured
     share = people * w / torch.where(y == 1, all_ones, all_zeros)
     placement = torch.where(y == 1, placement_one[tie], placement_zero[tie])
     return Measured(area.item(), share * (placement - area), people)
+
+
+def roc_auc_of_levels(y: Tensor, y_hat: Tensor, weights: Tensor | None = None) -> Measured:
+    """The mean over levels of the chance that someone with the level has a higher probability of it than someone without, ties half.
+
+    One against the rest, macro: each level that occurs among people of weight above 0 counts the same, however many have it.
+
+    Args:
+        y: positions of levels, shape (n,).
+        y_hat: probabilities of the levels, shape (n, levels).
+        weights: of the people, shape (n,); all the same if None.
+
+    Raises:
+        QueryError: everybody has the same outcome.
+
+    Source: Provost & Domingos (2003), Tree induction for probability-based ranking, section 2, with equal weights.
+    """
+    need_variation("roc_auc", y, weights)
+    occurring = (y if weights is None else y[weights > 0]).unique().long().tolist()
+    areas = [roc_auc((y == level).to(y_hat.dtype), y_hat[:, level], weights) for level in occurring]
+    value = sum(area.value for area in areas) / len(areas)
+    return Measured(value, torch.stack([area.influence for area in areas]).mean(0), areas[0].people)

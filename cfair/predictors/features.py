@@ -6,12 +6,25 @@ import torch
 from torch import Tensor
 
 from cfair.errors import QueryError
+from cfair.heads import head_for
+from cfair.heads.base import Head
 from cfair.interfaces import Values, World, Worlds
 from cfair.spec import ModelSpec
 from cfair.weights import check_weights
 from cfair.worlds import collapse
 
-__all__ = ["Batches", "count_features", "each_block", "features", "observed_features"]
+__all__ = ["Batches", "count_features", "each_block", "features", "head_of", "in_every_draw", "observed_features"]
+
+
+def head_of(spec: ModelSpec, name: str, seen: Collection[str]) -> Head:
+    """The head called ``name``, or the outcome's own if it is "auto", on what ``features`` makes of the nodes ``seen``."""
+    levels = len(spec.nodes[spec.outcome].levels)
+    return head_for(spec.outcome_kind, name)(count_features(spec, seen), max(levels, 2))
+
+
+def in_every_draw(predictions: Tensor, world: World) -> Tensor:
+    """Predictions (draws or 1, n[, classes]) as (draws, n[, classes])."""
+    return predictions.expand(*world.shape, *predictions.shape[2:])
 
 
 def count_features(spec: ModelSpec, nodes: Collection[str]) -> int:

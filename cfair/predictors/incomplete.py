@@ -25,7 +25,7 @@ class _Integrating(Protocol):
 
 
 def deploy(scm: SCM, predictor: Predictor, columns: Columns) -> Tensor:
-    """Predictions (n,) of rows of which some may lack values.
+    """Predictions (n,), or (n, classes), of rows of which some may lack values.
 
     Of a row that has all that the predictor needs, its own. Of another, E[f(the row completed) | what it has of what the predictor
     needs]: what a predictor must not read does not help to guess either. Predictors on latents integrate exactly, others by
@@ -44,7 +44,7 @@ def deploy(scm: SCM, predictor: Predictor, columns: Columns) -> Tensor:
 
 
 def _of_kind(scm: SCM, predictor: Predictor, columns: Columns, kind: Pattern) -> Tensor:
-    """Predictions (m,) of rows that lack the same."""
+    """Predictions (m[, classes]) of rows that lack the same."""
     rows = columns if len(kind.people) == columns.n else columns.take(kind.people)
     if not kind.missing:
         return predictor.deploy({node: rows[node] for node in predictor.needs}, rows.n)

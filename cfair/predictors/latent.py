@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from cfair.access import guard, needs, sees
 from cfair.errors import LeakageError, QueryError
-from cfair.heads import head_for
 from cfair.inference import completed, expectation, expectation_of_incomplete, fingerprint, patterns, posterior, posterior_of_rows
 from cfair.inference.patterns import Pattern, together
 from cfair.interfaces import Columns, Moments, Values, World, Worlds
-from cfair.predictors.features import Batches, count_features, each_block, features, observed_features
+from cfair.metrics import indicators
+from cfair.predictors.features import Batches, each_block, features, head_of, in_every_draw, observed_features
 from cfair.predictors.incomplete import DRAWS, SEED
 from cfair.scm import SCM
 from cfair.weights import check_weights
@@ -43,7 +43,22 @@ class _OnLatents(ABC):
         self.scm = scm
         self.sees = sees(scm.spec, self.name) if features is None else guard(scm.spec, self.name, features)
         self.needs = needs(scm.spec, self.name)
-        self.fitted = head_for(scm.spec.nodes[scm.spec.outcome].kind, head)(count_features(scm.spec, self.sees))
+        self.fitted = head_of(scm.spec, head, self.sees)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The levels of which it gives probabilities; none where a prediction is one number."""
+        return self.scm.spec.classes
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """As of its head."""
+        return self.fitted.span
+
+    @property
+    def monotone(self) -> bool:
+        """Not known: a row's latents need not move one way."""
+        return False
 
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None, keep: Tensor | None = None) -> Self:
         """Learn the head from blocks of abducted people, their outcomes and perhaps weights, (n,); only from those to ``keep``, (n,)."""
@@ -51,8 +66,8 @@ class _OnLatents(ABC):
         return self
 
     def predict(self, world: World) -> Tensor:
-        """Predictions (draws, n); the latents do not move between worlds of the same people."""
-        return self.fitted.predict(self.seen(world)).expand(world.shape)
+        """Predictions (draws, n[, classes]); the latents do not move between worlds of the same people."""
+        return in_every_draw(self.fitted.predict(self.seen(world)), world)
 
     @abstractmethod
     def seen(self, world: World) -> Tensor:
@@ -60,11 +75,11 @@ class _OnLatents(ABC):
 
     @abstractmethod
     def deploy(self, columns: Values, n: int) -> Tensor:
-        """Predictions (n,) of rows, each row's latents inferred from it."""
+        """Predictions (n[, classes]) of rows, each row's latents inferred from it."""
 
     @abstractmethod
     def deploy_incomplete(self, columns: Columns) -> Tensor:
-        """Predictions (n,) of rows of which some lack values, these integrated out."""
+        """Predictions (n[, classes]) of rows of which some lack values, these integrated out."""
 
 
 class LatentPosteriorMean(_OnLatents):
@@ -80,11 +95,11 @@ class LatentPosteriorMean(_OnLatents):
         return self._plugged(observed, world.moments, (1, world.shape[1]))
 
     def deploy(self, columns: Values, n: int) -> Tensor:
-        """g(E[U | row]), shape (n,)."""
+        """g(E[U | row]), shape (n[, classes])."""
         return self.fitted.predict(self._plugged(columns, posterior_of_rows(self.scm, columns, n), (n,)))
 
     def deploy_incomplete(self, columns: Columns) -> Tensor:
-        """g(E[U | what the row has]), shape (n,), and so with a level 1 column that it lacks."""
+        """g(E[U | what the row has]), shape (n[, classes]), and so with a level 1 column that it lacks."""
         return self.fitted.predict(self._plugged(columns.coded, posterior(self.scm, columns), (columns.n,)))
 
     def _plugged(self, observed: Values, moments: Moments, shape: tuple[int, ...]) -> Tensor:
@@ -106,24 +121,25 @@ class LatentDraws(_OnLatents):
         return observed_features(self.scm.spec, self.sees, world)
 
     def deploy(self, columns: Values, n: int) -> Tensor:
-        """E[g(U) | row], shape (n,), by quadrature: no draw enters."""
-        return expectation(self.scm, {node: columns[node] for node in self.needs}, self._prediction, n=n)
+        """E[g(U) | row], shape (n[, classes]), by quadrature: no draw enters."""
+        own = {node: columns[node] for node in self.needs}
+        return expectation(self.scm, own, self._prediction, n=n, outputs=len(self.classes))
 
     def deploy_incomplete(self, columns: Columns) -> Tensor:
-        """E[g(U) | what the row has], shape (n,), and so with a level 1 column that it lacks: a count by draws, all else by quadrature."""
+        """E[g(U) | what the row has], shape (n[, classes]), and so with a level 1 column that it lacks: a count by draws."""
         if any(node in columns.missing and self.scm.spec.nodes[node].kind == "count" for node in self.sees):
             return together([(kind.people, self._by_draws(columns, kind)) for kind in patterns(columns, self.needs)], columns.n)
-        return expectation_of_incomplete(self.scm, columns, self._prediction, reads=self.sees)
+        return expectation_of_incomplete(self.scm, columns, self._prediction, reads=self.sees, outputs=len(self.classes))
 
     def _by_draws(self, columns: Columns, kind: Pattern) -> Tensor:
-        """The mean over draws of rows that lack the same, shape (m,)."""
+        """The mean over draws of rows that lack the same, shape (m[, classes])."""
         rows = {node: columns.coded[node][kind.people] for node in self.needs if node not in kind.missing}
         shape = (DRAWS, len(kind.people))
         values = completed(self.scm, rows, shape[1], draws=DRAWS, seed=SEED)
         return self.fitted.predict(features(self.scm.spec, self.sees, {node: values[node] for node in self.sees}, shape)).mean(0)
 
     def _prediction(self, values: Values) -> Tensor:
-        """Predictions at points of the latents, shape (Q, m)."""
+        """Predictions at points of the latents, shape (Q, m[, classes])."""
         shape = max((value.shape for value in values.values()), key=len)  # (Q, m) where a latent has its quadrature points
         return self.fitted.predict(features(self.scm.spec, self.sees, values, shape))
 
@@ -146,14 +162,32 @@ class Latent:
         self.fitted.register_buffer("losses", self._losses)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The levels of which it gives probabilities; none where a prediction is one number."""
+        return self._variants[0].classes
+
+    @property
     def losses(self) -> dict[str, float]:
-        """Variant -> mean squared error on the people left out, weighted where they are, over five folds of the training rows."""
+        """Variant -> mean squared error on the people left out, weighted where they are, over five folds of the training rows.
+
+        Of an outcome with several levels, squared errors are added up over these.
+        """
         return {variant.name: float(loss) for variant, loss in zip(self._variants, self._losses, strict=True)}
 
     @property
     def chosen(self) -> LatentPosteriorMean | LatentDraws:
         """The variant with the smaller loss."""
         return self._variants[int(self._losses.argmin())]
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """As of the chosen variant's head."""
+        return self.chosen.span
+
+    @property
+    def monotone(self) -> bool:
+        """As of the chosen variant."""
+        return self.chosen.monotone
 
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Validate both variants, then fit each on everyone."""
@@ -166,15 +200,15 @@ class Latent:
         return self
 
     def predict(self, world: World) -> Tensor:
-        """Predictions (draws, n) of the chosen variant."""
+        """Predictions (draws, n[, classes]) of the chosen variant."""
         return self.chosen.predict(world)
 
     def deploy(self, columns: Values, n: int) -> Tensor:
-        """Predictions (n,) of the chosen variant."""
+        """Predictions (n[, classes]) of the chosen variant."""
         return self.chosen.deploy(columns, n)
 
     def deploy_incomplete(self, columns: Columns) -> Tensor:
-        """Predictions (n,) of the chosen variant."""
+        """Predictions (n[, classes]) of the chosen variant."""
         return self.chosen.deploy_incomplete(columns)
 
 
@@ -195,12 +229,14 @@ def _folds(nodes: Sequence[str], worlds: Worlds, outcome: Tensor, weights: Tenso
 
 
 def _validated(variant: _OnLatents, worlds: Worlds, outcome: Tensor, weights: Tensor, fold: Tensor) -> Tensor:
-    """Weighted mean squared error, shape (), of predictions for people left out of the fit; of a binary outcome, the Brier score."""
+    """Weighted mean squared error, shape (), of predictions for people left out of the fit; of an outcome with levels, the Brier score."""
+    seen = indicators(outcome, len(variant.classes)) if variant.classes else outcome
     total = torch.zeros((), dtype=torch.float64)
     for left_out in range(FOLDS):
         variant.fit(worlds, outcome, weights=weights, keep=fold != left_out)
         predicted = torch.cat([variant.predict(world).mean(0) for world in each_block(worlds)])
-        total = total + (weights * (predicted - outcome).square())[fold == left_out].sum()
+        squares = (predicted - seen).square().reshape(len(outcome), -1).sum(-1)
+        total = total + (weights * squares)[fold == left_out].sum()
     return total / weights.sum()
 
 

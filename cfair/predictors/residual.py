@@ -11,7 +11,7 @@ from cfair.access import guard, needs, sees, working_parents
 from cfair.heads import head_for
 from cfair.heads.base import Head
 from cfair.interfaces import Values, World, Worlds
-from cfair.predictors.features import Batches, count_features, each_block, features
+from cfair.predictors.features import Batches, count_features, each_block, features, head_of, in_every_draw
 from cfair.scm import SCM
 from cfair.worlds import collapse
 
@@ -46,13 +46,28 @@ class Residual:
         self._parents = {v: working_parents(spec, v) for v in spec.order if f"residual[{v}]" in self.sees}
         read = {*self._plain, *self._parents}.union(*self._parents.values())
         self.needs = tuple(node for node in needs(spec, self.name) if node in read)
-        self._head = head_for(spec.nodes[spec.outcome].kind, head)(count_features(spec, [*self._plain, *self._parents]))
+        self._head = head_of(spec, head, [*self._plain, *self._parents])
         linear = head_for("real")
         self._models = {
             v: [linear(count_features(spec, own)) for _ in range(count_features(spec, [v]))] for v, own in self._parents.items()
         }
         working = nn.ModuleList(model for models in self._models.values() for model in models)
         self.fitted = nn.ModuleDict({"head": self._head, "working": working})
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The levels of which it gives probabilities; none where a prediction is one number."""
+        return self._spec.classes
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """As of its head."""
+        return self._head.span
+
+    @property
+    def monotone(self) -> bool:
+        """As of its head: residuals, too, are linear in each number."""
+        return self._head.monotone
 
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Learn the working SCM, then the head on its residuals, from the same people."""
@@ -64,15 +79,15 @@ class Residual:
         return self
 
     def predict(self, world: World) -> Tensor:
-        """Predictions (draws, n)."""
-        return self._head.predict(self._seen_in(world)).expand(world.shape)
+        """Predictions (draws, n), or (draws, n, classes)."""
+        return in_every_draw(self._head.predict(self._seen_in(world)), world)
 
     def deploy(self, columns: Values, n: int) -> Tensor:
-        """Predictions (n,) of rows."""
+        """Predictions (n,) of rows, or (n, classes)."""
         return self._head.predict(self._seen(columns, (n,)))
 
     def deploy_under(self, columns: Values, do: Values, n: int) -> Tensor:
-        """Predictions (n,) of the rows that the working SCM's own counterfactual makes of ``columns`` under ``do``.
+        """Predictions (n,), or (n, classes), of the rows that the working SCM's own counterfactual makes of ``columns`` under ``do``.
 
         Args:
             columns: factual rows, node -> (n,).

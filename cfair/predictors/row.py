@@ -7,9 +7,8 @@ from typing import ClassVar, Literal, Self
 from torch import Tensor
 
 from cfair.access import guard, sees
-from cfair.heads import head_for
 from cfair.interfaces import Values, World, Worlds
-from cfair.predictors.features import Batches, count_features, features, observed_features
+from cfair.predictors.features import Batches, features, head_of, in_every_draw, observed_features
 from cfair.scm import SCM
 
 __all__ = ["Constant", "Full", "NonDescendants", "Unaware"]
@@ -35,7 +34,22 @@ class _FromRow(ABC):
         self.scm = scm
         self.sees = sees(scm.spec, self.name) if features is None else guard(scm.spec, self.name, features)
         self.needs = self.sees
-        self.fitted = head_for(scm.spec.nodes[scm.spec.outcome].kind, head)(count_features(scm.spec, self.sees))
+        self.fitted = head_of(scm.spec, head, self.sees)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The levels of which it gives probabilities; none where a prediction is one number."""
+        return self.scm.spec.classes
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """As of its head."""
+        return self.fitted.span
+
+    @property
+    def monotone(self) -> bool:
+        """As of its head, which reads numbers as they are."""
+        return self.fitted.monotone
 
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Learn the head from people, whole or in blocks, their outcomes, (n,), and their weights, (n,), if they have any."""
@@ -43,16 +57,16 @@ class _FromRow(ABC):
         return self
 
     def predict(self, world: World) -> Tensor:
-        """Predictions (draws, n)."""
-        return self.fitted.predict(observed_features(self.scm.spec, self.sees, world)).expand(world.shape)
+        """Predictions (draws, n), or (draws, n, classes)."""
+        return in_every_draw(self.fitted.predict(observed_features(self.scm.spec, self.sees, world)), world)
 
     def deploy(self, columns: Values, n: int) -> Tensor:
-        """Predictions (n,) of rows."""
+        """Predictions (n,) of rows, or (n, classes)."""
         return self.fitted.predict(features(self.scm.spec, self.sees, columns, (n,)))
 
 
 class Constant(_FromRow):
-    """The mean outcome, weighted where people are: sees nothing."""
+    """The mean outcome, or the shares of its levels, weighted where people are: sees nothing."""
 
     name = "constant"
     invariant_in = "declared"

@@ -12,10 +12,10 @@ YARDSTICKS = ("full", "constant")  # predictors to which the others are compared
 
 
 def headline(figures: Figures) -> Iterator[Sheet]:
-    """The first metric with its paired differences; for a binary outcome the other metrics too; nothing where none suits the outcome."""
+    """The first metric with its paired differences; for levels the other metrics too; nothing where none suits the outcome."""
     if metrics := _metrics(figures):
         first, *others = metrics
-        yield _sheet(figures, "Accuracy", [first, *_differences(figures, first), *(others if figures.binary else ())])
+        yield _sheet(figures, "Accuracy", [first, *_differences(figures, first), *(others if figures.leveled_outcome else ())])
 
 
 def all_metrics(figures: Figures) -> list[Sheet]:
@@ -32,7 +32,7 @@ def _differences(figures: Figures, metric: str) -> list[str]:
 
 
 def _sheet(figures: Figures, title: str, measures: Sequence[str]) -> Sheet:
-    rows = [(name, *(figure(figures.row(name, measure)) for measure in measures)) for name in figures.predictors]
+    rows = [(name, *(figure(figures.row(name, measure)) for measure in measures)) for name in figures.having(measures)]
     paired = any("_minus_" in measure for measure in measures)
     note = "Differences are paired: the same people under both predictors." if paired else ""
     return Sheet(title=title, note=note, header=("predictor", *map(_header, measures)), rows=rows)

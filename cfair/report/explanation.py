@@ -1,6 +1,6 @@
 """An explanation of one row in words: what would have been, what moved it, by which path."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cfair.explaining import Explanation, NodeMove, Range, WorldMove
 from cfair.report.numbers import ROUNDING, plain
@@ -28,8 +28,14 @@ def _opening(found: Explanation) -> Sheet:
     what = f"the probability of {found.outcome} {found.event}" if found.event is not None else found.outcome
     reads = f"It sees {', '.join(found.sees)}{_made_from(found)}." if found.sees else "It sees nothing of this person."
     said = [f"Known: {known}.", f"'{found.predictor}' predicts {plain(found.prediction)} for {what}. {reads}"]
+    said += [f"Its probabilities: {_likely(found.classes)}."] if found.classes else []
     said += [f"Inferred: {_latent(latent)}." for latent in found.latents]
     return Sheet(title=f"{found.model}: row {found.row}", after=tuple(said))
+
+
+def _likely(classes: Mapping[str, float]) -> str:
+    """Levels with their probabilities."""
+    return ", ".join(f"{level} {plain(share)}" for level, share in classes.items())
 
 
 def _made_from(found: Explanation) -> str:
@@ -92,8 +98,11 @@ def _sentences(found: Explanation, world: WorldMove) -> Iterator[str]:
     else:
         yield f"The prediction would be {_range(world.prediction)} instead of {plain(found.prediction)}: a change of {_change(world)}."
         yield from _over_couplings(world)
+    if world.classes and not _still(world):
+        yield f"The probabilities would be {_likely(world.classes)} on average."
     if world.flips:
-        yield f"The decision at 0.5 would be another one in {world.flips:.0%} of the draws."
+        which = "The likeliest level" if world.classes else "The decision at 0.5"
+        yield f"{which} would be another one in {world.flips:.0%} of the draws."
     if world.outside is None:
         yield f"Whether such a row looks like anyone in that group cannot be said: {world.why}."
     elif world.outside > NOTED:

@@ -31,9 +31,9 @@ def worst_gaps(figures: Figures) -> Sheet:
 
 
 def gaps_in_full(figures: Figures) -> Sheet:
-    """A line per predictor and gap."""
+    """A line per predictor and gap; of one that gives probabilities of classes, of each class, too."""
     rows = []
-    for name in figures.predictors:
+    for name in figures.measured:
         for kind, words in KINDS.items():
             cells = _cells(figures, name, kind)
             rows += [(name, words, *cells)] if any(cells) else []
@@ -51,12 +51,13 @@ def unit_and_groups(figures: Figures) -> str:
     described = figures.report.model["predictors"]
     assert isinstance(described, dict)
     outputs = {name: own.get("output") for name, own in described.items() if isinstance(own, dict)}
-    others = "".join(f" Of {name}: {OWN_UNITS[str(kind)]}." for name, kind in outputs.items() if str(kind) in OWN_UNITS)
-    unit = "of probability" if figures.binary else f"in the unit of {figures.outcome}"
+    own = {name: str(kind) for name, kind in outputs.items() if str(kind) in OWN_UNITS and not (figures.classes and kind == "classes")}
+    others = "".join(f" Of {name}: {OWN_UNITS[kind]}." for name, kind in own.items())
+    unit = "absolute change of probability" if figures.binary else f"absolute change in the unit of {figures.outcome}"
+    if figures.classes:
+        unit = f"total variation distance of the probabilities of {', '.join(figures.classes)}"
     least = figures.option("min_group_size", 1)
-    return (
-        f"Mean absolute change {unit} when people are moved to another group: the worst pair, of groups of {least} people or more.{others}"
-    )
+    return f"Mean {unit} when people are moved to another group: the worst pair, of groups of {least} people or more.{others}"
 
 
 def worst_pairs(figures: Figures, measures: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A report as Markdown, for report.md."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cfair.auditing import Report
 from cfair.report.accuracy import all_metrics
@@ -9,11 +9,12 @@ from cfair.report.figures import figures_of
 from cfair.report.gaps import gaps_in_full
 from cfair.report.groups import constraints, groups_in_full
 from cfair.report.moves import most_moved, responses
+from cfair.report.relation import related
 from cfair.report.sheets import Sheet
 from cfair.report.trust import trust_in_full
 from cfair.report.words import assumed, opening, provenance, seen
 
-__all__ = ["to_markdown"]
+__all__ = ["to_markdown", "written"]
 
 
 def to_markdown(report: Report, *, out: str | None = None) -> str:
@@ -31,14 +32,20 @@ def to_markdown(report: Report, *, out: str | None = None) -> str:
         gaps_in_full(figures),
         *most_moved(figures),
         *responses(figures),
-        *constraints(figures),
+        *constraints(figures, full=True),
+        *related(figures),
         seen(report),
         *accuracy[1:],
         *groups_in_full(figures),
         *assumed(report),
         provenance(report, out=out),
     ]
-    return "\n\n".join(["\n\n".join(_lines(opening(report), "#")), *("\n\n".join(_lines(sheet, "##")) for sheet in sheets)]) + "\n"
+    return written(opening(report), sheets)
+
+
+def written(first: Sheet, sheets: Sequence[Sheet]) -> str:
+    """Sheets as Markdown, the first under a heading of its own."""
+    return "\n\n".join(["\n\n".join(_lines(first, "#")), *("\n\n".join(_lines(sheet, "##")) for sheet in sheets)]) + "\n"
 
 
 def _lines(sheet: Sheet, mark: str) -> Iterator[str]:

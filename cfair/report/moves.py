@@ -23,7 +23,8 @@ def most_moved(figures: Figures) -> Iterator[Sheet]:
             "The deployed prediction on people's counterfactual rows, largest gaps first, of groups of "
             f"{least} people or more, intersections included. {share}"
         )
-        header = ("predictor", "people", "moved to", "n", "gap", *(("decisions\nflip",) if figures.binary else ()), "distance", size)
+        flips = ("decisions\nflip",) if figures.leveled_outcome else ()
+        header = ("predictor", "people", "moved to", "n", "gap", *flips, *_distance(figures, "distance"), size)
         yield Sheet(title="Whose predictions move most", note=note, header=header, rows=rows, names=3, keys=3, after=_named(figures))
 
 
@@ -35,7 +36,7 @@ def responses(figures: Figures) -> Iterator[Sheet]:
         if not worlds:
             continue
         rows = []
-        for name in figures.predictors:
+        for name in figures.having(["response"], among=figures.measured):
             cells = [plain(figures.found[name, "response", attribute, None, world].value) for world in worlds]
             rows.append((name, *cells, figure(figures.row(name, "response_span", attribute))))
         note = (
@@ -52,10 +53,16 @@ def _top(figures: Figures, predictor: str) -> Iterator[tuple[str, ...]]:
     large = [row for row in pairs if (row.n or 0) >= least and (row.value or 0.0) > ROUNDING]
     for row in sorted(large, key=lambda row: row.value or 0.0, reverse=True)[:TOP]:
         curve = next((curve for curve in figures.report.curves if _is_of(curve, row)), None)
-        flips = (_other(figures, row, "flip_rate"),) if figures.binary else ()
+        flips = (_other(figures, row, "flip_rate"),) if figures.leveled_outcome else ()
         beyond = plain(curve.delta[_PLACE]) if curve else "0"
         levels = ", ".join(setting.partition("=")[2] for setting in str(row.world).split(","))
-        yield (predictor, str(row.group), levels, f"{row.n:,}", figure(row), *flips, _other(figures, row, "wasserstein"), beyond)
+        distance = _distance(figures, _other(figures, row, "wasserstein"))
+        yield (predictor, str(row.group), levels, f"{row.n:,}", figure(row), *flips, *distance, beyond)
+
+
+def _distance(figures: Figures, text: str) -> tuple[str, ...]:
+    """The text, unless the outcome has several levels: each of them has a distance of its own, in report.json."""
+    return () if figures.classes else (text,)
 
 
 _PLACE = 2  # of the epsilon that is shown: 0.05
@@ -67,11 +74,9 @@ def _threshold(figures: Figures) -> tuple[str, str]:
     if not known:
         return "", "beyond"
     size = plain(known[0])
-    return (
-        "Distance: Wasserstein's, between the distributions of predictions before and after. "
-        f"Last column: how often a prediction moves by more than {size}, by draws and people.",
-        f"beyond\n{size}",
-    )
+    distance = "Distance: Wasserstein's, between the distributions of predictions before and after. "
+    last = f"Last column: how often a prediction moves by more than {size}, by draws and people."
+    return "".join((*_distance(figures, distance), last)), f"beyond\n{size}"
 
 
 def _is_of(curve: Curve, row: Row) -> bool:

@@ -13,6 +13,7 @@ from cfair.report.figures import figures_of
 from cfair.report.gaps import worst_gaps
 from cfair.report.groups import constraints, groups_in_short
 from cfair.report.moves import most_moved, responses
+from cfair.report.relation import related
 from cfair.report.sheets import SPACE, Sheet, lined_up, parts
 from cfair.report.trust import trust
 from cfair.report.words import assumed, opening, provenance, seen
@@ -55,6 +56,7 @@ def to_table(report: Report, *, out: str | None = None) -> Printed:
             *most_moved(figures),
             *responses(figures),
             *constraints(figures),
+            *related(figures),
             seen(report),
             *groups_in_short(figures),
             *assumed(report),

@@ -27,9 +27,9 @@ def trust(figures: Figures) -> Iterator[Sheet]:
 
 
 def trust_in_full(figures: Figures) -> Iterator[Sheet]:
-    """A line per predictor for the gap, and one for each of its two errors."""
+    """A line per predictor, or class of one, for the gap, and one for each of its two errors."""
     rows = []
-    for name in figures.predictors:
+    for name in figures.measured:
         rows.append((name, "gap", *_cells(figures, name)))
         if _moves(figures, name):
             rows += [(name, f"{error} error", *_errors(figures, name, error)) for error in ERRORS]

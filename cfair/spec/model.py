@@ -8,6 +8,7 @@ import networkx as nx
 from pydantic import AfterValidator, ModelWrapValidatorHandler, ValidationError, ValidationInfo, model_validator
 
 from cfair.errors import QueryError, SpecError, nearest
+from cfair.families import Kind
 from cfair.graph import Graph, descendants
 from cfair.spec.checks import STAGES
 from cfair.spec.confounding import confounding_mistakes, with_confounders
@@ -98,6 +99,18 @@ class ModelSpec(Record):
     def graph(self) -> Graph:
         """Names and edges only; frozen."""
         return bare(self.nodes)
+
+    @property
+    def outcome_kind(self) -> Kind:
+        """How the outcome is predicted: by its kind, but by the probability of its second level wherever it has two."""
+        outcome = self.nodes[self.outcome]
+        return "binary" if len(outcome.levels) == 2 else outcome.kind
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The outcome's levels where there are more than two, so that a prediction is a probability of each; else none."""
+        levels = self.nodes[self.outcome].levels
+        return levels if len(levels) > 2 else ()
 
     @cached_property
     def latents(self) -> tuple[str, ...]:

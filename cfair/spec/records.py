@@ -116,6 +116,11 @@ class NodeSpec(Record):
         return "heteroscedastic" in self.family.options and self.flag("heteroscedastic")
 
     @property
+    def monotone(self) -> bool:
+        """Whether for given noise its value moves one way only as a parent that is a number grows, all other parents as they are."""
+        return self.own is None and self.family.monotone and not self.heteroscedastic
+
+    @property
     def titled(self) -> str:
         """``a gaussian node``: what it is, in a message."""
         return f"{'an' if self.mechanism[0] in 'aeiou' else 'a'} {self.mechanism} node"

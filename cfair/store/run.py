@@ -43,7 +43,7 @@ class Run:
     @with_threads
     def predict(
         self, table: pd.DataFrame | str | Path, predictor: str = "latent", *, missing: Literal["error", "latent"] = "error"
-    ) -> pd.Series:
+    ) -> pd.Series | pd.DataFrame:
         """Predictions for new people, in the order and with the index of ``table``.
 
         Args:
@@ -52,7 +52,8 @@ class Run:
             missing: ``error`` refuses a row without a value that is needed; ``latent`` integrates it out.
 
         Returns:
-            A series named ``prediction``: the value of a real outcome, the probability of a binary one's second level.
+            A series named ``prediction``: the value of a real outcome, the probability of a binary one's second level. Of an outcome with
+            several levels a table of their probabilities, with a column ``prediction[level]`` for each.
 
         Raises:
             QueryError: the run has no such predictor, ``missing`` is neither word, or more is missing at once than can be integrated out.
@@ -65,4 +66,7 @@ class Run:
             raise QueryError("missing", f"'{missing}' is not a way to predict rows with missing values", "use 'error' or 'latent'")
         columns = read_table(table, self.spec, missing=missing, require=chosen.needs)
         index = table.index if isinstance(table, pd.DataFrame) else pd.RangeIndex(columns.n, name="row")
-        return pd.Series(deploy(self.scm, chosen, columns).numpy(), index=index, name="prediction")
+        found = deploy(self.scm, chosen, columns).numpy()
+        if not self.spec.classes:
+            return pd.Series(found, index=index, name="prediction")
+        return pd.DataFrame(found, index=index, columns=[f"prediction[{level}]" for level in self.spec.classes])

@@ -160,7 +160,7 @@ def test_what_cannot_be_audited_is_refused_before_any_work() -> None:
         audit(scm, predictors, test, metrics=["rmsee"])
     with pytest.raises(QueryError, match="does not measure predictions of a real outcome"):
         audit(scm, predictors, test, metrics=["brier"])
-    with pytest.raises(QueryError, match="group constraints need a binary outcome"):
+    with pytest.raises(QueryError, match="group constraints need an outcome with levels"):
         audit(scm, predictors, test, constraints=["demographic_parity"])
     with pytest.raises(QueryError, match="no protected attribute that is a number"):
         audit(scm, predictors, test, points={"race": [1.0]})

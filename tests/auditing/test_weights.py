@@ -1,5 +1,6 @@
 """An audit of weighted people: laws, and figures computed another way."""
 
+import re
 from dataclasses import replace
 from functools import cache
 from math import comb
@@ -23,6 +24,7 @@ from school import OUTCOMES, people, school
 ALL = ("constant", "full", "unaware", "nondescendants", "latent", "residual")
 N, DRAWS = 300, 4
 Z = 1.959963984540054
+TELLS = re.compile(r"_p$|_shrunken$|^calibration_")  # say how much people tell: weighted ones tell less than as many would
 
 
 @cache
@@ -73,7 +75,12 @@ def test_weights_of_1_say_what_no_weights_say(outcome: str) -> None:
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_whole_weights_say_of_every_measure_what_so_many_people_say(outcome: str) -> None:
     often = torch.arange(N).repeat_interleave(weights().long())
-    alike(audited(outcome, weights()), audited(outcome, None, often), intervals=False, rel=1e-10)
+    found = (audited(outcome, weights()), audited(outcome, None, often))
+    alike(
+        *(replace(each, rows=tuple(row for row in each.rows if not TELLS.search(row.measure))) for each in found),
+        intervals=False,
+        rel=1e-10,
+    )
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)

@@ -52,6 +52,7 @@ def test_every_group_rate_by_hand() -> None:
             "true_positive_rate": 35 / 40,
             "false_positive_rate": 10 / 60,
             "positive_predictive_value": 35 / 45,
+            "false_negative_share": 5 / 15,
         }
     )
     assert {name: rate.n for name, rate in found.items()} == {
@@ -60,6 +61,7 @@ def test_every_group_rate_by_hand() -> None:
         "true_positive_rate": 40,
         "false_positive_rate": 60,
         "positive_predictive_value": 45,
+        "false_negative_share": 15,
     }
 
 

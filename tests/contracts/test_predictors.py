@@ -7,17 +7,17 @@ import torch
 
 from cfair.access import needs, sees
 from cfair.errors import LeakageError, QueryError
-from cfair.heads import logistic
+from cfair.heads import logistic, multinomial
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor, World
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
 from cfair.worlds import counterfactual
 
-from school import OUTCOMES, clubs, people, school
+from school import OUTCOMES, SEVERAL, clubs, people, school
 
 DO = {"race": "b", "sex": "f"}
-MODELS = (*OUTCOMES, "clubs")
+MODELS = (*OUTCOMES, *SEVERAL, "clubs")
 everywhere = pytest.mark.parametrize(("name", "outcome"), [(name, outcome) for name in PREDICTORS for outcome in MODELS])
 
 
@@ -36,11 +36,15 @@ def test_it_says_what_the_graph_grants_it(name: str, outcome: str) -> None:
 
 
 @everywhere
-def test_predictions_have_one_number_per_draw_and_person(name: str, outcome: str) -> None:
+def test_predictions_have_one_number_per_draw_and_person_or_one_per_level(name: str, outcome: str) -> None:
     _, columns, factual, predictor = fitted(name, outcome)
-    assert predictor.predict(factual).shape == (20, 400)
-    assert predictor.deploy(columns, 400).shape == (400,)
+    classes = (3,) if outcome in SEVERAL else ()
+    assert predictor.predict(factual).shape == (20, 400, *classes)
+    assert predictor.deploy(columns, 400).shape == (400, *classes)
     assert predictor.deploy(columns, 400).isfinite().all()
+    if classes:
+        torch.testing.assert_close(predictor.deploy(columns, 400).sum(-1), torch.ones(400).double(), rtol=0, atol=1e-12)
+        assert predictor.classes == ("fail", "pass", "honours")
 
 
 @everywhere
@@ -74,7 +78,7 @@ def test_it_reads_only_what_it_needs(name: str, outcome: str) -> None:
 def test_a_function_of_the_row_predicts_the_same_deployed_and_in_the_factual_world(name: str, outcome: str) -> None:
     _, columns, factual, predictor = fitted(name, outcome)
     if predictor.function_of_row:
-        assert torch.equal(predictor.predict(factual), predictor.deploy(columns, 400).expand(20, -1))
+        assert torch.equal(predictor.predict(factual), predictor.deploy(columns, 400).expand_as(predictor.predict(factual)))
     else:
         spread = predictor.predict(factual).std(0).clamp(min=1e-12)
         distance = (predictor.predict(factual).mean(0) - predictor.deploy(columns, 400)) / (spread / 20**0.5)
@@ -142,10 +146,11 @@ def test_weights_teach_it_by_their_ratios_and_people_of_weight_0_nothing(name: s
     torch.testing.assert_close(equal, deployed(name, outcome, columns, None), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("outcome", [*OUTCOMES, *SEVERAL])
 @pytest.mark.parametrize("name", [name for name in PREDICTORS if name != "latent"])  # whose folds part people, not what they stand for
 def test_whole_weights_teach_it_what_so_many_people_do(name: str, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logistic, "RIDGE", 0.0)
+    monkeypatch.setattr(multinomial, "RIDGE", 0.0)
     _, columns, _, _ = fitted(name, outcome)
     w = torch.arange(400).remainder(4).double()
     repeated = columns.take(torch.arange(400).repeat_interleave(w.long()))

@@ -14,7 +14,7 @@ from scipy.optimize import linprog
 from torch import Tensor
 
 from cfair.effects import Bounds, Question, bounds_of
-from cfair.effects.bounds import states_asked
+from cfair.effects.bounds_asked import states_asked
 from cfair.effects.bounds_plans import met
 from cfair.effects.bounds_program import Best, best
 from cfair.effects.bounds_relaxed import Relaxed, relaxed

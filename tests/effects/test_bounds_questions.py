@@ -270,16 +270,6 @@ def test_a_question_that_cannot_be_answered_is_refused_with_a_mend() -> None:
     assert "did you mean 'population'" in refused(by="populations").lower()
 
 
-def test_too_many_combinations_of_levels_are_refused_before_any_work() -> None:
-    nodes: dict[str, Any] = {"a": (2, [])}
-    nodes |= {f"m{j}": (6, ["a"]) for j in range(5)}
-    scm = SCM(tables({**nodes, "y": (2, ["m0", "m4"])}, 1))
-    model = scored(scm, "score", [f"m{j}" for j in range(5)], lambda rows, n: sum((rows[f"m{j}"] for j in range(5)), torch.zeros(n)))
-    columns = people(scm, 10)
-    with pytest.raises(QueryError, match="7,776 combinations of levels"):
-        coupling_bounds(model, columns, {"a": "1"}, target="score", draws=2)
-
-
 def test_a_value_that_the_model_calls_impossible_is_refused() -> None:
     rows = [{"a": "no", "p": [1.0, 0.0]}, {"a": "yes", "p": [0.5, 0.5]}]
     a = {**LEVELS, "parameters": {"intercept": 0.0, "weights": {}}}

@@ -11,14 +11,17 @@ from cfair.errors import FitError, QueryError
 from cfair.families import Kind
 from cfair.heads import HEADS, head_for
 from cfair.heads.boosted import Boosted
+from cfair.heads.boosted_levels import BoostedLevels
 from cfair.heads.linear import Linear
 from cfair.heads.logistic import Logistic
+from cfair.heads.multinomial import Multinomial
 
 SOURCE = torch.Generator().manual_seed(0)
 X = torch.randn(500, 3, generator=SOURCE, dtype=torch.float64) * torch.tensor([1.0, 50.0, 0.01]) + torch.tensor([0.0, 1000.0, 1.0])
 Z = (X - X.mean(0)) / X.std(0, correction=0)
 Y = Z @ torch.tensor([1.0, -2.0, 0.5]).double() + torch.randn(500, generator=SOURCE, dtype=torch.float64)
 EVENT = torch.bernoulli(Y.sigmoid(), generator=SOURCE)
+LEVEL = torch.multinomial(torch.stack([Y, -Y, Z[:, 0], 0 * Y], -1).softmax(-1), 1, generator=SOURCE).squeeze(-1).double()
 
 
 def batches(x: Tensor, y: Tensor, m: int = 64) -> list[tuple[Tensor, Tensor]]:
@@ -100,12 +103,88 @@ def test_auto_is_linear_for_numbers_and_logistic_for_two_levels(kind: Kind, head
     assert head_for(kind) is head
 
 
-def test_an_outcome_of_several_levels_comes_later() -> None:
-    with pytest.raises(QueryError, match="more of them come later"):
-        head_for("category")
+@pytest.mark.parametrize("kind", ["category", "ordinal"])
+def test_an_outcome_of_several_levels_has_heads_of_its_own(kind: Kind) -> None:
+    assert head_for(kind) is Multinomial
+    assert head_for(kind, "boosted") is BoostedLevels
 
 
-@pytest.mark.parametrize(("kind", "name", "mend"), [("real", "logistic", "Use 'linear'"), ("binary", "linear", "Use 'logistic'")])
+def test_multinomial_is_scikit_learns_at_the_same_ridge() -> None:
+    """Whose penalty is 1/2 sum (w_c - mean w)^2 / C, as all that it leaves open is a common shift."""
+    expected = LogisticRegression(C=50, tol=1e-12, max_iter=5000, solver="lbfgs").fit(Z, LEVEL)
+    head = Multinomial(3, 4).fit(batches(X, LEVEL))
+    torch.testing.assert_close(head.predict(X), torch.from_numpy(expected.predict_proba(Z)), rtol=0, atol=1e-5)
+    apart = head.coefficients * X.std(0, correction=0)
+    np.testing.assert_allclose(apart - apart.mean(0), expected.coef_, rtol=0, atol=1e-4)
+
+
+def test_multinomial_scores_are_orthogonal_to_the_features_but_for_the_ridge() -> None:
+    head = Multinomial(3, 4).fit(batches(X, LEVEL))
+    standardised = head.coefficients * X.std(0, correction=0)
+    pull = 2 * 0.01 * (standardised - standardised.mean(0))
+    left = torch.nn.functional.one_hot(LEVEL.long(), 4).double() - head.predict(X)
+    torch.testing.assert_close(left.T @ Z, pull, rtol=1e-6, atol=1e-9)
+
+
+def test_multinomial_of_two_levels_is_logistic() -> None:
+    one, two = Logistic(3).fit(batches(X, EVENT)), Multinomial(3, 2).fit(batches(X, EVENT))
+    torch.testing.assert_close(two.predict(X)[:, 1], one.predict(X), rtol=0, atol=1e-12)
+    torch.testing.assert_close(two.coefficients[1], one.coefficients, rtol=1e-9, atol=0)
+
+
+def test_multinomial_finds_the_coefficients_that_made_the_levels() -> None:
+    """Within standard errors from the information of the truth itself."""
+    n, truth = 40_000, torch.tensor([[0.0, 0.0, 0.0], [0.4, 1.0, -0.5], [-0.3, 0.2, 0.8]]).double()
+    source = torch.Generator().manual_seed(7)
+    x = torch.randn(n, 2, generator=source, dtype=torch.float64)
+    design = torch.cat([torch.ones(n, 1), x], -1).double()
+    p = (design @ truth.T).softmax(-1)
+    y = torch.multinomial(p, 1, generator=source).squeeze(-1).double()
+    head = Multinomial(2, 3).fit(batches(x, y, 5_000))
+    spread = torch.diag_embed(p) - p.unsqueeze(-1) * p.unsqueeze(-2)
+    information = torch.einsum("ia,icd,ib->cadb", design, spread[:, 1:, 1:], design).reshape(6, 6)
+    error = information.inverse().diagonal().sqrt().reshape(2, 3)
+    found = torch.cat([head.intercept[1:, None], head.coefficients[1:]], -1)
+    assert ((found - truth[1:]).abs() <= 5 * error).all()
+    assert (head.predict(x) - p).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_multinomial_of_separable_levels_stays_finite(scale: float) -> None:
+    level = (Z[:, 0] > 0.5).double() + (Z[:, 0] > -0.5).double()
+    head = Multinomial(3, 3).fit(batches(X * scale, level))
+    assert head.coefficients.isfinite().all()
+    assert (head.predict(X * scale).argmax(-1) == level).double().mean() > 0.96  # the ridge may move the borders past a few near them
+
+
+def test_the_trees_of_boosted_levels_are_those_of_scikit_learn() -> None:
+    for y, levels in ((LEVEL, 4), (torch.where(LEVEL > 1, 1.0, 0.0).double(), 2), (LEVEL.clamp(max=2) * 2, 5)):
+        learned = HistGradientBoostingClassifier(categorical_features=None, early_stopping=False).fit(X.numpy(), y.numpy())
+        head = BoostedLevels(3, levels)
+        head.intercept.copy_(head.hold(learned))
+        new = X + torch.randn(X.shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64) * X.std(0)
+        expected = torch.zeros(500, levels, dtype=torch.float64)
+        expected[:, learned.classes_.astype(int)] = torch.from_numpy(learned.predict_proba(new.numpy()))
+        torch.testing.assert_close(head.predict(new), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_boosted_levels_learn_what_no_line_can_tell() -> None:
+    z = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = (z[:, 0] * z[:, 1] > 0).double() + (z.square().sum(-1) > 3).double()
+    head = BoostedLevels(2, 3).fit(batches(z[:2000], y[:2000]))
+    assert (head.predict(z[2000:]).argmax(-1) == y[2000:]).double().mean() > 0.93
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "mend"),
+    [
+        ("real", "logistic", "Use 'linear'"),
+        ("binary", "linear", "Use 'logistic'"),
+        ("binary", "multinomial", "Use 'logistic'"),
+        ("category", "logistic", "Use 'multinomial'"),
+        ("real", "boosted_levels", "Use 'linear'"),
+    ],
+)
 def test_a_head_that_does_not_suit_the_outcome_is_refused(kind: Kind, name: str, mend: str) -> None:
     with pytest.raises(QueryError, match=mend):
         head_for(kind, name)

@@ -100,6 +100,14 @@ def test_the_densities_of_many_parameters_are_those_of_each(model: str) -> None:
     torch.testing.assert_close(density.values(thetas), each, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("model", ["student_t", "poisson", "two latents", "latent with levels"])
+@pytest.mark.parametrize("spread", [2.0, 4.0])
+def test_the_densities_of_parameters_far_from_the_top_are_those_of_each(model: str, spread: float) -> None:
+    density = MODELS[model]()
+    thetas = density.start + spread * (around(density, 40) - density.start)
+    torch.testing.assert_close(density.values(thetas), one_by_one(density, thetas), rtol=0, atol=2e-3)
+
+
 @pytest.mark.parametrize("model", ["gaussian", "poisson", "two latents"])
 def test_many_parameters_are_tried_at_once_and_agree_without_being_asked_one_by_one(model: str) -> None:
     density = MODELS[model]()

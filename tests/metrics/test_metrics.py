@@ -9,7 +9,7 @@ from sklearn import metrics as sklearn
 from torch import Tensor
 
 from cfair.errors import QueryError
-from cfair.metrics import METRICS, decide, interval, nadeau_bengio, standard_error
+from cfair.metrics import LEVEL_METRICS, METRICS, decide, decide_level, interval, measure, nadeau_bengio, standard_error
 
 SOURCE = torch.Generator().manual_seed(3)
 P = (torch.rand(500, generator=SOURCE, dtype=torch.float64) * 20).round() / 21 + 0.02  # with many ties
@@ -33,6 +33,55 @@ Z = X + torch.randn(500, generator=SOURCE, dtype=torch.float64)
 def test_value_agrees_with_scikit_learn(metric: str, expected: float) -> None:
     y, y_hat = (X, Z) if metric in ("rmse", "mae", "r2") else (Y, P)
     assert METRICS[metric](y, y_hat).value == pytest.approx(expected, rel=1e-12)
+
+
+LEVELS = (torch.rand(500, 3, generator=SOURCE, dtype=torch.float64) * 9).round() + 1  # with many ties
+Q = LEVELS / LEVELS.sum(-1, keepdim=True)
+LEVEL = torch.multinomial(Q, 1, generator=SOURCE).squeeze(-1).double()
+WEIGHTS = torch.rand(500, generator=SOURCE, dtype=torch.float64)
+
+
+def sums(w: Tensor) -> dict[str, float]:
+    """What scikit-learn says of the probabilities Q; of the ranked probability score, one threshold after the other."""
+    below = [float((w * ((c >= LEVEL).double() - Q[:, : c + 1].sum(-1)) ** 2).sum() / w.sum()) for c in range(2)]
+    return {
+        "accuracy": sklearn.accuracy_score(LEVEL, Q.argmax(-1), sample_weight=w),
+        "log_loss": sklearn.log_loss(LEVEL, Q, sample_weight=w),
+        "roc_auc": sklearn.roc_auc_score(LEVEL, Q, multi_class="ovr", average="macro", sample_weight=w),
+        "brier": sum(sklearn.brier_score_loss(c == LEVEL, Q[:, c], sample_weight=w) for c in range(3)),
+        "ranked_probability_score": sum(below) / 2,
+    }
+
+
+@pytest.mark.parametrize("metric", LEVEL_METRICS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_value_of_several_levels_agrees_with_scikit_learn(metric: str, weighted: bool) -> None:
+    expected = sums(WEIGHTS if weighted else torch.ones(500, dtype=torch.float64))[metric]
+    assert LEVEL_METRICS[metric](LEVEL, Q, WEIGHTS if weighted else None).value == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("metric", LEVEL_METRICS)
+def test_of_two_levels_it_is_the_binary_metric_but_for_the_sum_over_levels(metric: str) -> None:
+    two, times = torch.stack([1 - P, P], -1), 2 if metric == "brier" else 1
+    one = METRICS["brier" if metric == "ranked_probability_score" else metric](Y, P)
+    both = measure(metric, Y, two)
+    if metric == "accuracy":  # at exactly 0.5 the second level is chosen of one probability, the first of two
+        assert not (P == 0.5).any()
+    assert both.value == pytest.approx(times * one.value, rel=1e-12)
+    torch.testing.assert_close(both.influence, times * one.influence, rtol=1e-9, atol=1e-12)
+
+
+def test_an_auc_leaves_out_levels_that_nobody_has() -> None:
+    absent = torch.cat([Q, torch.zeros(500, 1)], -1).double()
+    assert LEVEL_METRICS["roc_auc"](LEVEL, absent).value == pytest.approx(LEVEL_METRICS["roc_auc"](LEVEL, Q).value, rel=1e-14)
+    none = torch.where(LEVEL == 2, 0.0, 1.0).double()
+    assert LEVEL_METRICS["roc_auc"](LEVEL, Q, none).value == pytest.approx(
+        LEVEL_METRICS["roc_auc"](LEVEL[LEVEL < 2], Q[LEVEL < 2]).value, rel=1e-12
+    )
+
+
+def test_the_likeliest_level_is_decided_for_and_of_equals_the_first() -> None:
+    assert decide_level(torch.tensor([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]])).tolist() == [1.0, 0.0]
 
 
 def test_auc_influence_is_delongs_variance() -> None:

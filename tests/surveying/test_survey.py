@@ -1,0 +1,325 @@
+"""``cfair.groups``: the rows of an audit from any table or arrays, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from cfair import groups
+from cfair.auditing import Report, audit
+from cfair.comparing.representation import DATA
+from cfair.data import builtin_path
+from cfair.errors import CfairError
+from cfair.pipeline import Options, fit
+
+from school import people, school
+
+N = 240
+
+
+def table(seed: int = 0) -> pd.DataFrame:
+    source = np.random.default_rng(seed)
+    race = source.choice(["w", "b", "h"], N, p=[0.5, 0.3, 0.2])
+    sex = source.choice(["m", "f"], N)
+    score = 1 / (1 + np.exp(-source.normal(0.3 * (race == "w"), 1, N)))
+    y = (source.random(N) < score).astype(int)
+    frame = {"race": race, "sex": sex, "y": y, "score": score, "decision": (score >= 0.5).astype(int), "proxy": race + "1"}
+    return pd.DataFrame(frame | {"age": source.integers(18, 80, N), "w": source.integers(1, 4, N)})
+
+
+def figures(report: Report, *, of_data: bool = True) -> dict[tuple[object, ...], tuple[object, ...]]:
+    rows = [row for row in report.rows if of_data or row.predictor != DATA]
+    return {(row.predictor, row.measure, row.attribute, row.group): (row.value, row.low, row.high, row.n) for row in rows}
+
+
+def asked(data: object, **how: object) -> Report:
+    return groups(data, **{"outcome": "y", "attributes": ["race", "sex"], "proxies": False} | how)  # type: ignore[arg-type]
+
+
+def test_rows_are_those_of_an_audit_of_the_same_predictions() -> None:
+    spec = school("bernoulli")
+    _, everyone = people(spec, 400)
+    run = fit(spec, everyone, Options(draws=2, predictors=("full",), uncertainty="none"))
+    audited = audit(run.scm, run.predictors, everyone, draws=2, min_group_size=5)
+    score = run.predictors["full"].deploy(everyone, everyone.n)
+    words = {node: [spec.nodes[node].levels[int(i)] for i in everyone[node]] for node in ("race", "sex", "y")}
+    frame = pd.DataFrame({**words, "full": score.numpy()})
+    report = groups(
+        frame, outcome="y", score="full", positive="pass", attributes=["race", "sex"], spec=spec, min_group_size=5, proxies=False
+    )
+    expected = {(row.predictor, row.measure, row.attribute, row.group): row for row in audited.rows if row.world is None}
+    shared = [key for key in figures(report, of_data=False) if key in expected]
+    assert {"accuracy", "brier", "selection_rate", "equalized_odds_ratio", "mean_residual", "log_loss"} <= {key[1] for key in shared}
+    missed = {key[1] for key in expected if key not in figures(report)}
+    assert not any(measure for measure in missed if not measure.startswith("gap_"))
+    for key in shared:
+        value = expected[key].value
+        assert figures(report)[key][0] == (None if value is None else pytest.approx(value, abs=1e-12)), key
+
+
+def test_metrics_are_those_of_scikit_learn() -> None:
+    frame = table()
+    found = figures(asked(frame, score="score", weights="w"))
+    keep = frame["race"] == "b"
+    own = {"y_true": frame["y"][keep], "sample_weight": frame["w"][keep]}
+    assert found["score", "roc_auc", "race", "b"][0] == pytest.approx(roc_auc_score(y_score=frame["score"][keep], **own))
+    assert found["score", "brier", "race", "b"][0] == pytest.approx(brier_score_loss(y_proba=frame["score"][keep], **own))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "arrays", "tensors", "text", "categories"])
+def test_however_the_columns_come_the_rows_are_the_same(kind: str, tmp_path: Path) -> None:
+    frame = table()
+    expected = figures(asked(frame, prediction="decision"))
+    if kind in ("csv", "parquet"):
+        path = tmp_path / f"people.{kind}"
+        frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
+        found = asked(path, prediction="decision")
+    elif kind in ("arrays", "tensors"):
+        y, decision = frame["y"].to_numpy(), frame["decision"].tolist()
+        by = {"race": frame["race"], "sex": frame["sex"].tolist()}
+        found = asked(None, outcome=torch.tensor(y) if kind == "tensors" else y, prediction=decision, attributes=by)
+    else:
+        odd = frame.astype({"y": float}).astype({"y": str, "decision": bool}) if kind == "text" else frame.astype({"y": "category"})
+        found = asked(odd, prediction="decision")
+    other = {(key[0] if key[0] == DATA else "decision", *key[1:]): value for key, value in figures(found).items()}
+    assert other == expected
+
+
+def test_weights_of_one_change_nothing_and_rows_of_weight_0_count_for_nothing() -> None:
+    frame = table()
+    plain = figures(asked(frame, prediction="decision"))
+    for other, weights in ((frame, 2.0), (pd.concat([frame, table(1)]), [1.0] * N + [0.0] * N)):
+        weighed = figures(asked(other.assign(w=weights), prediction="decision", weights="w"))
+        for key, row in plain.items():
+            assert weighed[key][0] == pytest.approx(row[0]), key
+            assert weighed[key][3] == row[3], key
+
+
+def test_the_positive_level_may_be_chosen_and_is_said() -> None:
+    frame = table()
+    first, second = asked(frame, prediction="decision", positive=0), asked(frame, prediction="decision")
+    rate = ("decision", "selection_rate", "race", "b")
+    assert figures(first)[rate][0] == pytest.approx(1 - figures(second)[rate][0])  # type: ignore[operator]
+    assert "'y' is '0', as was asked for" in _said(first)
+    assert "'y' is '1', the second of its two levels" in _said(second)
+
+
+def test_a_threshold_parts_scores_and_its_default_is_said() -> None:
+    frame = table()
+    expected = figures(asked(frame, prediction="decision"))
+    scored, said = asked(frame, score="score"), _said(asked(frame, score="score"))
+    assert (
+        figures(scored)["score", "equalized_odds_difference", "race", None]
+        == expected["decision", "equalized_odds_difference", "race", None]
+    )
+    assert "0.5 or more, the default" in said
+    higher = asked(frame.assign(decision=(frame["score"] >= 0.7).astype(int)), prediction="decision")
+    own = figures(asked(frame, score="score", threshold=0.7))
+    assert own["score", "selection_rate", "race", "b"] == figures(higher)["decision", "selection_rate", "race", "b"]
+
+
+def test_several_levels_are_each_held_against_the_others() -> None:
+    frame = table()
+    classes = frame.assign(y=np.where(frame["age"] < 40, "young", np.where(frame["age"] < 60, "mid", "old")))
+    classes["decision"] = classes["y"].sample(frac=1, random_state=0).to_numpy()
+    found = figures(asked(classes, prediction="decision"))
+    one = classes.assign(y=(classes["y"] == "old").astype(int), decision=(classes["decision"] == "old").astype(int))
+    expected = figures(asked(one, prediction="decision"))
+    for measure in ("selection_rate", "true_positive_rate", "base_rate"):
+        assert found["decision", f"{measure}[old]", "race", "b"] == expected["decision", measure, "race", "b"]
+    key = ("decision", "equalized_odds_difference", "race", None)
+    assert found[key[0], f"{key[1]}[old]", *key[2:]] == expected[key]
+    each = [found[key[0], f"{key[1]}[{level}]", *key[2:]][0] for level in ("mid", "old", "young")]
+    assert found[key[0], f"{key[1]}[macro]", *key[2:]][0] == pytest.approx(sum(each) / 3)  # type: ignore[arg-type]
+    rest = figures(asked(classes, prediction="decision", positive="old"))
+    assert rest[key] == expected[key]
+
+
+def test_a_number_is_compared_by_means_and_errors() -> None:
+    frame = table().assign(y=lambda frame: frame["age"] * 1.5, decision=lambda frame: frame["age"] + 20.0)
+    found = figures(asked(frame, prediction="decision"))
+    own = frame[frame["race"] == "b"]
+    assert found["decision", "mean_residual", "race", "b"][0] == pytest.approx((own["y"] - own["decision"]).mean())
+    assert found["decision", "rmse", "race", "b"][0] == pytest.approx(((own["y"] - own["decision"]) ** 2).mean() ** 0.5)
+    assert found[DATA, "mean_outcome", "race", "b"][0] == pytest.approx(own["y"].mean())
+
+
+def test_without_predictions_the_data_alone_are_told_of() -> None:
+    report = groups(table(), outcome="y", attributes=["race", "sex"])
+    assert {row.predictor for row in report.rows} == {DATA}
+    measures = {row.measure for row in report.rows}
+    assert {
+        "share",
+        "effective_size",
+        "base_rate",
+        "smallest_detectable_gap",
+        "proxy_auc",
+        "proxy_auc[proxy]",
+        "proxy_auc[age]",
+    } <= measures
+    found = figures(report)
+    assert found[DATA, "proxy_auc[proxy]", "race", None][0] == 1
+    singles = [row for row in report.rows if row.attribute == "race" and row.measure.startswith("proxy_auc[")]
+    assert [row.value for row in singles] == sorted((row.value for row in singles), reverse=True, key=float)  # type: ignore[arg-type]
+    assert singles[0].measure == "proxy_auc[proxy]"
+
+
+def test_an_attribute_that_is_a_number_is_cut_into_bins() -> None:
+    found = figures(asked(table(), attributes=["age"], bins={"age": [18, 30, 60, 80]}))
+    ages = table()["age"]
+    sizes = {"[18, 30)": (ages < 30).sum(), "[30, 60)": ((ages >= 30) & (ages < 60)).sum(), "[60, 80]": (ages >= 60).sum()}
+    assert {key[3]: row[3] for key, row in found.items() if key[1] == "share"} == sizes
+
+
+def test_rows_that_lack_a_value_are_dropped_when_asked_and_told_of_by_group() -> None:
+    frame = table()
+    frame.loc[frame["race"] == "b", "decision"] = np.nan
+    frame.loc[:3, "race"] = None
+    known = frame["race"].notna() & frame["decision"].notna()
+    report = asked(frame, prediction="decision", missing="drop")
+    kept = figures(asked(frame[known].astype({"decision": int}), prediction="decision"))
+    assert {key: row for key, row in figures(report).items() if "missing" not in key[1]} == kept  # type: ignore[operator]
+    assert report.data["dropped"] == int((~known).sum())
+    assert figures(report)[DATA, "missing_share[decision]", "race", "b"][0] == 1
+    assert figures(report)[DATA, "missing_share[decision]", "race", "w"][0] == 0
+
+
+def test_a_reference_may_be_a_table_or_shares() -> None:
+    frame, other = table(), pd.DataFrame({"race": ["w"] * 60 + ["b"] * 30 + ["x"] * 10, "sex": ["m", "f"] * 50})
+    found = figures(asked(frame, reference=other))
+    share = (frame["race"] == "b").mean()
+    assert found[DATA, "share_minus_reference", "race", "b"][0] == pytest.approx(share - 0.3)
+    assert found[DATA, "share_minus_reference", "race", "h"][0] == pytest.approx((frame["race"] == "h").mean())
+    assert found[DATA, "share", "race", "x"][:2] == (0.0, 0.0)
+    known = figures(asked(frame, reference={"race": {"w": 0.5, "b": 0.3, "h": 0.2}}))
+    assert known[DATA, "share_reference", "race", "b"][:3] == (0.3, 0.3, 0.3)
+    wider = [
+        high - low
+        for _, low, high, _ in (found[DATA, "share_minus_reference", "race", "b"], known[DATA, "share_minus_reference", "race", "b"])
+    ]  # type: ignore[operator]
+    assert wider[0] > wider[1]
+
+
+def test_the_report_goes_to_json_and_back_and_to_a_frame() -> None:
+    report = asked(table(), score="score", bins={}, weights="w")
+    content = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert Report.from_json(content).rows == report.rows
+    assert list(report.to_frame().columns) == ["predictor", "measure", "attribute", "group", "world", "value", "low", "high", "n"]
+    assert content["model"]["positive"] == "1"
+
+
+def test_a_declared_model_says_which_columns_should_tell_nothing() -> None:
+    spec = school("bernoulli")
+    _, everyone = people(spec, 1_000)
+    frame = pd.DataFrame({node: everyone[node].numpy() for node in ("age", "grade")})
+    for node in ("race", "sex", "y"):
+        frame[node] = [spec.nodes[node].levels[int(i)] for i in everyone[node]]
+    honest = groups(frame, outcome="y", attributes=["race"], spec=spec)
+    assert "CONTRADICTED" not in _said(honest)
+    assert "By the graph nothing can be told of 'race' from 'sex' or 'age'" in _said(honest)
+    moved = frame.assign(age=frame["age"] + 6 * (frame["race"] == "b"))
+    (contradicted,) = [
+        each for each in groups(moved, outcome="y", attributes=["race"], spec=spec).assumptions if "CONTRADICTED" in each.text
+    ]
+    assert "'age' and 'race'" in contradicted.text
+
+
+MISTAKES: list[tuple[dict[str, object], str, str]] = [
+    ({"outcome": "z"}, "there is no column 'z'", "did you mean|y"),
+    ({"attributes": ["rcae"]}, "there is no column 'rcae'", "race"),
+    ({"attributes": []}, "none is named", "--attributes"),
+    ({"attributes": ["age"]}, "'age' is a number with", r"give bins, as --bins age=18,"),
+    ({"attributes": ["age"], "bins": {"age": [30, 60]}}, "is in none of the bins", "18 to 79"),
+    ({"attributes": ["age"], "bins": {"age": [60, 30]}}, "not two or more ascending", "age=0,30"),
+    ({"bins": {"rcae": [0, 1]}}, "'rcae' is not one of the attributes", "race"),
+    ({"attributes": ["y"]}, "'y' is already the outcome", "one role"),
+    ({"prediction": "score"}, "is not a level of the outcome 'y'", "--score"),
+    ({"prediction": "sex", "attributes": ["race"]}, "is not a level of the outcome 'y'", "0, 1"),
+    ({"score": "proxy"}, "is not a number", ""),
+    ({"score": "age"}, "the scores go from 18 to 79", "--threshold"),
+    ({"score": "score", "threshold": 3.0}, "3 is outside the scores", "among"),
+    ({"threshold": 0.5}, "there is no score", "--score"),
+    ({"positive": "2"}, "'2' is not a level of the outcome", "use one of: 0, 1"),
+    ({"kind": "levles"}, "is not one of its words", "levels"),
+    ({"missing": "latent"}, "is not one of its words", "error, drop"),
+    ({"constraints": ["equalised_odds"]}, "equalised_odds", "equalized_odds"),
+    ({"min_group_size": 0}, "0 is below 1", "from 1"),
+    ({"weights": "proxy"}, "is not a number", ""),
+    ({"reference": {"rcae": {"w": 1.0}}}, "'rcae' is not one of the attributes", "race"),
+    ({"reference": {"race": {"w": 0.5, "b": 0.3, "h": 0.1}}}, "add up to 0.9", "share"),
+    ({"reference": {"race": {"w": 0.7, "b": 0.3}}}, "leave out 'h'", "give one"),
+    ({"outcome": "age", "score": "score"}, "has not two levels", "--prediction"),
+    ({"outcome": "age", "prediction": "proxy"}, "is not a number", "the outcome is one"),
+]
+
+
+@pytest.mark.parametrize(("how", "problem", "mend"), MISTAKES, ids=[str(how) for how, _, _ in MISTAKES])
+def test_a_mistake_is_one_clear_error_with_its_mend(how: dict[str, object], problem: str, mend: str) -> None:
+    with pytest.raises(CfairError) as caught:
+        asked(table(), **how)
+    assert problem in caught.value.problem
+    assert mend in caught.value.mend or any(each in caught.value.mend for each in mend.split("|"))
+
+
+@pytest.mark.parametrize("column", ["y", "decision", "race", "w"])
+def test_a_missing_value_names_its_rows(column: str) -> None:
+    frame = table().astype({"y": float, "decision": float, "w": float})
+    frame.loc[7, column] = np.nan
+    with pytest.raises(CfairError, match="row 7"):
+        asked(frame, prediction="decision", weights="w")
+
+
+def test_one_outcome_only_and_no_rows_are_refused() -> None:
+    for frame in (table().assign(y=1), table().assign(y=np.nan)):
+        with pytest.raises(CfairError, match="the outcome is"):
+            asked(frame)
+    with pytest.raises(CfairError, match="has no rows"):
+        asked(table()[:0])
+    one_left = table().assign(decision=lambda frame: frame["y"].where(frame["y"] == 1))
+    with pytest.raises(CfairError, match="the outcome is the same in all"):
+        asked(one_left, prediction="decision", missing="drop")
+
+
+def test_arrays_that_do_not_fit_together_are_refused() -> None:
+    frame = table()
+    for how, problem in (
+        ({"outcome": frame["y"][:9]}, "index"),
+        ({"outcome": frame["y"].to_numpy()[:9]}, "9 values for 240 people"),
+        ({"outcome": np.zeros((N, 2))}, "shape"),
+    ):
+        with pytest.raises(CfairError, match=problem):
+            groups(frame, attributes=["race"], **how)  # type: ignore[arg-type]
+    with pytest.raises(CfairError, match="beside a file"):
+        groups("compas", outcome=frame["y"], attributes=["race"])
+    with pytest.raises(CfairError, match="there is no table"):
+        groups(outcome="y", attributes=["race"])
+
+
+def test_hard_cases_have_true_numbers_or_reasons() -> None:
+    frame = table()
+    frame["many"] = [f"g{i % 60}" for i in range(N)]
+    frame["tiny"] = ["a"] * (N - 3) + ["b"] * 3
+    frame.loc[frame["race"] == "h", "y"] = 0  # a group without positives
+    for how in ({"attributes": ["many"]}, {"attributes": ["tiny"]}, {"attributes": ["race"]}):
+        report = asked(frame.assign(decision=1), prediction="decision", **how)  # a constant prediction
+        assert json.dumps(report.to_json(), allow_nan=False)
+    assert "Fewer than two groups by many have 30 people" in _said(asked(frame, prediction="decision", attributes=["many"]))
+    assert "equal_opportunity_difference by race is undefined: " in _said(asked(frame, prediction="decision", attributes=["race"]))
+    rows = {row.group for row in asked(frame, prediction="decision", attributes=["many"]).rows if row.measure == "selection_rate"}
+    assert len(rows) == 60
+
+
+def test_built_in_tables_are_found_by_name() -> None:
+    report = groups("berkeley", outcome="admitted", attributes=["sex"], proxies=False)
+    frame = pd.read_parquet(builtin_path("berkeley"))
+    women = frame["sex"] == "female"
+    assert figures(report)[DATA, "base_rate", "sex", "female"][0] == pytest.approx(frame["admitted"][women].mean())
+    assert report.data["name"] == "berkeley"
+
+
+def _said(report: Report) -> str:
+    return " ".join(each.text for each in report.assumptions)
