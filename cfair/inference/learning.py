@@ -61,7 +61,8 @@ def learn(
             "nuts", quadrature with uncertainty="nuts".
         uncertainty: "laplace", "nuts" and "ridge" add draws of the parameters, as ``SCM.uncertainty``: around the most probable ones
             with weights, in a second or so; by Hamiltonian Monte Carlo with the latents integrated out, in minutes; or along the
-            ridge on which a latent with too few children leaves its loadings open, in a dozen seconds.
+            ridge on which a latent with too few children leaves its loadings open: two of them in some ten seconds of processor time;
+            of four or five at once, it mostly takes half a minute to find that they are too many to be explored, which is refused.
         parameter_draws: how many of them, 50 at least: of fewer nobody could tell how far they can be trusted. ``cfair.fit`` makes
             enough of them whatever it is asked for, and its ``parameter_draws`` are the worlds that it makes of the first.
         units: node -> unit in which a real or count column is standardised; its mean and sd in the table if None.
