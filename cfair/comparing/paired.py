@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations
 
 import torch
 from torch import Tensor
 
+from cfair.comparing.accuracy import YARDSTICKS
 from cfair.comparing.comparison import Comparison
 from cfair.comparing.people import Division, People
 from cfair.comparing.rows import Row, Said
@@ -22,8 +22,8 @@ LEAST_SHARE = 0.9  # of resampled tables in which both differences are defined
 
 
 def paired_rows(people: People, divisions: Iterable[Division], asked: Comparison, *, threshold: float = THRESHOLD) -> Iterator[Said]:
-    """Each predictor's difference between groups, under each constraint of decisions, less that of every one before it, as
-    ``<constraint>_difference_minus_<other>``.
+    """Each predictor's difference between groups, under each constraint of decisions, less that of a yardstick, as
+    ``<constraint>_difference_minus_full``.
 
     People are counted by group, outcome and the decisions of all predictors together, and these counts are drawn anew: what two predictors
     share leaves the interval. Intervals d ± c·sd hold for all pairs of predictors of one constraint and division at once, with c the
@@ -89,7 +89,10 @@ def _cells(drawn: Tensor, patterns: Tensor, predictor: int) -> Tensor:
 
 
 def _rows(constraint: Constraint, attribute: str, names: Sequence[str], differences: Tensor, n: int) -> Iterator[Said]:
-    pairs = list(combinations(range(len(names)), 2))
+    pairs = [(names.index(yardstick), k) for yardstick in YARDSTICKS if yardstick in names for k in range(len(names))]
+    pairs = [(a, b) for a, b in pairs if a != b]
+    if not pairs:
+        return
     apart = torch.stack([differences[b] - differences[a] for a, b in pairs])  # (pairs, 1 + replicates)
     value, drawn = apart[:, 0], apart[:, 1:]
     known = ~value.isnan() & (drawn.isfinite().double().mean(-1) >= LEAST_SHARE)

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.autograd.functional import hessian
 
 from cfair.auditing.classes import classes_of
-from cfair.errors import QueryError
 from cfair.inference import abduct, learn, posterior
 from cfair.interfaces import Mechanism
 from cfair.mechanisms.ordinal import CumulativeLogit
