@@ -52,7 +52,8 @@ def test_it_explains_every_measure(outcome: str) -> None:
         assert stem in README, measure
 
 
-def test_its_comparison_of_groups_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_comparison_of_groups_is_what_the_command_prints(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     (command,) = [line for text in blocks("sh") for line in text.splitlines() if line.startswith("cfair groups")]
     (shown,) = [text for text in blocks("text") if "By race" in text]
     assert main(command.split()[1:]) == 0
