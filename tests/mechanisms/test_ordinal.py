@@ -166,7 +166,8 @@ def test_an_ordinal_protected_attribute_can_be_set_and_its_levels_are_indicators
     assert_mean((columns["age"] == 0).double(), float(torch.sigmoid(torch.tensor(-0.5).double())))
 
 
-def test_an_ordinal_outcome_is_refused_and_told_what_comes() -> None:
+def test_an_ordinal_outcome_is_predicted_by_a_probability_of_each_level() -> None:
     scm = SCM(declare({"a": A, "y": {"mechanism": "ordinal", "levels": LEVELS, "parents": ["a"]}}))
-    with pytest.raises(QueryError, match=r"no head predicts an outcome of kind 'ordinal' yet.*come later"):
-        PREDICTORS["full"](scm)
+    assert PREDICTORS["full"](scm).classes == tuple(map(str, LEVELS))
+    with pytest.raises(QueryError, match=r"'logistic' does not predict an outcome of kind 'ordinal'\. Use 'multinomial'"):
+        PREDICTORS["full"](scm, head="logistic")
