@@ -167,16 +167,16 @@ def vertices(first: Tensor, second: Tensor, rows: Sequence[int]) -> list[Tensor]
     rule gives for any order of rows and columns: each tree on three and three levels is a caterpillar, which is what the rule walks along.
     """
     levels = len(first)
+    if levels > (5 if len(rows) == 1 else 3):
+        return None
     orders = list(permutations(range(levels)))
-    if len(rows) == 1 and levels <= 5:
+    if len(rows) == 1:
         ranks = torch.tensor(orders, dtype=torch.float64)
         each = (len(orders), levels)
         gains = ranks.unsqueeze(1).expand(*each, levels)
         found = list(_one_row(gains, first.expand(each), second.expand(each), torch.full((len(orders),), rows[0])))
-    elif levels <= 3:
-        found = [_corner(first, second, above, beside) for above, beside in product(orders, orders)]
     else:
-        return None
+        found = [_corner(first, second, above, beside) for above, beside in product(orders, orders)]
     kept: list[Tensor] = []
     for plan in found:
         if not any(torch.allclose(plan[list(rows)], other[list(rows)], rtol=0, atol=1e-12) for other in kept):

@@ -83,6 +83,8 @@ def test_vertices_are_listed_only_where_all_of_them_are_known() -> None:
     even = torch.full((6,), 1 / 6, dtype=torch.float64)
     assert vertices(even, even, [0]) is None
     assert vertices(even[:4] * 1.5, even[:4] * 1.5, [0, 1]) is None
+    many = torch.full((40,), 1 / 40, dtype=torch.float64)
+    assert vertices(many, many, [3]) is None, "40! orders are not even begun"
 
 
 def test_a_cycle_cannot_have_what_each_of_its_pairs_could() -> None:

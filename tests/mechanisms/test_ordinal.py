@@ -10,7 +10,7 @@ from scipy.stats import ks_2samp
 from torch import Tensor
 from torch.autograd.functional import hessian
 
-from cfair.auditing.classes import classes_of
+from cfair.errors import QueryError
 from cfair.inference import abduct, learn, posterior
 from cfair.interfaces import Mechanism
 from cfair.mechanisms.ordinal import CumulativeLogit
@@ -166,6 +166,8 @@ def test_an_ordinal_protected_attribute_can_be_set_and_its_levels_are_indicators
     assert_mean((columns["age"] == 0).double(), float(torch.sigmoid(torch.tensor(-0.5).double())))
 
 
-def test_an_ordinal_outcome_is_predicted_level_by_level() -> None:
+def test_an_ordinal_outcome_is_predicted_by_a_probability_of_each_level() -> None:
     scm = SCM(declare({"a": A, "y": {"mechanism": "ordinal", "levels": LEVELS, "parents": ["a"]}}))
-    assert classes_of(PREDICTORS["full"](scm)) == tuple(LEVELS)
+    assert PREDICTORS["full"](scm).classes == tuple(map(str, LEVELS))
+    with pytest.raises(QueryError, match=r"'logistic' does not predict an outcome of kind 'ordinal'\. Use 'multinomial'"):
+        PREDICTORS["full"](scm, head="logistic")
