@@ -44,6 +44,7 @@ class Uncertainty:
         divergences: of all chains after their adaptation.
         weighed: from how many weighted points they were drawn anew, to which k_hat belongs; 0 where draws have weights of their own.
         uncovered: nodes that were learned and have no draws: their parameters stand still in every draw.
+        learned_from: a hash of the people, by which to know them again; empty where it is not known.
     """
 
     method: Method
@@ -55,6 +56,7 @@ class Uncertainty:
     divergences: int = 0
     weighed: int = 0
     uncovered: tuple[str, ...] = ()
+    learned_from: str = ""
 
     @property
     def count(self) -> int:
@@ -86,6 +88,7 @@ class Uncertainty:
             "divergences": self.divergences,
             "weighed": self.weighed,
             "uncovered": list(self.uncovered),
+            "learned_from": self.learned_from,
         }
         values = [draws for own in self.draws.values() for draws in own.values()]
         text = torch.frombuffer(bytearray(json.dumps(header).encode()), dtype=torch.uint8)

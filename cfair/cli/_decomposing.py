@@ -7,7 +7,8 @@ from typing import Literal, cast
 
 from cfair.cli._dag import table_of
 from cfair.data import read_predictions, read_table
-from cfair.effects import Predicted, Prediction
+from cfair.effects import Decomposition, Predicted, Prediction, decompose
+from cfair.effects.asking import ask
 from cfair.effects.prediction import name_for, prediction_of
 from cfair.errors import QueryError, nearest
 from cfair.inference import learn
@@ -18,7 +19,7 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.store import load, parts
 
-__all__ = ["People", "of_dag", "of_run"]
+__all__ = ["Effort", "People", "Wanted", "of_dag", "of_run", "taken_apart"]
 
 Missing = Literal["error", "drop", "latent"]
 Read = tuple[SCM, Columns | None, Prediction | Predicted | None]
@@ -47,7 +48,69 @@ class People:
     level: str | None = None
 
 
-def of_dag(spec: ModelSpec, dag: str, asked: People, *, seed: int, check: Callable[[SCM, Predicted | None], object]) -> Read:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked, as of ``cfair.effects.decompose``."""
+
+    attribute: str
+    start: str
+    end: str
+    of: str | None
+    along: tuple[str, ...] | None
+
+    def check(self, scm: SCM, prediction: Prediction | Predicted | None) -> None:
+        """Refuse what cannot be asked of a model, of whose parameters nothing is read.
+
+        Raises:
+            QueryError: a node, level or path does not exist.
+        """
+        ask(scm, attribute=self.attribute, start=self.start, end=self.end, of=self.of, prediction=prediction, along=self.along)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How the answer is found.
+
+    Args:
+        source: scm, doubly_robust or both.
+        learners: of doubly_robust.
+        draws: posterior draws per person of the table.
+        people: who are simulated where there is no table.
+        parameter_draws: of parameters that are learned here; those of a run are all looked at.
+        seed: of everything.
+    """
+
+    source: str
+    learners: str
+    draws: int
+    people: int
+    parameter_draws: int
+    seed: int
+
+
+def taken_apart(read: Read, wanted: Wanted, effort: Effort, tell: Callable[[str, float], None]) -> Decomposition:
+    """The decomposition of what was read."""
+    scm, columns, prediction = read
+    count = effort.people if columns is None else columns.n
+    return decompose(
+        scm,
+        columns,
+        attribute=wanted.attribute,
+        start=wanted.start,
+        end=wanted.end,
+        of=wanted.of,
+        prediction=prediction,
+        along=wanted.along,
+        source=cast("Literal['scm', 'doubly_robust', 'both']", effort.source),
+        draws=effort.draws,
+        people=effort.people,
+        learners=effort.learners,
+        seed=effort.seed,
+        progress=lambda done: tell("following people", done / count),
+    )
+
+
+def of_dag(spec: ModelSpec, dag: str, asked: People, *, wanted: Wanted, effort: Effort) -> Read:
     """The declared model, learned where ``parameters:`` leave something open, the people, and their predictions.
 
     Parameters are drawn, so that intervals cover what the table leaves open of them, save where rows lack values or engine svi learns.
@@ -56,22 +119,23 @@ def of_dag(spec: ModelSpec, dag: str, asked: People, *, seed: int, check: Callab
         spec: the declaration.
         dag: where it is.
         asked: whose effects are asked for.
-        seed: of what is learned.
-        check: refuses a question that cannot be asked, before anything is learned.
+        wanted: what is asked; what cannot be is refused before anything is learned.
+        effort: how the answer is found.
 
     Raises:
         DataError: the table does not fit, or the predictions do not fit the table.
     """
     fixed = SCM(spec)
     if asked.predictions is None:
-        check(fixed, None)
+        wanted.check(fixed, None)
     if is_fixed(fixed) and asked.data is None and asked.predictions is None and not asked.rows:
         return fixed, None, None
     columns = read_table(table_of(spec, dag, asked.data), spec, missing=cast("Missing", asked.missing), weights=asked.weights)
     predicted = _predicted(spec, columns, asked)
-    check(fixed, predicted)
+    wanted.check(fixed, predicted)
     drawn = not columns.missing and choose(spec, "auto").engine == "quadrature" and not is_fixed(fixed)
-    return learn(spec, columns, uncertainty="laplace" if drawn else "none", seed=seed), columns, predicted
+    how: Literal["laplace", "none"] = "laplace" if drawn and effort.source != "doubly_robust" else "none"
+    return learn(spec, columns, uncertainty=how, parameter_draws=effort.parameter_draws, seed=effort.seed), columns, predicted
 
 
 def of_run(folder: Path, predictor: str | None, asked: People, *, spec: ModelSpec | None, allow_python: bool) -> Read:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -10,8 +10,6 @@ from cfair.cli._dag import AllowPython, read_dag
 from cfair.errors import QueryError
 
 if TYPE_CHECKING:
-    from cfair.effects import Predicted
-    from cfair.scm import SCM
     from cfair.spec import ModelSpec
 
 __all__ = ["decompose"]
@@ -34,6 +32,7 @@ def decompose(
     learners: Annotated[str, typer.Option(help="Of doubly_robust: linear or boosted.")] = "linear",
     draws: Annotated[int, typer.Option(help="Posterior draws per person of the table.")] = 100,
     people: Annotated[int, typer.Option(help="Who are simulated where there is no table.")] = 100_000,
+    parameter_draws: Annotated[int, typer.Option(help="Of parameters that are learned here, for intervals; a run has its own.")] = 100,
     missing: Annotated[str, typer.Option(help="Rows with missing values: error, drop, or latent to integrate them out.")] = "error",
     weights: Annotated[str | None, typer.Option(metavar="COLUMN", help="How many people each row stands for.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything.")] = 0,
@@ -46,54 +45,43 @@ def decompose(
     A model whose parameters are all fixed needs no table. JSON: tv te ett nde nie ctf_de ctf_ie ctf_se exp_se_from exp_se_to, each
     {"value", "low", "high"}, reverse (the same keys), mediators, paths, along, source, method, not_identified, said, assumptions, options.
     """
-    if dag is None and run is None:
-        raise QueryError("cfair decompose", "no model is named", "give --dag, or --run")
-    if predictions is not None and (of is not None or predictor is not None):
-        raise QueryError("--predictions", "a node or a predictor is asked for, too", "ask for one of them")
+    _check_named(dag, run)
+    _check_target(of, predictions, predictor, run)
     if level is not None and predictor is None:
         raise QueryError("--level", "is one of a prediction's, and none is asked for", "give --predictor, or --of node=level")
-    if predictor is not None and (of is not None or run is None):
-        raise QueryError("--predictor", "is one of a run's, and asked for by itself", "give --run, and no --of")
     spec = None if dag is None else read_dag(dag, allow_python=allow_python)
 
-    from cfair.cli._decomposing import People, of_dag, of_run  # torch and pandas: only once the DAG has been read
+    from cfair.cli._decomposing import Effort, People, Wanted, of_dag, of_run, taken_apart  # torch and pandas: once the DAG has been read
     from cfair.cli._drawing import draw
     from cfair.cli._progress import progress
-    from cfair.effects import decompose as decomposition_of
-    from cfair.effects.asking import ask
     from cfair.effects.rows_only import check_source
     from cfair.report import to_decomposition
 
     asked = People(data=data, missing=missing, weights=weights, predictions=predictions, column=column, rows=source != "scm", level=level)
+    wanted = Wanted(attribute, start, end, of, None if along is None else tuple(along))
+    effort = Effort(source, learners, draws, people, parameter_draws, seed)
     check_source(source, learners)
-
-    def check(scm: "SCM", prediction: "Predicted | None") -> None:
-        ask(scm, attribute=attribute, start=start, end=end, of=of, prediction=prediction, along=along)
-
     with progress(quiet=quiet) as tell:
         tell("reading and learning", 0.0)
         if run is not None:
-            scm, columns, prediction = of_run(run, predictor, asked, spec=spec, allow_python=allow_python)
+            read = of_run(run, predictor, asked, spec=spec, allow_python=allow_python)
         else:
-            scm, columns, prediction = of_dag(cast("ModelSpec", spec), str(dag), asked, seed=seed, check=check)
-        count = people if columns is None else columns.n
-        found = decomposition_of(
-            scm,
-            columns,
-            attribute=attribute,
-            start=start,
-            end=end,
-            of=of,
-            prediction=prediction,
-            along=along,
-            source=cast("Literal['scm', 'doubly_robust', 'both']", source),
-            draws=draws,
-            people=people,
-            learners=learners,
-            seed=seed,
-            progress=lambda done: tell("following people", done / count),
-        )
+            read = of_dag(cast("ModelSpec", spec), str(dag), asked, wanted=wanted, effort=effort)
+        found = taken_apart(read, wanted, effort, tell)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
     else:
         draw(to_decomposition(found))
+
+
+def _check_named(dag: str | None, run: Path | None) -> None:
+    if dag is None and run is None:
+        raise QueryError("cfair decompose", "no model is named", "give --dag, or --run")
+
+
+def _check_target(of: str | None, predictions: Path | None, predictor: str | None, run: Path | None) -> None:
+    """Refuse several things whose difference is to be taken apart."""
+    if predictions is not None and (of is not None or predictor is not None):
+        raise QueryError("--predictions", "a node or a predictor is asked for, too", "ask for one of them")
+    if predictor is not None and (of is not None or run is None):
+        raise QueryError("--predictor", "is one of a run's, and asked for by itself", "give --run, and no --of")

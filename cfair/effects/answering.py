@@ -15,12 +15,13 @@ from cfair.effects.paths import Path, recanting
 from cfair.effects.prediction import Prediction, model_with, world_with
 from cfair.effects.readings import Readings, exact_readings, tallied_readings
 from cfair.effects.shapley import shares
+from cfair.effects.shared import shared_by
 from cfair.inference import abduct, occurrences
 from cfair.interfaces import Columns, World
 from cfair.scm import SCM
 from cfair.worlds import simulate
 
-__all__ = ["Work", "enumerated", "followed"]
+__all__ = ["Work", "drawn_models", "enumerated", "followed"]
 
 BLOCK_DRAWS = 400_000  # draws in a block: bounds the memory, and fits the processor's cache
 FEW = 2_000  # people who are followed under drawn parameters: how values differ between draws does not hang on more of them
@@ -34,21 +35,21 @@ class Work:
     Args:
         draws: posterior draws per abducted person.
         people: who are simulated where there is no table.
-        parameter_draws: of those that the SCM holds, how many are looked at.
+        parameter_draws: of those that the SCM holds, how many are looked at; all if None.
         seed: of all draws.
         block_rows: abducted people whose worlds are held at a time; by ``draws`` if None.
     """
 
     draws: int
     people: int
-    parameter_draws: int
+    parameter_draws: int | None
     seed: int
     block_rows: int | None = None
 
 
 def enumerated(scm: SCM, prediction: Prediction | None, question: Question, work: Work, *, certain: bool) -> Readings:
     """Exact readings of worlds and mediators, and of paths unless a witness recants; under each draw of the parameters, too."""
-    drawn, weights = _drawn(scm, work)
+    drawn, weights = drawn_models(scm, work)
     values, *others = (_exact(model_with(each, prediction), question, work.seed) for each in (scm, *drawn))
     return exact_readings(values, others, weights, certain=certain)
 
@@ -74,7 +75,7 @@ def followed(
         given: the evidence of which abducted people's noise is drawn.
         progress: called with the number of people done, after each block.
     """
-    drawn, weights = _drawn(scm, work)
+    drawn, weights = drawn_models(scm, work)
     few = columns if columns is None else _some(columns, question.contrast, work.seed)
     less = replace(work, draws=min(work.draws, FEW_DRAWS), people=min(work.people, 10 * FEW))
 
@@ -85,8 +86,9 @@ def followed(
         return tally(model, with_it, question, same_noise=None if prediction is None else prediction.same_noise, seed=effort.seed)
 
     found = tallied(scm, columns, work, progress)
+    shared = shared_by(scm, drawn, columns, question.contrast.target.node, seed=work.seed)
     others = [(tallied(each, few, less, None), None if few is None else few.weights) for each in drawn]
-    return tallied_readings(found, None if columns is None else columns.weights, others, weights)
+    return tallied_readings(found, None if columns is None else columns.weights, others, weights, shared=shared)
 
 
 def _exact(model: SCM, question: Question, seed: int) -> dict[Key, float]:
@@ -124,10 +126,11 @@ def _exact_parts(model: SCM, question: Question, direct: Collection[str], given:
     return found
 
 
-def _drawn(scm: SCM, work: Work) -> tuple[list[SCM], Tensor]:
+def drawn_models(scm: SCM, work: Work) -> tuple[list[SCM], Tensor]:
     """The model under drawn parameters, if it holds some, and the weights of the draws, shape (S,)."""
     uncertainty = scm.uncertainty
-    count = min(uncertainty.count, work.parameter_draws) if uncertainty is not None and uncertainty.draws else 0
+    held = uncertainty.count if uncertainty is not None and uncertainty.draws else 0
+    count = held if work.parameter_draws is None else min(held, work.parameter_draws)
     weights = uncertainty.log_weights[:count].softmax(0) if uncertainty is not None else torch.zeros(0, dtype=torch.float64)
     return [scm.drawn(s) for s in range(count)], weights
 

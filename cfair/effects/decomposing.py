@@ -2,10 +2,11 @@
 
 import platform
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Literal
 
-from cfair.effects.answering import Work
+from cfair.effects.answering import Work, drawn_models
 from cfair.effects.asking import Along, ask, check_people
 from cfair.effects.decomposition import Decomposition
 from cfair.effects.identification import NotIdentified, not_identified, without_map
@@ -42,7 +43,7 @@ def decompose(
     source: Source = "scm",
     draws: int = 100,
     people: int = 100_000,
-    parameter_draws: int = 40,
+    parameter_draws: int | None = None,
     learners: str = "linear",
     seed: int = 0,
     block_rows: int | None = None,
@@ -55,9 +56,9 @@ def decompose(
     noise from world to world, all terms from the same draws and rows: the table's, abducted from all observed nodes (for a prediction,
     from all but the outcome and its descendants, where these are not read), or simulated people where there is no table.
 
-    Intervals are 95 %, or more. Of means over people they cover the sampling of people; where ``scm`` holds draws of its parameters, the
-    error over these is added to the other: a bound, as parameters learned from the same people may err with them. Of exact sums they
-    cover the parameters alone; with every parameter fixed both ends are the value, and of learned ones without draws there are none.
+    Intervals are 95 %. Of means over people they cover the sampling of people; where ``scm`` holds draws of its parameters, their error,
+    too, and what both have in common where it was learned from these very people (see ``shared``). Of exact sums they cover the
+    parameters alone; with every parameter fixed both ends are the value, and of learned ones without draws there are none.
     None covers a wrong graph.
 
     Args:
@@ -74,7 +75,7 @@ def decompose(
         source: ``scm``; ``doubly_robust``, from rows and the nodes' roles without the mechanisms; or ``both``, and their difference.
         draws: posterior draws per abducted person.
         people: who are simulated where there is no table.
-        parameter_draws: of the draws of parameters that ``scm`` holds, at most.
+        parameter_draws: of the draws of parameters that ``scm`` holds, at most; all if None. Of 64, ends are off by a tenth of their width.
         learners: of ``doubly_robust``: linear or boosted.
         seed: of all draws, and of the folds.
         block_rows: people whose worlds are held at a time; by ``draws`` if None.
@@ -151,22 +152,25 @@ def _hidden(asked: Asked, source: Source) -> tuple[NotIdentified, ...]:
     if asked.values is not None and source == "scm":
         return without_map()
     contrast = asked.question.contrast
-    return not_identified(asked.model.spec, contrast.attribute, contrast.target.node, fixed=asked.certain)
+    found = not_identified(asked.model.spec, contrast.attribute, contrast.target.node, fixed=asked.certain)
+    if source != "doubly_robust":
+        return found
+    return tuple(replace(each, means="unasked") if each.means == "model" else each for each in found)
 
 
-def _check(source: str, columns: Columns | None, *, draws: int, people: int, parameter_draws: int) -> None:
+def _check(source: str, columns: Columns | None, *, draws: int, people: int, parameter_draws: int | None) -> None:
     """Refuse options that are out of their range."""
     if source != "scm" and columns is None:
         raise QueryError("source", f"'{source}' estimates from rows, and there is no table", "give one, or use 'scm'")
-    for name, given, least in (("draws", draws, 1), ("people", people, 2), ("parameter_draws", parameter_draws, 0)):
+    for name, given, least in (("draws", draws, 1), ("people", people, 2), ("parameter_draws", parameter_draws or 0, 0)):
         if given < least:
             raise QueryError(name, f"{given} is below {least}", f"use a whole number from {least}")
 
 
 def _options(asked: Asked, source: Source) -> dict[str, Json]:
     """How it was asked for."""
-    work, uncertainty = asked.work, asked.scm.uncertainty
-    drawn = min(uncertainty.count, work.parameter_draws) if uncertainty is not None and uncertainty.draws else 0
+    work = asked.work
+    drawn = len(drawn_models(asked.scm, work)[0])
     simulated = {"people": work.people} if asked.columns is None else {"draws": work.draws}
     learners: dict[str, Json] = {} if source == "scm" else {"learners": asked.learners}
     return {"source": source, **simulated, "parameter_draws": drawn, **learners, "seed": work.seed}

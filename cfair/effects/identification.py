@@ -14,10 +14,11 @@ __all__ = ["ADJUSTED", "MEDIATED", "NotIdentified", "not_identified", "without_m
 ADJUSTED = ("te", "ett", "ctf_se", "exp_se_from", "exp_se_to")  # by adjustment for the confounders
 MEDIATED = ("nde", "nie", "ctf_de", "ctf_ie")  # by the mediation formula; what is in neither always is
 
-Means = Literal["model", "prior", "nothing"]
+Means = Literal["model", "unasked", "prior", "nothing"]
 
 _BY: dict[Means, str] = {
     "model": "identified by the parametric model only",
+    "unasked": "rows do not tell it; by the parametric model only, which was not asked (source scm)",
     "prior": "not identified by the parametric model either: it rests on priors and on the mechanisms' shapes",
     "nothing": "not to be had",
 }
@@ -31,7 +32,7 @@ class NotIdentified:
         term: in ``TERMS``.
         latents: what hides it.
         why: in one clause.
-        means: whether the parametric model tells it nevertheless, only its priors do, or nothing does.
+        means: whether the parametric model tells it nevertheless, or would if it were asked; only its priors do, or nothing does.
     """
 
     term: str
@@ -50,7 +51,7 @@ class NotIdentified:
             "term": self.term,
             "latents": list(self.latents),
             "why": self.sentence,
-            "identified_by_parametric_model": self.means == "model",
+            "identified_by_parametric_model": self.means in ("model", "unasked"),
         }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from cfair.effects.answering import Work, enumerated, followed
+from cfair.effects.answering import Work, drawn_models, enumerated, followed
 from cfair.effects.assembling import along_parts, mediator_parts, path_parts, summing_to, terms_of
 from cfair.effects.contrast import SAME_NOISE, Key, Question
 from cfair.effects.enumeration import why_not_enumerable
@@ -15,6 +15,7 @@ from cfair.effects.parts import AlongPart, MediatorPart, PathPart
 from cfair.effects.prediction import Prediction
 from cfair.effects.readings import Readings, tallied_readings
 from cfair.effects.records import Estimate
+from cfair.effects.shared import Shared, shared_by
 from cfair.errors import QueryError
 from cfair.interfaces import Columns
 from cfair.scm import SCM
@@ -70,6 +71,7 @@ class FromModel:
         mediators: parts of the indirect effect.
         paths: parts of the total effect.
         along: effects along the paths that were asked for.
+        shared: what the table's people have in common with the draws of the parameters, if these were learned from them.
     """
 
     readings: Readings
@@ -77,6 +79,7 @@ class FromModel:
     mediators: tuple[MediatorPart, ...]
     paths: tuple[PathPart, ...]
     along: tuple[AlongPart, ...]
+    shared: Shared | None = None
 
     @property
     def terms(self) -> dict[str, Estimate]:
@@ -105,14 +108,15 @@ def from_model(asked: Asked, progress: Callable[[int], None] | None = None) -> F
     scm, prediction, question, work = asked.scm, asked.prediction, asked.question, asked.work
     if why_not_enumerable(asked.model, question.contrast) is not None:
         readings = followed(scm, prediction, question, work, columns=asked.columns, given=asked.given, progress=progress)
-        return _told(asked, "common noise", readings)
+        return _told(asked, "common noise", readings, readings.shared)
     exact = enumerated(scm, prediction, question, work, certain=asked.certain)
+    shared = shared_by(scm, drawn_models(scm, work)[0], asked.columns, question.contrast.target.node, seed=work.seed)
     anew = prediction is None or prediction.same_noise is None
     if anew and {part for part, _ in exact.rows} >= set(question.parts):
-        return _told(asked, "enumeration", exact)
+        return _told(asked, "enumeration", exact, shared)
     some = followed(scm, prediction, replace(question, mediators=()), work, progress=progress)  # single paths need the noise
     adjusted = some if Key("path:0") in exact.rows or not question.paths else summing_to(some, exact, question)
-    return _told(asked, "enumeration", replace(adjusted, rows={**adjusted.rows, **exact.rows}))
+    return _told(asked, "enumeration", replace(adjusted, rows={**adjusted.rows, **exact.rows}), shared)
 
 
 def _facts(asked: Asked, values: Tensor) -> FromModel:
@@ -130,9 +134,14 @@ def _facts(asked: Asked, values: Tensor) -> FromModel:
     return FromModel(readings, "facts", (), (), ())
 
 
-def _told(asked: Asked, method: str, readings: Readings) -> FromModel:
+def _told(asked: Asked, method: str, readings: Readings, shared: Shared | None) -> FromModel:
     """What the readings say."""
     graph, question = asked.model.spec.graph, asked.question
     return FromModel(
-        readings, method, mediator_parts(readings, question), path_parts(graph, readings, question), along_parts(graph, readings, question)
+        readings,
+        method,
+        mediator_parts(readings, question),
+        path_parts(graph, readings, question),
+        along_parts(graph, readings, question),
+        shared,
     )

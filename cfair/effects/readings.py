@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from statistics import NormalDist
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from cfair.effects.contrast import Key
 from cfair.effects.monte_carlo import Tally, measured
 from cfair.effects.records import Estimate
+from cfair.effects.shared import Shared, standard_error
 
 __all__ = ["QUANTILE", "Readings", "exact_readings", "tallied_readings"]
 
@@ -26,34 +26,31 @@ class Readings:
         people: of weight above 0 among the n; 0 where nothing was sampled.
         weights: of the drawn parameters, shape (S,), summing to 1.
         certain: whether a value without influences and draws is exact, its parameters being known.
+        shared: what the people have in common with the draws, if the parameters were learned from them.
     """
 
     rows: Mapping[Key, Tensor]
     people: int
     weights: Tensor
     certain: bool
+    shared: Shared | None = None
 
     def estimate(self, row: Tensor) -> Estimate:
-        """The value of a row, or of a difference of rows, with its 95 % interval, value ± 1.96·(error over people + error over parameters).
+        """The value of a row, or of a difference of rows, with its 95 % interval, value ± 1.96 standard errors.
 
-        Over people √(Σ influence²/(people·(people − 1))), with the Monte Carlo error of each person's own draws in it; over parameters
-        √(Σ_s v_s·(value_s − mean)²). Parameters that were learned from these very people err with them, in a direction that is not known:
-        the sum of both errors bounds that of the whole whatever their correlation (Minkowski), and is too wide where they offset one
-        another. Where nothing is sampled and the parameters are known, both ends are the value; where they were learned and no draws are
-        at hand, there are no ends.
+        The error is that over people, with the Monte Carlo error of each person's own draws in it, and that over parameters, combined as
+        ``standard_error`` says. Where nothing is sampled and the parameters are known, both ends are the value; where they were learned
+        and no draws are at hand, there are no ends.
         """
         influence, value = self.influence(row), float(row[0])
         if not (len(influence) or len(self.weights) or self.certain):
             return Estimate(value)
-        error = self.parameter_error(row)
-        if self.people > 1:
-            error += sqrt(float(influence.square().sum()) / (self.people * (self.people - 1)))
+        error = standard_error(influence, self.people, drawn=self.drawn(row), weights=self.weights, shared=self.shared)
         return Estimate(value, value - QUANTILE * error, value + QUANTILE * error)
 
-    def parameter_error(self, row: Tensor) -> float:
-        """√(Σ_s v_s·(value_s − mean)²): how far the value moves with the parameters; 0 where no draws are at hand."""
-        drawn = row[len(row) - len(self.weights) :]
-        return sqrt(float((self.weights * (drawn - (self.weights * drawn).sum()).square()).sum()))
+    def drawn(self, row: Tensor) -> Tensor:
+        """The values under drawn parameters in a row, shape (S,)."""
+        return row[len(row) - len(self.weights) :]
 
     def influence(self, row: Tensor) -> Tensor:
         """The influences in a row, shape (n,)."""
@@ -73,7 +70,14 @@ def exact_readings(value: Mapping[Key, float], drawn: Sequence[Mapping[Key, floa
     return Readings(rows, 0, weights, certain)
 
 
-def tallied_readings(found: Tally, people: Tensor | None, drawn: Sequence[tuple[Tally, Tensor | None]], weights: Tensor) -> Readings:
+def tallied_readings(
+    found: Tally,
+    people: Tensor | None,
+    drawn: Sequence[tuple[Tally, Tensor | None]],
+    weights: Tensor,
+    *,
+    shared: Shared | None = None,
+) -> Readings:
     """Means over people, and those over some of them under drawn parameters.
 
     Args:
@@ -81,10 +85,11 @@ def tallied_readings(found: Tally, people: Tensor | None, drawn: Sequence[tuple[
         people: their weights, (n,); None: one each.
         drawn: of each draw, what some people add, and their weights.
         weights: of the draws, shape (S,).
+        shared: what the people have in common with the draws.
     """
     rows, counted = {}, 0
     for key in found.added:
         own = measured(found, key, people)
         others = torch.tensor([measured(tally, key, some).value for tally, some in drawn], dtype=torch.float64)
         rows[key], counted = torch.cat([torch.tensor([own.value], dtype=torch.float64), own.influence, others]), own.people
-    return Readings(rows, counted, weights, certain=True)
+    return Readings(rows, counted, weights, certain=True, shared=shared)

@@ -87,7 +87,7 @@ def _assumed(scm: SCM, method: str, *, certain: bool, has_rows: bool) -> Iterato
     """The assumptions one by one."""
     spec = scm.spec
     yield "graph", "the declared graph is right: no edge and no hidden common cause is missing"
-    if spec.latents:
+    if spec.latents and method not in ("rows", "facts"):
         yield "latents", f"{', '.join(spec.latents)}: their distributions and their effects are as declared"
     yield "attribute", "the attribute can be set: it stands for all that the graph lets follow from it, a bundle rather than a switch"
     if method not in ("rows", "facts"):
@@ -110,4 +110,6 @@ def _covered(scm: SCM, method: str, *, certain: bool, has_rows: bool) -> str:
     if method == "enumeration":
         return f"values are exact under the learned model; 95 %: {parameters if drawn else 'none, as it holds no draws of its parameters'}"
     people = "95 % over the sampling of people" if has_rows else "95 % over the chance with which people were simulated"
-    return f"{people}, and {parameters}; their errors added; not a wrong graph or form of mechanism" if drawn else f"{people}; {parameters}"
+    return (
+        f"{people}, and {parameters}; their errors together; not a wrong graph or form of mechanism" if drawn else f"{people}; {parameters}"
+    )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ from cfair.effects.parts import Difference, RowsOnly
 from cfair.effects.readings import QUANTILE
 from cfair.effects.records import TERMS, Estimate
 from cfair.effects.roles import roles_of
+from cfair.effects.shared import error_of_difference
 from cfair.errors import QueryError, nearest
 from cfair.interfaces import Columns, Values
 from cfair.spec import ModelSpec
@@ -108,8 +108,8 @@ def from_rows(asked: Asked) -> FromRows:
 def difference_between(told: FromModel, rows: FromRows) -> Difference:
     """The model's terms minus those from rows, judged by the standard error of the difference.
 
-    Influences on both are of the same people and are subtracted before they are squared; the error over drawn parameters is added, a bound
-    whatever its correlation with theirs. The two share the graph: their agreement checks the mechanisms, and not the graph.
+    Influences on both are of the same people, those through the parameters included, and are subtracted before they are squared (see
+    ``error_of_difference``). The two share the graph: their agreement checks the mechanisms, and not the graph.
     """
     readings = told.readings
     model = rows_of(readings)
@@ -119,7 +119,8 @@ def difference_between(told: FromModel, rows: FromRows) -> Difference:
             continue
         own, influence = torch.from_numpy(effect.influence), readings.influence(model[term])
         between = influence - own if len(influence) else own  # an exact sum hangs on nobody
-        errors[term] = sqrt(float(between.square().sum())) / len(own) + readings.parameter_error(model[term])
+        drawn = readings.drawn(model[term])
+        errors[term] = error_of_difference(between, drawn=drawn, weights=readings.weights, shared=told.shared)
         value, half = float(model[term][0]) - effect.value, QUANTILE * errors[term]
         found[term] = Estimate(value, value - half, value + half)
     return Difference(found, errors)

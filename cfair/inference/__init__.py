@@ -2,9 +2,10 @@
 
 from cfair.inference.abduction import abduct, completed
 from cfair.inference.learning import learn
+from cfair.inference.log_posterior import log_densities
 from cfair.inference.patterns import check_patterns, patterns
 from cfair.inference.posterior import expectation, expectation_of_incomplete, posterior, posterior_of_rows
-from cfair.inference.uniforms import fingerprint, occurrences
+from cfair.inference.uniforms import fingerprint, occurrences, table_fingerprint
 
 __all__ = [
     "abduct",
@@ -14,8 +15,10 @@ __all__ = [
     "expectation_of_incomplete",
     "fingerprint",
     "learn",
+    "log_densities",
     "occurrences",
     "patterns",
     "posterior",
     "posterior_of_rows",
+    "table_fingerprint",
 ]

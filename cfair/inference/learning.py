@@ -1,6 +1,7 @@
 """From a table to the parameters: the most probable ones given the data, with the latents integrated out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -18,6 +19,7 @@ from cfair.inference.neighbourhood import neighbourhoods
 from cfair.inference.optimise import GRADIENT
 from cfair.inference.parameter_draws import check_count
 from cfair.inference.svi import train
+from cfair.inference.uniforms import table_fingerprint
 from cfair.interfaces import Chosen, Columns, SelfTaught, Values
 from cfair.mechanisms import Unit
 from cfair.sampler import Sampler
@@ -87,7 +89,8 @@ def learn(
     if columns is not None and (unlearned or scm.sampler is not None):
         ENGINES[chosen.engine](scm, columns, seed=seed)
     if method != "none":
-        scm.uncertainty = UNCERTAINTIES[method](scm, columns, count=parameter_draws, seed=seed)
+        found = UNCERTAINTIES[method](scm, columns, count=parameter_draws, seed=seed)
+        scm.uncertainty = replace(found, learned_from="" if columns is None else table_fingerprint(spec, columns))
     return scm
 
 

@@ -1,6 +1,6 @@
 """The log posterior density of parameters, each person's latents integrated out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cfair.errors import FitError
 from cfair.inference.distinct import distinct
+from cfair.inference.factors import log_prob
 from cfair.inference.free import FreeParameters
 from cfair.inference.importance import CLOUDS
 from cfair.inference.likelihood import FIRST, Alone, LogLikelihood, Marginal
@@ -17,7 +18,7 @@ from cfair.inference.optimise import whitening
 from cfair.interfaces import Columns, Values
 from cfair.scm import SCM
 
-__all__ = ["FEW", "MOVED", "LogPosterior", "alone", "fine_enough", "log_posteriors", "marginal", "marginals"]
+__all__ = ["FEW", "MOVED", "LogPosterior", "alone", "fine_enough", "log_densities", "log_posteriors", "marginal", "marginals"]
 
 POINTS = 262_144  # quadrature points evaluated at a time: bounds the memory, and fits the processor's cache
 MANY = 1_048_576  # of them, where many parameters are tried at once
@@ -233,6 +234,23 @@ def _moved(area: Neighbourhood, rung: int) -> float:
     ) ** 0.5  # each row's cloud has a turn of its own: their errors grow as the root of their number
     moved = float((stretch.T @ change).abs().max())
     return float(share * moved)
+
+
+def log_densities(scm: SCM, columns: Columns, nodes: Collection[str]) -> Tensor:
+    """Log p(these nodes of the row | their parents) of each row, (n,), the latents that touch them integrated out.
+
+    Args:
+        scm: with its parameters.
+        columns: whole rows.
+        nodes: those that count; one that a latent touches brings with it all that this latent touches.
+    """
+    areas = neighbourhoods(scm, columns, scm.spec.observed, columns.n)
+    touched = {node for area in areas for node in area.factors}
+    values = {node: columns[node] for node in scm.spec.observed}
+    with torch.no_grad():
+        found = [log_prob(scm, node, values, {}).expand(columns.n) for node in values if node in nodes and node not in touched]
+        found += [_log_evidence(area, 1) for area in areas if not set(area.factors).isdisjoint(nodes)]
+    return torch.stack(found).sum(0) if found else torch.zeros(columns.n, dtype=torch.float64)
 
 
 def _log_evidence(area: Neighbourhood, rung: int) -> Tensor:

@@ -5,10 +5,11 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
-from cfair.interfaces import Values
+from cfair.interfaces import Columns, Values
 from cfair.scm import SCM
+from cfair.spec import ModelSpec
 
-__all__ = ["PersonalUniforms", "fingerprint", "occurrences"]
+__all__ = ["PersonalUniforms", "fingerprint", "occurrences", "table_fingerprint"]
 
 BITS = 52  # of a person's shift, as many as a float64 in [0, 1) tells apart
 
@@ -60,6 +61,12 @@ def fingerprint(values: Values) -> Tensor:
         bits = (column + 0.0).view(torch.int64)  # + 0.0: both zeros are one value
         total = total + _mix(_mix(bits) + _name_hash(node))
     return _mix(total)
+
+
+def table_fingerprint(spec: ModelSpec, columns: Columns) -> str:
+    """A hash of a table's rows and weights, in whatever order, which two tables of the same people share."""
+    held = {node: columns.coded[node] for node in spec.observed if node in columns}
+    return f"{int(fingerprint({**held, **({} if columns.weights is None else {'': columns.weights})}).sum()):x}"
 
 
 def occurrences(values: Values) -> Tensor:

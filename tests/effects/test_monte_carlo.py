@@ -306,7 +306,10 @@ def test_a_latent_between_mediator_and_outcome_is_refused_by_rows_and_marked_by_
     assert said["nde"] == {"value": None, "low": None, "high": None}
     assert {each.term for each in rows.not_identified} == {"nde", "nie", "ctf_de", "ctf_ie"}
     assert all(each.latents == ("u",) and "'u' is a hidden common cause of 'm' and 'y'" in each.why for each in rows.not_identified)
+    assert all("which was not asked" in each.sentence for each in rows.not_identified)
+    assert not {"latents", "mechanisms"} & set(rows.assumptions)
     model = decompose(scm, table, attribute="a", start="no", end="yes", draws=4)
+    assert "latents" in model.assumptions
     assert_near(model.terms["nde"], 1.0)
     assert all("identified by the parametric model only" in each.sentence for each in model.not_identified)
 
