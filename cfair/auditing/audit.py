@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from cfair.auditing.asked import Asked
 from cfair.auditing.crossing import Crossing, crossing_of
 from cfair.auditing.elsewhere import carried, check_levels, foreign_of, units_of
 from cfair.auditing.foreign import Foreign, admitted
@@ -15,7 +16,7 @@ from cfair.auditing.frozen import Drawn, frozen_gaps
 from cfair.auditing.gaps import Gaps, block_gaps
 from cfair.auditing.kept import Kept
 from cfair.auditing.records import Report
-from cfair.auditing.reporting import Asked, Found, reported
+from cfair.auditing.reporting import Found, reported
 from cfair.auditing.sources import External, Model
 from cfair.data import blocks
 from cfair.errors import DataError

@@ -281,6 +281,12 @@ def settle(name: str, answers: Sequence[Answer], spec: ModelSpec, *, output: str
     if output == "score" or kind in ("category", "ordinal"):
         return Settled("score", labels=first.labels, note=first.note, spread=spread)
     if kind == "binary":
-        inside = bool(((values >= 0) & (values <= 1)).all())
-        return Settled("probability" if inside else "score", labels=first.labels, note=first.note, spread=spread)
+        if bool(((values >= 0) & (values <= 1)).all()):
+            return Settled("probability", labels=first.labels, note=first.note, spread=spread)
+        low, high = float(values.min()), float(values.max())
+        note = (
+            f"its answers go from {low:.6g} to {high:.6g}, beyond probabilities, and were read as a score; "
+            "if they were meant as probabilities they are wrong, and output='score' (--output score) says that they were not"
+        )
+        return Settled("score", labels=first.labels, note=note, spread=spread)
     return Settled("prediction", note=first.note, spread=spread)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from cfair.auditing.asked import Asked
 from cfair.auditing.classes import by_class
 from cfair.auditing.crossing import Crossing, crossing_of
 from cfair.auditing.elsewhere import units_of
@@ -12,7 +13,7 @@ from cfair.auditing.foreign import Foreign
 from cfair.auditing.gaps import Gaps, add_moves, counts, kept_as, no_shifts, weights_of
 from cfair.auditing.kept import Kept
 from cfair.auditing.records import Report
-from cfair.auditing.reporting import Asked, Found, reported
+from cfair.auditing.reporting import Found, reported
 from cfair.interfaces import Columns, Predictor
 from cfair.scm import SCM
 from cfair.threads import with_threads

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from torch import Tensor
 
+from cfair.auditing.asked import Asked
 from cfair.auditing.assumptions import assumptions
 from cfair.auditing.bounded import bounded_rows
 from cfair.auditing.classes import by_class, classes_of, each_map, measured_as
@@ -39,53 +40,17 @@ from cfair.comparing import (
     overall_rows,
     paired_rows,
 )
-from cfair.constraints import CONSTRAINTS
-from cfair.errors import QueryError, nearest
-from cfair.families import DISCRETE, Kind
+from cfair.families import Kind
 from cfair.inference import patterns
 from cfair.interfaces import Columns, Predictor
-from cfair.metrics import LEVEL_METRICS, METRIC_KINDS, METRICS
 from cfair.scm import SCM
-from cfair.spec import ModelSpec
 from cfair.weights import effective_size
 
-__all__ = ["Asked", "Found", "reported"]
+__all__ = ["Found", "reported"]
 
 VERSIONED = ("cfair", "torch", "pyro-ppl", "numpy", "pandas", "networkx", "scipy")  # packages that a report names
 LOSSES: Mapping[Kind, str] = {"real": "rmse", "count": "rmse", "binary": "brier"}  # by which groups fare worst
 RANKED = ("roc_auc",)  # metrics of a binary outcome that need no probability
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What an audit was asked for; as of ``audit``."""
-
-    metrics: tuple[str, ...]
-    constraints: tuple[str, ...]
-    draws: int
-    seed: int
-    min_group_size: int
-    name_most_moved: int = 0
-    bounds: int = 0
-
-    @classmethod
-    def of(
-        cls,
-        spec: ModelSpec,
-        *,
-        metrics: Sequence[str] | None,
-        constraints: Sequence[str] | None,
-        draws: int,
-        seed: int,
-        min_group_size: int,
-    ) -> "Asked":
-        """What is asked of predictions of a model's outcome.
-
-        Raises:
-            QueryError: a metric or constraint does not exist, or does not suit the outcome.
-        """
-        kind = spec.outcome_kind
-        return cls(_chosen_metrics(metrics, kind), _chosen_constraints(constraints, kind), draws, seed, min_group_size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,51 +86,69 @@ class Found:
 
 def reported(found: Found, asked: Asked, *, started: float) -> Report:
     """The report of what was found since ``time.perf_counter()`` said ``started``; only models from elsewhere make it give that time."""
-    scm, crossing, columns, measured = found.scm, found.crossing, found.columns, measured_as(found.predictors)
-    group = crossing.group(columns)
-    pairs = [*(frozen_rows(found.frozen, measured, crossing) if found.frozen else ()), *gap_rows(found.gaps, crossing)]
-    pairs = [row for row in pairs if not (row.measure.endswith("_signed") and classes_of_name(found.predictors, row.predictor))]
+    columns, crossing = found.columns, found.crossing
+    pairs = _pairs(found)
     bounded = _bounded(found, asked, pairs)
-    divisions = tuple(crossing.divisions(group))
+    divisions = tuple(crossing.divisions(crossing.group(columns)))
     rated = list(_rated(found, asked, divisions))
-    rows = [
-        *_measures(found, asked),
-        *pairs,
-        *worst_rows(pairs, asked.min_group_size),
-        *bounded[0],
-        *moves_rows(found.kept, crossing, decided=_decided(found)),
-        *response_rows(found.kept, crossing),
-        *_by_group(found, divisions),
-        *(row for row, _ in rated),
-    ]
     support = _support(found, asked.seed)
-    count = asked.name_most_moved
-    most_moved: dict[str, Json] = {"most_moved": moved_most(found.kept, crossing, count, series=_series(found))} if count else {}
-    options: dict[str, Json] = {"draws": asked.draws, "seed": asked.seed, "weights": columns.facts.weights}
     return Report(
-        rows=tuple(rows),
-        model=describe(scm, found.predictors),
-        data={**_data(columns), **_lacking(columns, found.everyone), **most_moved, **_seconds(found, started)},
-        options={
-            **options,
-            "min_group_size": asked.min_group_size,
-            "metrics": list(asked.metrics),
-            "constraints": list(asked.constraints),
-        },
-        versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
-        assumptions=(
-            *assumptions(scm, found.predictors, columns.facts, pairs),
-            *of_elsewhere(found.predictors, columns, scm.spec),
-            *limits(scm.spec, crossing, group, asked.min_group_size),
-            *undefined(rated),
-            *bounded[1],
-            *extrapolated(support),
-            *held_against(scm.spec, measured_non_descendants(scm.spec, columns, seed=asked.seed)),
+        rows=(
+            *_measures(found, asked),
+            *pairs,
+            *worst_rows(pairs, asked.min_group_size),
+            *bounded[0],
+            *moves_rows(found.kept, crossing, decided=_decided(found)),
+            *response_rows(found.kept, crossing),
+            *_by_group(found, divisions),
+            *(row for row, _ in rated),
         ),
+        model=describe(found.scm, found.predictors),
+        data={**_data(columns), **_lacking(columns, found.everyone), **_most_moved(found, asked), **_seconds(found, started)},
+        options=_options(columns, asked),
+        versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
+        assumptions=(*_assumed(found, asked, pairs), *undefined(rated), *bounded[1], *extrapolated(support)),
         not_used=tuple(name for name in columns.facts.unused if name not in columns),
         support=support,
         curves=tuple(curves(found.gaps, crossing, found.units)),
     )
+
+
+def _pairs(found: Found) -> list[Row]:
+    """The gaps of all pairs; of several classes' probabilities none has a sign."""
+    drawn = frozen_rows(found.frozen, measured_as(found.predictors), found.crossing) if found.frozen else ()
+    rows = [*drawn, *gap_rows(found.gaps, found.crossing)]
+    return [row for row in rows if not (row.measure.endswith("_signed") and classes_of_name(found.predictors, row.predictor))]
+
+
+def _most_moved(found: Found, asked: Asked) -> dict[str, Json]:
+    """The people whose predictions move most, if they are asked for."""
+    return (
+        {"most_moved": moved_most(found.kept, found.crossing, asked.name_most_moved, series=_series(found))}
+        if asked.name_most_moved
+        else {}
+    )
+
+
+def _options(columns: Columns, asked: Asked) -> dict[str, Json]:
+    """How it was asked for."""
+    return {
+        "draws": asked.draws,
+        "seed": asked.seed,
+        "weights": columns.facts.weights,
+        "min_group_size": asked.min_group_size,
+        "metrics": list(asked.metrics),
+        "constraints": list(asked.constraints),
+    }
+
+
+def _assumed(found: Found, asked: Asked, pairs: Sequence[Row]) -> Iterator[Assumption]:
+    """What the model, the models from elsewhere and the groups' sizes take for granted."""
+    spec, columns = found.scm.spec, found.columns
+    yield from assumptions(found.scm, found.predictors, columns.facts, pairs)
+    yield from of_elsewhere(found.predictors, columns, spec)
+    yield from limits(spec, found.crossing, found.crossing.group(columns), asked.min_group_size)
+    yield from held_against(spec, measured_non_descendants(spec, columns, seed=asked.seed))
 
 
 def _bounded(found: Found, asked: Asked, pairs: Sequence[Row]) -> tuple[list[Row], list[Assumption]]:
@@ -258,27 +241,6 @@ def _seconds(found: Found, started: float) -> dict[str, Json]:
     models: dict[str, Json] = {name: round(each.seconds, 3) for name, each in foreign_of(found.predictors).items()}
     own = time.perf_counter() - started - sum(each.seconds for each in foreign_of(found.predictors).values())
     return {"seconds": {"cfair": round(own, 3), "models": models}} if models else {}
-
-
-def _chosen_metrics(metrics: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
-    """Those asked for, or all that suit the outcome's kind."""
-    known = {*METRICS, *LEVEL_METRICS}
-    for name in metrics or ():
-        if name not in known:
-            raise QueryError("metrics", f"there is no metric '{name}'", nearest(name, known))
-        if name not in METRIC_KINDS[kind]:
-            suitable = ", ".join(METRIC_KINDS[kind])
-            raise QueryError("metrics", f"'{name}' does not measure predictions of a {kind} outcome", f"use some of: {suitable}")
-    return tuple(METRIC_KINDS[kind] if metrics is None else metrics)
-
-
-def _chosen_constraints(constraints: Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
-    """Those asked for, or all if the outcome has levels; none otherwise."""
-    if kind not in DISCRETE and constraints:
-        raise QueryError("constraints", f"group constraints need an outcome with levels, and this one is {kind}", "leave them out")
-    for name in constraints or ():
-        CONSTRAINTS[name]  # an unknown name is refused with the nearest right one
-    return () if kind not in DISCRETE else tuple(CONSTRAINTS if constraints is None else constraints)
 
 
 def _lacking(columns: Columns, everyone: Columns) -> dict[str, Json]:

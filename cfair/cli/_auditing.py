@@ -1,11 +1,12 @@
 """The work behind ``cfair audit`` and ``cfair worlds``: whom the question is about, and in which model."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
-from cfair.auditing import External, Report, audit
+from cfair.auditing import External, Json, Report, audit
 from cfair.auditing.crossing import crossing_of
 from cfair.auditing.elsewhere import carried, check_levels
 from cfair.auditing.foreign import admit
@@ -136,7 +137,9 @@ def audit_model(
     tell("trying the model", 0.0)
     foreign = admit(name, model, people.spec, people.asked)
     tell("learning", 0.05)
+    started = time.perf_counter()
     scm = learned(people, question)
+    learning = time.perf_counter() - started if people.scm is None else None
     report = audit(
         scm,
         {name: foreign},
@@ -149,7 +152,14 @@ def audit_model(
     )
     said = {"data": people.table, "model": reference, "missing": question.missing}
     trained = {} if people.training is None or not question.test_share else {"training_rows": people.training.n}
-    return replace(report, options={**report.options, **said}, data={**report.data, **trained})
+    return replace(report, options={**report.options, **said}, data={**report.data, **trained, "seconds": _seconds(report, learning)})
+
+
+def _seconds(report: Report, learning: float | None) -> Json:
+    """The report's times, with that of learning where the model was learned for it."""
+    seconds = report.data["seconds"]
+    assert isinstance(seconds, dict)
+    return seconds if learning is None else {"learning": round(learning, 3), **seconds}
 
 
 def save_report(report: Report, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """How far predictions move between groups: the worst pair of each protected attribute."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from cfair.auditing import Row
 from cfair.report.figures import Figures
@@ -13,7 +13,10 @@ KINDS = {"gap_same_noise": "same noise", "gap_reabducted": "re-abducted", "gap_o
 PAIRS = ("gap_same_noise", "gap_reabducted")  # gaps whose worst pair is named: the first that is more than rounding
 TITLE = "Counterfactual gaps"
 OWN_UNITS = {"score": "in the unit of its own score", "classes": "the total variation distance of its class probabilities"}
-WHERE = "re-abducted: the deployed predictor on their counterfactual rows; own model: in the predictor's own working model"
+OTHERS = {  # gaps beside the first: what their lines say
+    "re-abducted": "the deployed predictor on their counterfactual rows",
+    "own model": "in the predictor's own working model",
+}
 
 
 def worst_gaps(figures: Figures) -> Sheet:
@@ -26,7 +29,8 @@ def worst_gaps(figures: Figures) -> Sheet:
         rows += [("  re-abducted", *again)] if again != same else []
         own = _cells(figures, name, "gap_own_model")
         rows += [("  own model", *own)] if any(own) else []
-    note = f"{unit_and_groups(figures)} A predictor's first line: their noise unchanged; where it differs, {WHERE}."
+    others = _where({row[0].strip() for row in rows})
+    note = f"{unit_and_groups(figures)} A predictor's first line: their noise unchanged{f'; where it differs, {others}' if others else ''}."
     return Sheet(title=TITLE, note=note, header=("predictor", *figures.groups), rows=rows, after=worst_pairs(figures, PAIRS))
 
 
@@ -34,12 +38,26 @@ def gaps_in_full(figures: Figures) -> Sheet:
     """A line per predictor and gap; of one that gives probabilities of classes, of each class, too."""
     rows = []
     for name in figures.measured:
-        for kind, words in KINDS.items():
+        for kind, words in _kinds(figures, name).items():
             cells = _cells(figures, name, kind)
             rows += [(name, words, *cells)] if any(cells) else []
-    note = f"{unit_and_groups(figures)} Same noise: their noise unchanged; {WHERE}. Every pair is in report.json."
+    others = _where({row[1] for row in rows})
+    note = f"{unit_and_groups(figures)} Same noise: their noise unchanged{f'; {others}' if others else ''}. Every pair is in report.json."
     header = ("predictor", "gap", *figures.groups)
     return Sheet(title=TITLE, note=note, header=header, rows=rows, names=2, keys=2, after=worst_pairs(figures, PAIRS))
+
+
+def _kinds(figures: Figures, predictor: str) -> dict[str, str]:
+    """The gaps of a predictor that can differ: a model from elsewhere is a function of the row, with nothing to be abducted anew."""
+    described = figures.report.model["predictors"]
+    assert isinstance(described, dict)
+    own = described.get(predictor, described.get(predictor.partition("[")[0]))
+    return {"gap_same_noise": "same noise"} if isinstance(own, dict) and "external" in own else KINDS
+
+
+def _where(shown: Collection[str]) -> str:
+    """What the lines of the gaps beside the first say, of those that are shown."""
+    return "; ".join(f"{words}: {said}" for words, said in OTHERS.items() if words in shown)
 
 
 def _cells(figures: Figures, predictor: str, kind: str) -> tuple[str, ...]:

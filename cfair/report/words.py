@@ -70,9 +70,10 @@ def provenance(report: Report, *, in_short: bool = False, out: str | None = None
 
 
 def _time(seconds: Mapping[str, Json]) -> str:
-    """Cfair's own time, and that of models from elsewhere apart."""
+    """Cfair's own time, that of learning and that of models from elsewhere apart."""
     models = ", ".join(f"{name} {_figure(own)} s" for name, own in _mapping(seconds["models"]).items())
-    return f"{_figure(seconds['cfair'])} s of cfair's own; scoring by models from elsewhere: {models}"
+    learning = f"{_figure(seconds['learning'])} s of learning, then " if "learning" in seconds else ""
+    return f"{learning}{_figure(seconds['cfair'])} s of cfair's own; scoring by models from elsewhere: {models}"
 
 
 def _figure(seconds: Json) -> str:

@@ -169,6 +169,27 @@ def test_a_score_has_gaps_in_its_own_unit_and_no_accuracy_but_the_rank_of_it() -
     assert "in the unit of its own score" in to_markdown(report)
 
 
+def test_answers_beyond_probabilities_are_said_to_have_been_read_as_a_score_unless_they_were_called_one() -> None:
+    scm, _, columns = hiring(N)
+    said, called = (
+        to_markdown(audit(scm, {"s": model}, columns, draws=2))
+        for model in (lambda frame: 0.1 * frame["grade"], External(lambda frame: 0.1 * frame["grade"], "score"))
+    )
+    assert "beyond probabilities, and were read as a score" in said
+    assert "beyond probabilities" not in called
+
+
+def test_gaps_of_models_from_elsewhere_are_not_said_to_be_abducted_anew_or_of_a_model_of_their_own() -> None:
+    scm, table, columns = hiring(N)
+    report = audit(scm, {"m": pipeline(table)}, columns, draws=2)
+    written = StringIO()
+    Console(width=120, file=written).print(to_table(report))
+    for text in (written.getvalue(), to_markdown(report)):
+        assert "Counterfactual gaps" in text
+        assert "re-abducted" not in text
+        assert "working model" not in text
+
+
 def test_one_attribute_alone_has_the_rows_that_it_has_among_all() -> None:
     scm, table, columns = hiring(N)
     model = pipeline(table)

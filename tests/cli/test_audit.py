@@ -50,6 +50,8 @@ def test_code_runs_only_if_allowed_and_the_report_is_kept(place: Path, capsys: p
     assert "nobody has allowed it to run" in str(refused)
     report = told(capsys, *AUDIT, "--model", "scorer:predict", "--allow-python", "--out", "kept", "--quiet")
     kept = json.loads((place / "kept" / "report.json").read_text())
+    assert kept["data"]["seconds"]["learning"] > 0
+    assert "s of learning, then" in (place / "kept" / "report.md").read_text()
     assert kept["rows"] == report["rows"]
     assert "reads: region, sex, race, grade, gaps, member; nothing is claimed" in (place / "kept" / "report.md").read_text()
 
