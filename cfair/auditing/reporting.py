@@ -207,7 +207,7 @@ def _by_group(found: Found, divisions: Sequence[Division]) -> Iterator[Row]:
 
 def _rated(found: Found, asked: Asked, divisions: Sequence[Division]) -> Iterator[Said]:
     """How far groups lie apart: in decisions and probabilities of levels, in means, errors and distributions of numbers."""
-    people, least, kind = _audited(found, "outcome"), asked.min_group_size, found.scm.spec.nodes[found.scm.spec.outcome].kind
+    people, least, kind = _audited(found, "outcome"), asked.min_group_size, found.scm.spec.outcome_kind
     asking = Comparison(constraints=asked.constraints, min_group_size=least, seed=asked.seed)
     if loss := LOSSES.get(kind):
         yield from loss_rows(people, divisions, loss, min_group_size=least)

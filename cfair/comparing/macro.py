@@ -51,6 +51,6 @@ def _rates(division: Division, cells: Cells, asked: Comparison) -> Iterator[Said
             value, low, high = (end[g].item() for end in found)
             row = Row(predictor="", measure=f"{measure}[macro]", attribute=division.attribute, group=group, value=None, n=int(people[g]))
             if value == value:  # not NaN
-                yield replace(row, value=value, low=low, high=high), None
+                yield replace(row, value=value) if low != low else replace(row, value=value, low=low, high=high), None
             elif people[g]:
                 yield row, f"group '{group}' has nobody to whom that of a level applies"

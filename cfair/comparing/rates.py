@@ -85,7 +85,8 @@ def _class_rows(division: Division, people: People, y_hat: Tensor, levels: Seque
         if "calibration" in asked.constraints and y_hat.ndim == 2:
             against = People((people.y == k).double(), {}, people.weights)
             rows += calibration_rows(division, against, y_hat[:, k], asked)
-        found += ((replace(row, measure=f"{row.measure}[{level}]"), reason) for row, reason in rows)
+        one = f"; outcome 1 is {level}, 0 any other level"
+        found += ((replace(row, measure=f"{row.measure}[{level}]"), reason and f"{reason}{one}") for row, reason in rows)
     yield from found
     yield from macro_rows(division, cells, levels, asked, [row for row, _ in found])
 

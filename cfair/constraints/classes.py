@@ -63,7 +63,9 @@ def macro_rate(rate: Tally, cells: Cells, *, level: float = 0.95, replicates: in
         return torch.stack([successes / trials for successes, trials in each]).mean(0)
 
     drawn = resampled(_with_more(cells), replicates=replicates, seed=seed)
-    value, margin = mean(cells.weight), largest_of(1, level) * mean(drawn).std(0)
+    scatter = mean(drawn)
+    error = (scatter - scatter.nanmean(0)).square().nanmean(0).sqrt()  # over the tables in which every level applies to somebody
+    value, margin = mean(cells.weight), largest_of(1, level) * error
     return Range(value, (value - margin).clamp(min=0), (value + margin).clamp(max=1))
 
 

@@ -33,7 +33,7 @@ def to_markdown(report: Report, *, out: str | None = None) -> str:
         *most_moved(figures),
         *responses(figures),
         *constraints(figures, full=True),
-        *related(figures),
+        *related(figures, full=True),
         seen(report),
         *accuracy[1:],
         *groups_in_full(figures),

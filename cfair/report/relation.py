@@ -56,9 +56,15 @@ class Together:
         return self.low > 0 or self.high < 0
 
 
-def related(figures: Figures) -> Iterator[Sheet]:
-    """A line per predictor and attribute, and words on those where one of the two hides what the other shows; nothing without both."""
-    everything = (each for attribute in _single(figures) for name in figures.measured for each in together(figures, name, attribute))
+def related(figures: Figures, *, full: bool = False) -> Iterator[Sheet]:
+    """A line per predictor and attribute, and words on those where one of the two hides what the other shows; nothing without both.
+
+    Args:
+        figures: of a report.
+        full: of an outcome with several levels, a line per level, too.
+    """
+    names = figures.measured if full else figures.predictors
+    everything = (each for attribute in _single(figures) for name in names for each in together(figures, name, attribute))
     found = [each for each in everything if max(each.gap, abs(each.difference)) > ROUNDING]
     if not found:
         return
