@@ -11,45 +11,44 @@ from cfair.constraints.base import Cells, Constraint
 from cfair.constraints.pairwise import Pairs, pairwise
 from cfair.constraints.permutation import permuted
 from cfair.constraints.treatment_equality import treatment_equality_share
-from cfair.constraints.violation import Extent, undefined, violation_of
+from cfair.constraints.violation import Extent, Violation, undefined, violation_of
 
-__all__ = ["apart_rows", "extent_row", "pair_name", "pair_rows"]
+__all__ = ["apart_rows", "extent_row", "pair_name"]
 
 
-def apart_rows(constraint: Constraint, attribute: str, names: Sequence[str], cells: Cells, asked: Comparison) -> Iterator[Said]:
+def apart_rows(constraint: Constraint, cells: Cells, asked: Comparison, *, attribute: str, names: Sequence[str]) -> Iterator[Said]:
     """The difference and the ratio of groups, each two groups' difference, and the permutation p-value.
 
     Args:
         constraint: of decisions.
-        attribute: that divides people into the groups.
-        names: of the groups that are compared, all of which have people.
-        cells: theirs, (groups, 2, 2).
+        cells: of the groups that are compared, all of which have people, (groups, 2, 2).
         asked: how they are compared.
+        attribute: that divides people into the groups.
+        names: of the groups.
     """
     p = permuted(constraint, cells, replicates=asked.replicates, seed=asked.seed)
     n = int(constraint.tally(cells.people)[1].sum())
     reason = f"fewer than two groups have {' or '.join(constraint.strata)}" if p is None else None
     yield Row(predictor="", measure=f"{constraint.name}_p", attribute=attribute, value=p, n=n), reason
-    yield from _forms(constraint, attribute, names, cells, asked, ("difference", "ratio"))
+    yield from _forms(constraint, cells, asked, attribute=attribute, names=names)
     if constraint.name == "treatment_equality":
-        yield from _forms(treatment_equality_share, attribute, names, cells, asked, ("difference",))
+        yield from _forms(treatment_equality_share, cells, asked, attribute=attribute, names=names)
 
 
-def _forms(
-    constraint: Constraint, attribute: str, names: Sequence[str], cells: Cells, asked: Comparison, forms: Sequence[str]
-) -> Iterator[Said]:
+def _forms(constraint: Constraint, cells: Cells, asked: Comparison, *, attribute: str, names: Sequence[str]) -> Iterator[Said]:
+    """The largest difference, the smallest ratio, and each two groups."""
     pairs = pairwise(constraint, cells, seed=asked.seed, definition=asked.definition)
     n = int(constraint.tally(cells.people)[1].sum())
     if reason := undefined(constraint, cells, names, asked.definition):
-        extents = dict.fromkeys(forms, Extent(None, reason=reason))
+        found = Violation(Extent(None, reason=reason), Extent(None, reason=reason), n)
     else:
         found = violation_of(constraint, cells, pairs, asked.definition)
-        extents = {"difference": found.difference, "ratio": found.ratio}
-    yield from (extent_row(f"{constraint.name}_{form}", attribute, extents[form], n) for form in forms)
-    yield from pair_rows(constraint, attribute, names, pairs, _people(constraint, cells))
+    yield extent_row(f"{constraint.name}_difference", attribute, found.difference, n)
+    yield extent_row(f"{constraint.name}_ratio", attribute, found.ratio, n)
+    yield from _pair_rows(constraint, pairs, _people(constraint, cells), attribute=attribute, names=names)
 
 
-def pair_rows(constraint: Constraint, attribute: str, names: Sequence[str], pairs: Pairs, people: Tensor) -> Iterator[Said]:
+def _pair_rows(constraint: Constraint, pairs: Pairs, people: Tensor, *, attribute: str, names: Sequence[str]) -> Iterator[Said]:
     """Each two groups' signed difference in each stratum; ``people``, (strata, groups), are those to whom the rate applies."""
     for s, stratum in enumerate(constraint.strata):
         measure = f"{constraint.name}_pair" + (f"[{constraint.labels[s]}]" if constraint.labels else "")

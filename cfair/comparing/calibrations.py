@@ -33,9 +33,14 @@ def calibration_rows(division: Division, people: People, score: Tensor, asked: C
         return
     scored = bin_scores(people.y, score, division.member, len(division.names), people.weights)
     sizes = scored.people.sum((-2, -1))
-    yield from ((row, None) for row in _group_rows(division, scored, sizes, asked))
+    together, each = calibrated(scored, replicates=asked.replicates, seed=asked.seed)
+    yield from ((row, None) for row in _group_rows(division, scored, sizes, each))
     large = sizes >= max(asked.min_group_size, 1)
     names = [name for name, kept in zip(division.names, large.tolist(), strict=True) if kept]
+    if not large.all():
+        together = calibrated(scored[large], replicates=asked.replicates, seed=asked.seed)[0]
+    row = Row(predictor="", measure="calibration_p", attribute=division.attribute, value=together, n=int(sizes[large].sum()))
+    yield row, None if names else "no group has people enough"
     yield from _apart_rows(division.attribute, names, scored[large], asked)
 
 
@@ -55,24 +60,20 @@ def _no_probability(score: Tensor) -> str | None:
     return "predictions are decisions, all of them 0 or 1, and no probabilities" if ((score == 0) | (score == 1)).all() else None
 
 
-def _group_rows(division: Division, scored: Scored, sizes: Tensor, asked: Comparison) -> Iterator[Row]:
+def _group_rows(division: Division, scored: Scored, sizes: Tensor, ps: Tensor) -> Iterator[Row]:
     error, expected = calibration_error(scored), expected_error(scored)
-    each = calibrated(scored, replicates=asked.replicates, seed=asked.seed)[1]
     for g, group in enumerate(division.names):
         if sizes[g] > 0:
             row = Row(predictor="", measure="calibration_error", attribute=division.attribute, group=group, value=error.value[g].item())
             row = replace(row, n=int(sizes[g]))
             yield replace(row, low=error.low[g].item(), high=error.high[g].item())
             yield replace(row, measure="calibration_error_expected", value=expected[g].item())
-            yield replace(row, measure="calibration_p", value=each[g].item())
+            yield replace(row, measure="calibration_p", value=ps[g].item())
 
 
 def _apart_rows(attribute: str, names: Sequence[str], scored: Scored, asked: Comparison) -> Iterator[Said]:
     """The largest difference of errors, each two groups', and the p-value that all groups are calibrated."""
     n = int(scored.people.sum())
-    p = calibrated(scored, replicates=asked.replicates, seed=asked.seed)[0] if names else None
-    reason = None if names else "no group has people enough"
-    yield Row(predictor="", measure="calibration_p", attribute=attribute, value=p, n=n), reason
     if len(names) < 2:
         yield extent_row("calibration_difference", attribute, Extent(None, reason="fewer than two groups have people"), n)
     else:

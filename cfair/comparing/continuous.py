@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from cfair.comparing.people import Division, People
 from cfair.comparing.rows import Row, Said
 from cfair.errors import QueryError
-from cfair.metrics.distance_correlation import REPLICATES, distance_correlation, distance_correlation_p
+from cfair.metrics.distance_correlation import REPLICATES, Correlated, distance_correlation, distance_correlation_p
 
 __all__ = ["binned", "continuous_rows"]
 
@@ -23,7 +24,7 @@ FEW = 10  # values up to which an outcome is compared within each
 def continuous_rows(people: People, attribute: str, values: Tensor, *, replicates: int = REPLICATES, seed: int = 0) -> Iterator[Said]:
     """Whether predictions depend on the attribute in any way, and whether they do given the outcome, with permutation p-values.
 
-    ``distance_correlation_squared`` is to demographic parity, and ``distance_correlation_squared_within_outcome`` to equalized odds, what
+    ``distance_correlation_squared`` is to demographic parity, and ``distance_correlation_within_outcome_squared`` to equalized odds, what
     they are to an attribute without levels: 0 where the constraint holds. Given an outcome that takes many values, people are compared
     within ten bins of it; given one of few, also within each of its values, as ``distance_correlation_squared[y=1]``.
 
@@ -40,11 +41,13 @@ def continuous_rows(people: People, attribute: str, values: Tensor, *, replicate
         if people.weights is not None and bool((people.weights != people.weights[0]).any()):
             yield replace(row, measure=f"{row.measure}_squared"), "people have unequal weights, for which there is no unbiased estimate"
             continue
-        yield from _rows(row, y_hat, values, None, "", replicates, seed)
-        yield from _rows(row, y_hat, values, stratum, "_within_outcome", replicates, seed)
+        p = partial(distance_correlation_p, replicates=replicates, seed=seed)
+        yield from _both(row, "", distance_correlation(y_hat, values), p(y_hat, values))
+        within = distance_correlation(y_hat, values, stratum), p(y_hat, values, stratum)
+        yield from _both(replace(row, measure=f"{row.measure}_within_outcome"), "", *within)
         for k, label in enumerate(labels):
-            own = stratum == k
-            yield from _rows(replace(row, n=int(own.sum())), y_hat[own], values[own], None, f"[y={label}]", replicates, seed)
+            some = y_hat[stratum == k], values[stratum == k]
+            yield from _both(replace(row, n=len(some[0])), f"[y={label}]", distance_correlation(*some), p(*some))
 
 
 def binned(attribute: str, values: Tensor, edges: Sequence[float]) -> Division:
@@ -66,14 +69,12 @@ def binned(attribute: str, values: Tensor, edges: Sequence[float]) -> Division:
     return Division(attribute, names, torch.searchsorted(torch.tensor(edges, dtype=values.dtype), values, right=True))
 
 
-def _rows(row: Row, y_hat: Tensor, values: Tensor, strata: Tensor | None, suffix: str, replicates: int, seed: int) -> Iterator[Said]:
-    found = distance_correlation(y_hat, values, strata)
-    p = distance_correlation_p(y_hat, values, strata, replicates=replicates, seed=seed)
+def _both(row: Row, label: str, found: Correlated, p: float | None) -> Iterator[Said]:
+    """The squared correlation and its p-value."""
     reason = "predictions or the attribute do not vary, or there are too few people" if found.value is None else None
-    named, _, stratum = suffix.partition("[")
-    label = f"[{stratum}" if stratum else ""
-    yield replace(row, measure=f"{row.measure}_squared{suffix}", value=found.value, low=found.low, high=found.high), reason
-    yield replace(row, measure=f"{row.measure}{named}_p{label}", value=p), reason
+    value = replace(row, measure=f"{row.measure}_squared{label}", value=found.value, low=found.low, high=found.high)
+    yield value, reason
+    yield replace(row, measure=f"{row.measure}_p{label}", value=p), reason
 
 
 def _strata(y: Tensor) -> tuple[Tensor, list[str]]:

@@ -9,7 +9,7 @@ from cfair.comparing.rows import Row
 __all__ = ["clipped"]
 
 FREE = re.compile(
-    r"mean_|r2|response$|response_slope$|.*_minus_|.*_signed$|.*_pair(\[|$)|calibration_error$|distance_correlation_squared"
+    r"mean_|r2|response$|response_slope$|.*_minus_|.*_signed$|.*_pair(\[|$)|calibration_error$|distance_correlation_.*squared"
 )  # measures that may be any number
 UNBOUNDED = (
     "rmse",

@@ -99,7 +99,7 @@ def _compared(division: Division, cells: Cells, asked: Comparison) -> Iterator[S
     names = [name for name, kept in zip(division.names, large.tolist(), strict=True) if kept]
     for name in asked.constraints:
         if CONSTRAINTS[name].of == "decisions":
-            yield from apart_rows(CONSTRAINTS[name], division.attribute, names, cells[large], asked)
+            yield from apart_rows(CONSTRAINTS[name], cells[large], asked, attribute=division.attribute, names=names)
 
 
 def _rate_rows(division: Division, cells: Cells) -> Iterator[Said]:

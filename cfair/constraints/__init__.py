@@ -1,12 +1,25 @@
 """What a group constraint asks to be equal across groups, by the name used in a report."""
 
 from cfair.constraints.base import Cells, Constraint, count
+from cfair.constraints.definition import Definition
 from cfair.constraints.rates import GROUP_RATES, GroupRate, group_rate
 from cfair.constraints.violation import Violation, violation
 from cfair.constraints.wilson import wilson
 from cfair.registry import Registry
 
-__all__ = ["CONSTRAINTS", "GROUP_RATES", "Cells", "Constraint", "GroupRate", "Violation", "count", "group_rate", "violation", "wilson"]
+__all__ = [
+    "CONSTRAINTS",
+    "GROUP_RATES",
+    "Cells",
+    "Constraint",
+    "Definition",
+    "GroupRate",
+    "Violation",
+    "count",
+    "group_rate",
+    "violation",
+    "wilson",
+]
 
 CONSTRAINTS: Registry[Constraint] = Registry(
     "constraint",

@@ -22,5 +22,5 @@ def wilson_at(successes: Tensor, trials: Tensor, z: float) -> tuple[Tensor, Tens
     failures = (trials - successes) / trials.where(trials > 0, 1)  # as a share; of no trials none, not 0/0
     spread = (successes * failures + z**2 / 4).sqrt()
     centre, scale = successes + z**2 / 2, trials + z**2
-    low, high = ((centre - z * spread) / scale).clamp(min=0), ((centre + z * spread) / scale).clamp(max=1)
-    return low.where(successes > 0, 0.0), high.where(failures > 0, 1.0)  # not within rounding of it
+    low, high = (centre - z * spread) / scale, (centre + z * spread) / scale
+    return low.clamp(min=0).where(successes > 0, 0.0), high.clamp(max=1).where(successes < trials, 1.0)  # exactly, at s = 0 and s = n

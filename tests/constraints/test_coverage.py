@@ -1,8 +1,8 @@
 """Whether intervals cover and tests reject as often as they say: 2,000 simulated tables of each kind."""
 
+import logging
 import math
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from cfair.constraints.scores import bin_scores
 
 pytestmark = pytest.mark.slow
 
-Record: TypeAlias = Callable[[str, object], None]
+LOG = logging.getLogger(__name__)  # --log-cli-level=INFO shows the figures
 
 TABLES = 2_000
 DECIDED = [name for name in CONSTRAINTS if CONSTRAINTS[name].of == "decisions"]
@@ -79,46 +79,46 @@ def coverage(constraint: Constraint, cells: Tensor, sizes: tuple[int, ...], scal
 
 @pytest.mark.parametrize("rate", [EQUAL, APART], ids=["equal", "apart"])
 @pytest.mark.parametrize("name", DECIDED)
-def test_simultaneous_intervals_cover_in_groups_of_200_and_more(name: str, rate: Tensor, record_property: Record) -> None:
+def test_simultaneous_intervals_cover_in_groups_of_200_and_more(name: str, rate: Tensor) -> None:
     found = coverage(CONSTRAINTS[name], tables_of(name, rate), LARGE)
-    record_property("coverage", found)
+    LOG.info("coverage %.4f", found)
     assert 0.925 <= found <= 0.985
 
 
 @pytest.mark.parametrize("rate", [EQUAL, APART], ids=["equal", "apart"])
 @pytest.mark.parametrize("name", DECIDED)
-def test_simultaneous_intervals_cover_in_groups_of_30(name: str, rate: Tensor, record_property: Record) -> None:
+def test_simultaneous_intervals_cover_in_groups_of_30(name: str, rate: Tensor) -> None:
     found = coverage(CONSTRAINTS[name], tables_of(name, rate), SMALL)
-    record_property("coverage", found)
+    LOG.info("coverage %.4f", found)
     assert found >= 0.90
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.98])
-def test_simultaneous_intervals_cover_rates_near_0_and_1(rate: float, record_property: Record) -> None:
+def test_simultaneous_intervals_cover_rates_near_0_and_1(rate: float) -> None:
     for sizes in (LARGE, SMALL):
         found = coverage(CONSTRAINTS["equal_opportunity"], cells_of(torch.full((3,), rate).double(), ODD, BASE), sizes)
-        record_property("coverage", found)
+        LOG.info("coverage %.4f", found)
         assert found >= 0.925
 
 
-def test_the_log_ratio_of_errors_covers(record_property: Record) -> None:
+def test_the_log_ratio_of_errors_covers() -> None:
     for rate in (EQUAL, APART):
         found = coverage(CONSTRAINTS["treatment_equality"], tables_of("treatment_equality", rate), LARGE, "ratio")
-        record_property("coverage", found)
+        LOG.info("coverage %.4f", found)
         assert 0.925 <= found <= 0.985
 
 
 @pytest.mark.parametrize("name", DECIDED)
-def test_the_permutation_test_has_its_size(name: str, record_property: Record) -> None:
+def test_the_permutation_test_has_its_size(name: str) -> None:
     tables = drawn(tables_of(name, EQUAL), LARGE, TABLES, seed=1)
     p = [permuted(CONSTRAINTS[name], Cells.of(table), seed=seed) for seed, table in enumerate(tables)]
     size = sum(each is not None and each <= 0.05 for each in p) / TABLES
-    record_property("size", size)
+    LOG.info("size %.4f", size)
     assert 0.035 <= size <= 0.065
 
 
 @pytest.mark.parametrize("name", DECIDED)
-def test_with_unequal_weights_intervals_cover_and_the_test_has_its_size(name: str, record_property: Record) -> None:
+def test_with_unequal_weights_intervals_cover_and_the_test_has_its_size(name: str) -> None:
     """Weights of 1 and 3 go with the outcome; people are drawn so that the weighted table has the rates."""
     weights = torch.tensor([[1.0, 3.0], [3.0, 1.0]]).double()
     covered, rejected = {"equal": 0, "apart": 0}, 0
@@ -134,7 +134,7 @@ def test_with_unequal_weights_intervals_cover_and_the_test_has_its_size(name: st
             if kind == "equal":
                 p = permuted(CONSTRAINTS[name], own, seed=seed)
                 rejected += p is not None and p <= 0.05
-    record_property("coverage and size", [covered, rejected])
+    LOG.info("covered %s, rejected %d, of %d", covered, rejected, TABLES)
     assert 0.925 <= covered["equal"] / TABLES <= 0.985
     assert 0.925 <= covered["apart"] / TABLES <= 0.985
     assert 0.035 <= rejected / TABLES <= 0.065
@@ -149,9 +149,7 @@ def scored(sizes: Mapping[int, int], shift: float, source: torch.Generator) -> t
 
 
 @pytest.mark.parametrize("sizes", [LARGE, SMALL])
-def test_calibration_errors_cover_0_and_the_test_has_its_size_where_scores_are_true(
-    sizes: tuple[int, ...], record_property: Record
-) -> None:
+def test_calibration_errors_cover_0_and_the_test_has_its_size_where_scores_are_true(sizes: tuple[int, ...]) -> None:
     source = torch.Generator().manual_seed(3)
     rejected, covered, value, spread = 0, 0, torch.zeros(3).double(), torch.zeros(3).double()
     for seed in range(TABLES):
@@ -162,14 +160,15 @@ def test_calibration_errors_cover_0_and_the_test_has_its_size_where_scores_are_t
         error = calibration_error(own)
         covered += int(((error.low <= 0) & (error.high >= 0)).sum())
         value, spread = value + error.value, spread + error.value.square()
-    record_property("size and coverage of 0", [rejected, covered])
+    LOG.info("rejected %d of %d, covered 0 in %d of %d, mean %s", rejected, TABLES, covered, 3 * TABLES, (value / TABLES).tolist())
     assert 0.035 <= rejected / TABLES <= 0.065
     assert covered / TABLES / 3 >= 0.925
     error = (spread / TABLES - (value / TABLES).square()).sqrt() / math.sqrt(TABLES)
-    assert ((value / TABLES).abs() <= 5 * error + 0.003).all()
+    normal = 0.003 if sizes == LARGE else 0.03  # what the limit of many people leaves: bins of twenty, and of three
+    assert ((value / TABLES).abs() <= 5 * error + normal).all()
 
 
-def test_intervals_of_calibration_errors_cover_the_error_of_a_score_that_is_off(record_property: Record) -> None:
+def test_intervals_of_calibration_errors_cover_the_error_of_a_score_that_is_off() -> None:
     source, sizes = torch.Generator().manual_seed(4), dict(enumerate(LARGE))
     many = dict.fromkeys(sizes, 200_000)
     for shift in (0.1, 0.3, 0.7):
@@ -177,5 +176,5 @@ def test_intervals_of_calibration_errors_cover_the_error_of_a_score_that_is_off(
         errors = [calibration_error(bin_scores(*scored(sizes, shift, source), 3)) for _ in range(TABLES // 4)]
         covered = sum(e.low[2].item() <= truth <= e.high[2].item() for e in errors) / len(errors)
         mean = sum(each.value[2].item() for each in errors) / len(errors)
-        record_property(f"{shift} logits: coverage, error, mean estimate", [covered, truth, mean])
+        LOG.info("%.1f logits: coverage %.4f, error %.4f, mean estimate %.4f", shift, covered, truth, mean)
         assert covered >= 0.925
