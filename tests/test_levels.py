@@ -96,7 +96,7 @@ def test_predictions_in_a_file_have_a_row_per_person_and_a_column_per_level(run:
 
 def test_a_report_says_in_every_form_what_levels_are_compared(run: tuple[Run, Columns]) -> None:
     report = run[0].report
-    text, whole = printed(to_table(report)), to_markdown(report)
+    text, whole = " ".join(printed(to_table(report)).split()), to_markdown(report)
     for words in (text, whole):
         assert "total variation distance of the probabilities of fail, pass, honours" in words
         assert "macro: the mean over levels" in words
@@ -104,6 +104,10 @@ def test_a_report_says_in_every_form_what_levels_are_compared(run: tuple[Run, Co
     assert "Selection rate of honours" in text
     assert "full[honours]" not in text, "levels by themselves are in report.md"
     assert "| full[honours] | same noise |" in whole
+    assert "each of which is in report.md" in text
+    assert "| full | honours |" in whole
+    assert "figures have no value; each stands with its reason in report.md" in text
+    assert "figures have no value" not in whole
     assert "## Mean residual of pass by race" in whole
     assert "AUC" in text
 

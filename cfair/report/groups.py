@@ -69,11 +69,10 @@ def constraints(figures: Figures, *, full: bool = False) -> list[Sheet]:
         full: give the smallest ratio of every constraint, not that of selection rates alone.
     """
     if figures.classes:
-        return level_constraints(figures)
+        return level_constraints(figures, _forms(figures.option("constraints", []), full=full), full=full)
     at_once = "; intervals hold for all pairs of groups at once" if figures.option("splits", 1) == 1 else ""
     note = f"The largest difference and the smallest ratio among groups of {figures.option('min_group_size', 1)} people or more{at_once}."
-    asked = [(name, form) for name in _named(figures) for form in (FORMS if full or name in RATIOS else ("difference", "p"))]
-    shown = [(name, form) for name, form in asked if figures.has(f"{name}_{form}")]
+    shown = [(name, form) for name, form in _forms(_named(figures), full=full) if figures.has(f"{name}_{form}")]
     header = ("predictor", *(f"{spoken(name)}\n{form}" for name, form in shown))
     note += f" {PERMUTED}" if any(form == "p" for _, form in shown) else ""
     sheets: list[Sheet] = []
@@ -85,6 +84,11 @@ def constraints(figures: Figures, *, full: bool = False) -> list[Sheet]:
         title = f"Group constraints by {attribute}"
         sheets.append(Sheet(title=title, note="" if sheets else note, header=header, rows=rows, after=after))
     return sheets
+
+
+def _forms(names: Sequence[str], *, full: bool) -> list[tuple[str, str]]:
+    """What is shown of each constraint."""
+    return [(name, form) for name in names for form in (FORMS if full or name in RATIOS else ("difference", "p"))]
 
 
 def extent(row: Row | None, form: str) -> str:

@@ -1,7 +1,8 @@
 """Groups compared where the outcome has several levels: each level against the rest, and the mean over levels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from cfair.auditing import Row
 from cfair.report.figures import Figures, spoken
 from cfair.report.impossibility import impossible
 from cfair.report.numbers import figure, plain
@@ -56,27 +57,49 @@ def levels_in_full(figures: Figures) -> list[Sheet]:
     return sheets
 
 
-def level_constraints(figures: Figures) -> list[Sheet]:
-    """A sheet per attribute: the mean over levels of each group constraint, a line per predictor and level, and the four-fifths rule."""
-    named = figures.option("constraints", [])
-    measures = [f"{name}_{form}" for name in named for form in ("difference", "ratio") if figures.has(f"{name}_{form}[macro]")]
-    note = (
-        f"The largest difference and the smallest ratio among groups of {figures.option('min_group_size', 1)} people or more, of each "
-        "level against all others, the decision being the likeliest level; macro: the mean over levels."
-    )
-    header = ("predictor", "level", *(f"{spoken(name.rpartition('_')[0])}\n{name.rpartition('_')[2]}" for name in measures))
+def level_constraints(figures: Figures, asked: Sequence[tuple[str, str]], *, full: bool = False) -> list[Sheet]:
+    """A sheet per attribute: the mean over levels of each group constraint, and the four-fifths rule.
+
+    Args:
+        figures: of a report.
+        asked: constraints and forms of them, in the order of columns.
+        full: give a line per level, too, and say of intersections what excludes what.
+    """
+    shown = [(name, form) for name, form in asked if figures.has(f"{name}_{form}[macro]")]
+    header = ("predictor", *(("level",) if full else ()), *(f"{spoken(name)}\n{form}" for name, form in shown))
+    levels = ("macro", *figures.classes) if full else ("macro",)
     sheets: list[Sheet] = []
     said = False
-    for attribute in figures.leveled if measures else ():
+    for attribute in figures.leveled if shown else ():
         rows = [
-            (name, level, *(figure(figures.row(name, f"{measure}[{level}]", attribute)) for measure in measures))
-            for name in figures.having([f"{measures[0]}[macro]"])
-            for level in ("macro", *figures.classes)
+            (
+                name,
+                *((level,) if full else ()),
+                *(_written(figures.row(name, f"{c}_{form}[{level}]", attribute), form) for c, form in shown),
+            )
+            for name in figures.having([f"{c}_{form}[macro]" for c, form in shown])
+            for level in levels
         ]
-        excluded = [line for level in figures.classes for line in impossible(figures, attribute, f"[{level}]", again=said)]
+        told = figures.classes if full or " x " not in attribute else ()
+        excluded = [line for level in told for line in impossible(figures, attribute, f"[{level}]", again=said)]
         title, after, said = f"Group constraints by {attribute}", (*_flagged(figures, attribute), *excluded), said or bool(excluded)
-        sheets.append(Sheet(title=title, note="" if sheets else note, header=header, rows=rows, names=2, keys=2, after=after))
+        note, names = "" if sheets else _note(figures, full=full), 2 if full else 1
+        sheets.append(Sheet(title=title, note=note, header=header, rows=rows, names=names, keys=names, after=after))
     return sheets
+
+
+def _written(row: Row | None, form: str) -> str:
+    """A difference or a ratio with its interval, or a p-value."""
+    return f"{row.value:.3f}" if row is not None and row.value is not None and form == "p" else figure(row)
+
+
+def _note(figures: Figures, *, full: bool) -> str:
+    """How to read the constraints."""
+    of = "macro: the mean over levels" if full else "macro: the mean over levels, each of which is in report.md"
+    return (
+        f"The largest difference and the smallest ratio among groups of {figures.option('min_group_size', 1)} people or more, of each "
+        f"level against all others, the decision being the likeliest level; {of}. p: of no difference, by permutation."
+    )
 
 
 def _flagged(figures: Figures, attribute: str) -> Iterator[str]:

@@ -59,7 +59,7 @@ def to_table(report: Report, *, out: str | None = None) -> Printed:
             *related(figures),
             seen(report),
             *groups_in_short(figures),
-            *assumed(report),
+            *assumed(report, in_short=True),
             provenance(report, in_short=True, out=out),
         ]
     )

@@ -8,6 +8,8 @@ from cfair.report.sheets import Sheet
 
 __all__ = ["assumed", "opening", "provenance", "seen"]
 
+UNDEFINED = "undefined"  # what assumptions about measures without a value are called
+MANY = 12  # of them, above which they are counted in the terminal
 CLAIMS = {"declared": "the declared model", "own": "its own model"}
 FLAGS = (  # of cfair fit
     *("predictors", "head", "engine", "uncertainty", "parameter_draws", "draws"),
@@ -39,11 +41,15 @@ def seen(report: Report) -> Sheet:
     return Sheet(title="What each predictor sees", note=note, header=("predictor", "invariant in", "sees"), rows=rows, names=3, prose=True)
 
 
-def assumed(report: Report) -> list[Sheet]:
-    """What this table cannot tell, and what was checked."""
+def assumed(report: Report, *, in_short: bool = False) -> list[Sheet]:
+    """What this table cannot tell, and what was checked; of many measures without a value only how many there are, if in short."""
+    undefined = [each for each in report.assumptions if each.name == UNDEFINED]
+    left_out = undefined[1:] if in_short and len(undefined) > MANY else []
+    told = Assumption(UNDEFINED, f"{len(undefined):,} figures have no value; each stands with its reason in report.md and report.json.")
+    said = [told if left_out and each is undefined[0] else each for each in report.assumptions if each not in left_out]
     parted = {
-        "Assumed, and not tested": [each for each in report.assumptions if each.tested is None],
-        "Assumed, and checked": [each for each in report.assumptions if each.tested is not None],
+        "Assumed, and not tested": [each for each in said if each.tested is None],
+        "Assumed, and checked": [each for each in said if each.tested is not None],
     }
     sheets = {title: [_assumption(each) for each in some] for title, some in parted.items() if some}
     return [Sheet(title=title, header=("", ""), rows=rows, prose=True) for title, rows in sheets.items()]
