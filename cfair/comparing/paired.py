@@ -18,7 +18,7 @@ from cfair.metrics import THRESHOLD
 __all__ = ["paired_rows"]
 
 MOST_PREDICTORS = 40  # 2^40 patterns of decisions are still told apart by a whole number
-LEAST_SHARE = 0.9  # of resampled tables in which both differences are defined
+LEAST_SHARE = 0.9  # of resampled tables in which both differences are defined: with fewer there is no interval
 
 
 def paired_rows(people: People, divisions: Iterable[Division], asked: Comparison, *, threshold: float = THRESHOLD) -> Iterator[Said]:
@@ -95,10 +95,10 @@ def _rows(constraint: Constraint, attribute: str, names: Sequence[str], differen
         return
     apart = torch.stack([differences[b] - differences[a] for a, b in pairs])  # (pairs, 1 + replicates)
     value, drawn = apart[:, 0], apart[:, 1:]
-    known = ~value.isnan() & (drawn.isfinite().double().mean(-1) >= LEAST_SHARE)
+    known = drawn.isfinite().double().mean(-1) >= LEAST_SHARE
     centred = (drawn - value.unsqueeze(-1)).nan_to_num(nan=0.0)
     spread = (centred.square().sum(-1) / drawn.isfinite().sum(-1).clamp(min=1)).sqrt()
-    moving = known & (spread > 0)
+    moving = known & ~value.isnan() & (spread > 0)
     studentised = centred[moving].abs() / spread[moving].unsqueeze(-1)
     critical = max(largest_of(1), torch.quantile(studentised.amax(0), 0.95).item()) if moving.any() else 0.0
     for k, (a, b) in enumerate(pairs):
