@@ -32,7 +32,7 @@ def decompose(
     learners: Annotated[str, typer.Option(help="Of doubly_robust: linear or boosted.")] = "linear",
     draws: Annotated[int, typer.Option(help="Posterior draws per person of the table.")] = 100,
     people: Annotated[int, typer.Option(help="Who are simulated where there is no table.")] = 100_000,
-    parameter_draws: Annotated[int, typer.Option(help="Of parameters that are learned here, for intervals; a run has its own.")] = 100,
+    parameter_draws: Annotated[int, typer.Option(help="Of parameters that are learned here, for intervals; a run has its own.")] = 200,
     missing: Annotated[str, typer.Option(help="Rows with missing values: error, drop, or latent to integrate them out.")] = "error",
     weights: Annotated[str | None, typer.Option(metavar="COLUMN", help="How many people each row stands for.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything.")] = 0,

@@ -18,7 +18,7 @@ from cfair.effects.parts import Difference, RowsOnly
 from cfair.effects.readings import QUANTILE
 from cfair.effects.records import TERMS, Estimate
 from cfair.effects.roles import roles_of
-from cfair.effects.shared import error_of_difference
+from cfair.effects.shared import standard_error
 from cfair.errors import QueryError, nearest
 from cfair.interfaces import Columns, Values
 from cfair.spec import ModelSpec
@@ -109,7 +109,7 @@ def difference_between(told: FromModel, rows: FromRows) -> Difference:
     """The model's terms minus those from rows, judged by the standard error of the difference.
 
     Influences on both are of the same people, those through the parameters included, and are subtracted before they are squared (see
-    ``error_of_difference``). The two share the graph: their agreement checks the mechanisms, and not the graph.
+    ``standard_error``). The two share the graph: their agreement checks the mechanisms, and not the graph.
     """
     readings = told.readings
     model = rows_of(readings)
@@ -120,7 +120,7 @@ def difference_between(told: FromModel, rows: FromRows) -> Difference:
         own, influence = torch.from_numpy(effect.influence), readings.influence(model[term])
         between = influence - own if len(influence) else own  # an exact sum hangs on nobody
         drawn = readings.drawn(model[term])
-        errors[term] = error_of_difference(between, drawn=drawn, weights=readings.weights, shared=told.shared)
+        errors[term] = standard_error(between, len(own), drawn=drawn, weights=readings.weights, shared=told.shared)
         value, half = float(model[term][0]) - effect.value, QUANTILE * errors[term]
         found[term] = Estimate(value, value - half, value + half)
     return Difference(found, errors)

@@ -13,7 +13,7 @@ from cfair.interfaces import Columns
 from cfair.scm import SCM
 from cfair.weights import evened
 
-__all__ = ["Shared", "error_of_difference", "shared_by", "standard_error"]
+__all__ = ["Shared", "shared_by", "standard_error"]
 
 PEOPLE = 20_000  # at most, of whom densities are computed: their mean hardly moves with more
 
@@ -32,26 +32,18 @@ class Shared:
 
     def influence(self, drawn: Tensor, weights: Tensor, n: int) -> Tensor:
         """What each of the people moves a value by through the parameters, n·Cov_s(T_s, w_i·log p(person i | draw s)), shape (m,)."""
-        return n * (self._apart(weights) @ (weights * (drawn - weights @ drawn)))
-
-    def noise(self, drawn: Tensor, weights: Tensor, n: int) -> float:
-        """The mean square of what chance adds to these influences, the draws being so few: about p·Var(T)·n/S of p parameters."""
-        products = self._apart(weights) * (drawn - weights @ drawn)
-        products = products - (products @ weights).unsqueeze(1)
-        return float((products.square() @ weights.square()).mean()) * n**2
-
-    def _apart(self, weights: Tensor) -> Tensor:
-        """Log densities less their mean over draws, shape (m, S)."""
-        return self.log_density - (self.log_density @ weights).unsqueeze(1)
+        apart = self.log_density - (self.log_density @ weights).unsqueeze(1)
+        return n * (apart @ (weights * (drawn - weights @ drawn)))
 
 
 def standard_error(influence: Tensor, people: int, *, drawn: Tensor, weights: Tensor, shared: Shared | None) -> float:
     """Of an estimate that errs with the sample of people and with the parameters.
 
     Var = mean_i (influence_i + parameters_i)²/n with ``Shared.influence``: to first order what a person does to the posterior mean of
-    parameters is n·Cov_s(θ_s, log p(person i | θ_s)), so that errors that offset one another do. What few draws add by chance is taken
-    off, and the rest held between the least and the most that the two errors can come to. Parameters learned from other people err by
-    themselves: then Var = Σ_i influence_i²/(people·(people − 1)) + Σ_s v_s·(T_s − mean)².
+    parameters is n·Cov_s(θ_s, log p(person i | θ_s)), so that errors that offset one another do. Of p parameters and S draws, chance adds
+    about p/S of the variance over the parameters: intervals are too wide on average rather than too narrow, where draws are few, though
+    never by more than the sum of the two errors allows. Parameters learned from other people err by themselves: then
+    Var = Σ_i influence_i²/(people·(people − 1)) + Σ_s v_s·(T_s − mean)².
 
     Args:
         influence: of each person, the parameters as they are, shape (n,), with mean 0; n may be 0.
@@ -68,27 +60,7 @@ def standard_error(influence: Tensor, people: int, *, drawn: Tensor, weights: Te
         return sqrt(over + under)
     n = len(influence)
     each = influence[shared.people] + shared.influence(drawn, weights, n)
-    whole = (float(each.square().mean()) - shared.noise(drawn, weights, n)) / n
-    return sqrt(min(max(whole, (sqrt(over) - sqrt(under)) ** 2), (sqrt(over) + sqrt(under)) ** 2))
-
-
-def error_of_difference(between: Tensor, *, drawn: Tensor, weights: Tensor, shared: Shared | None) -> float:
-    """Of the model's value minus another estimate from the same people, which may be nearly the same.
-
-    As ``standard_error``, but what few draws add by chance is left in: of p parameters and S draws about p/S of the variance over the
-    parameters. So it is too large on average rather than too small, where little is left of two errors that nearly agree.
-
-    Args:
-        between: each person's influence on the model's value, its parameters as they are, minus that on the other, shape (n,).
-        drawn: the model's value under each draw, shape (S,).
-        weights: of the draws, shape (S,).
-        shared: what people and draws have in common; None: nothing.
-    """
-    n = len(between)
-    if shared is None:
-        return standard_error(between, n, drawn=drawn, weights=weights, shared=None)
-    each = between[shared.people] + shared.influence(drawn, weights, n)
-    return sqrt(float(each.square().mean()) / n)
+    return min(sqrt(float(each.square().mean()) / n), sqrt(over) + sqrt(under))
 
 
 def shared_by(scm: SCM, drawn: Sequence[SCM], columns: Columns | None, target: str, *, seed: int) -> Shared | None:

@@ -81,7 +81,7 @@ def coverage(nodes: Nodes, *, sets: int, n: int, draws: int, parameter_draws: in
 @pytest.mark.skipif(not SETS, reason="200 data sets take long: CFAIR_COVERAGE=200 runs them")
 @pytest.mark.parametrize("nodes", [LINEAR, LOGISTIC], ids=["linear", "logistic"])
 def test_intervals_of_a_learned_model_cover_as_often_as_they_say_and_those_of_differences_no_less(nodes: Nodes) -> None:
-    found = coverage(nodes, sets=SETS, n=400, draws=1 if nodes is LINEAR else 10, parameter_draws=100)
+    found = coverage(nodes, sets=SETS, n=400, draws=1 if nodes is LINEAR else 10, parameter_draws=200)
     assert {term: share for term, share in found.terms.items() if not 0.91 <= share <= 0.985} == {}
     assert {term: share for term, share in found.difference.items() if share < 0.91} == {}
     assert {term: width for term, width in found.width.items() if not 0.85 <= width <= 1.2} == {}

@@ -7,7 +7,7 @@ import torch
 
 from cfair.effects import decompose
 from cfair.effects.answering import Work, drawn_models
-from cfair.effects.shared import Shared, error_of_difference, shared_by, standard_error
+from cfair.effects.shared import Shared, shared_by, standard_error
 from cfair.inference import learn
 from cfair.interfaces import Columns
 
@@ -53,6 +53,18 @@ def test_a_sum_of_a_mean_and_of_the_same_mean_learned_has_the_error_of_its_whole
     assert error == pytest.approx(expected / sqrt(N), abs=0.05 / sqrt(N))
     between = error_of_difference(of_people * x, drawn=of_parameters * drawn, weights=weights, shared=shared)
     assert between == pytest.approx(expected / sqrt(N), abs=0.02 / sqrt(N))
+
+
+def test_few_draws_make_an_error_larger_rather_than_smaller_and_never_more_than_the_sum_of_both() -> None:
+    x, drawn, weights, shared = of_mean()
+    whole = standard_error(x, N, drawn=-0.5 * drawn, weights=weights, shared=shared)
+    few = []
+    for start in range(0, 2_000, 10):
+        some = torch.randperm(len(drawn), generator=torch.Generator().manual_seed(start))[:10]
+        part = Shared(shared.people, shared.log_density[:, some])
+        few.append(standard_error(x, N, drawn=-0.5 * drawn[some], weights=torch.full((10,), 0.1).double(), shared=part) ** 2)
+        assert few[-1] <= 1.0001 * (1 + 0.5 * float(drawn[some].std(correction=0)) * sqrt(N)) ** 2 / (N - 1)
+    assert sum(few) / len(few) > whole**2
 
 
 def test_parameters_learned_from_others_err_by_themselves() -> None:
