@@ -107,12 +107,13 @@ def _constraints(figures: Figures, attribute: str, suffix: str, excluded: tuple[
     if found:
         least = figures.option("min_group_size", 1)
         permuted = f" {PERMUTED}" if any(row[-1] for row in found) else ""
-        note = f"The largest difference and the smallest ratio among groups of {least} people or more.{permuted}"
+        what, kind = ("", "Groups compared") if figures.outcome_is_number else (" and the smallest ratio", "Group constraints")
+        note = f"The largest difference{what} among groups of {least} people or more.{permuted}"
         used = [0, *(i + 1 for i in range(len(FORMS)) if any(row[i + 1] for row in found))]
-        header = tuple(("constraint", *FORMS)[i] for i in used)
+        header = tuple(("measure" if figures.outcome_is_number else "constraint", *FORMS)[i] for i in used)
         rows = [tuple(row[i] for i in used) for row in found]
         after = (*four_fifths(figures, attribute, suffix), *excluded)
-        yield Sheet(title=f"Group constraints by {attribute}{_against(suffix)}", note=note, header=header, rows=rows, after=after)
+        yield Sheet(title=f"{kind} by {attribute}{_against(suffix)}", note=note, header=header, rows=rows, after=after)
 
 
 def _against(suffix: str) -> str:

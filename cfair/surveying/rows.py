@@ -29,7 +29,7 @@ def judged_rows(surveyed: Surveyed, question: Question) -> Iterator[tuple[Row, s
         yield from ((row, None) for row in overall_rows(people, NUMBERS))
         yield from ((row, None) for row in group_rows(people, surveyed.divisions, NUMBERS[:1]))
         yield from loss_rows(people, surveyed.divisions, "rmse", min_group_size=question.min_group_size)
-        yield from number_rows(people, surveyed.divisions, min_group_size=question.min_group_size)
+        yield from number_rows(people, surveyed.divisions, min_group_size=question.min_group_size, seed=question.seed)
     elif outcome.kind == "category":
         yield from _by_level(surveyed, judged, question)
     else:
@@ -89,8 +89,14 @@ def _by_level(surveyed: Surveyed, judged: Judged, question: Question) -> Iterato
 
 
 def _constrained(people: People, surveyed: Surveyed, question: Question, constraints: Sequence[str]) -> Iterator[tuple[Row, str | None]]:
-    levels, least = surveyed.outcome.levels if surveyed.outcome.kind == "category" else (), question.min_group_size
-    yield from constraint_rows(people, surveyed.divisions, constraints=constraints, min_group_size=least, levels=levels)
+    yield from constraint_rows(
+        people,
+        surveyed.divisions,
+        constraints=constraints,
+        min_group_size=question.min_group_size,
+        levels=surveyed.outcome.levels if surveyed.outcome.kind == "category" else (),
+        seed=question.seed,
+    )
 
 
 def _asked(question: Question) -> Sequence[str]:
