@@ -1,6 +1,6 @@
 """What the data cannot say of a latent: the sign of a number, the order of levels. Conventions say it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import permutations
 
@@ -11,7 +11,7 @@ from cfair.inference.loadings import predictors
 from cfair.mechanisms import LinearPredictor
 from cfair.scm import SCM
 
-__all__ = ["is_oriented", "moves", "orient"]
+__all__ = ["are_oriented", "is_oriented", "moves", "orient"]
 
 
 def orient(scm: SCM, nodes: Sequence[str]) -> bool:
@@ -25,29 +25,45 @@ def orient(scm: SCM, nodes: Sequence[str]) -> bool:
         scm: the model.
         nodes: latents that hang together, and their children.
     """
-    real, discrete = _latents(scm, nodes)
+    real, discrete = _movable(scm, nodes)
     for latent in real:
-        if _is_reversed(scm, nodes, latent):
+        if _is_reversed(scm, _loadings(scm, nodes, latent)):
             _turn(scm, nodes, latent)
-    unsorted = [latent for latent in discrete if not _is_sorted(_order(scm, nodes, latent))]
+    orders = {latent: _order(scm, _loadings(scm, nodes, latent))[0] for latent in discrete}
+    unsorted = [latent for latent, order in orders.items() if not _is_sorted(order)]
     for latent in unsorted:
-        _sort(scm, nodes, latent, _order(scm, nodes, latent))
+        _sort(scm, nodes, latent, orders[latent])
     return bool(unsorted)
 
 
 def is_oriented(scm: SCM, nodes: Sequence[str]) -> bool:
     """Whether ``orient`` would change nothing."""
-    real, discrete = _latents(scm, nodes)
-    if any(_is_reversed(scm, nodes, latent) for latent in real):
-        return False
-    return all(_is_sorted(_order(scm, nodes, latent)) for latent in discrete)
+    return bool(are_oriented(scm, nodes, lambda _: scm, torch.zeros(1, 0)))
 
 
-def _latents(scm: SCM, nodes: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The latents among ``nodes`` that are numbers, and those that are levels, parents before children."""
+def are_oriented(scm: SCM, nodes: Sequence[str], at: Callable[[Tensor], SCM], thetas: Tensor) -> Tensor:
+    """Whether ``orient`` would change nothing, (S,), bool: of ``scm`` with other parameters, the model ``at`` each θ of (S, p)."""
+    real, discrete = _movable(scm, nodes)
+    kept = torch.ones(len(thetas), dtype=torch.bool)
+    if not real and not discrete:
+        return kept
+
+    def read(theta: Tensor) -> dict[str, dict[str, Tensor]]:
+        model = at(theta)
+        return {latent: _loadings(model, nodes, latent) for latent in (*real, *discrete)}
+
+    for latent, stacked in torch.func.vmap(read)(thetas).items():
+        loadings = {node: own.squeeze(1) for node, own in stacked.items()}
+        kept &= _is_sorted(_order(scm, loadings)) if latent in discrete else ~_is_reversed(scm, loadings)
+    return kept
+
+
+def _movable(scm: SCM, nodes: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The latents that a convention speaks of: those that are numbers, and those that are levels; parents before children."""
     latents = [node for node in scm.spec.latents if node in nodes]
-    discrete = [latent for latent in latents if scm.spec.nodes[latent].discrete]
-    return [latent for latent in latents if latent not in discrete], discrete
+    levels = {latent: scm.spec.nodes[latent].discrete for latent in latents}
+    real = [latent for latent in latents if not levels[latent] and _may_turn(scm, nodes, latent)]
+    return real, [latent for latent in latents if levels[latent] and _may_sort(scm, nodes, latent)]
 
 
 def moves(scm: SCM, nodes: Sequence[str], *, levels: bool = True) -> list[list[Callable[[SCM], None]]]:
@@ -55,20 +71,22 @@ def moves(scm: SCM, nodes: Sequence[str], *, levels: bool = True) -> list[list[C
 
     A real latent may be turned round, which leaves the prior too; the ``levels`` of a discrete one may be put into another order.
     """
-    real, discrete = _latents(scm, nodes)
-    found: list[list[Callable[[SCM], None]]] = [
-        [partial(_turn, nodes=nodes, latent=latent)] for latent in real if _may_turn(scm, nodes, latent)
-    ]
-    for latent in (each for each in discrete if levels and _may_sort(scm, nodes, each)):
+    real, discrete = _movable(scm, nodes)
+    found: list[list[Callable[[SCM], None]]] = [[partial(_turn, nodes=nodes, latent=latent)] for latent in real]
+    for latent in discrete if levels else ():
         orders = [torch.tensor(order) for order in permutations(range(len(scm.spec.nodes[latent].levels)))][1:]
         found.append([partial(_sort, nodes=nodes, latent=latent, order=order) for order in orders])
     return found
 
 
-def _is_reversed(scm: SCM, nodes: Sequence[str], latent: str) -> bool:
-    """Whether a real latent is to be turned round."""
-    touched = _touched(scm, nodes, latent)
-    return _may_turn(scm, nodes, latent) and bool(touched[_leading(scm, touched, latent)].loading(latent).sum() < 0)
+def _loadings(scm: SCM, nodes: Sequence[str], latent: str) -> dict[str, Tensor]:
+    """What the latent's children have on it, child -> (1, outputs, columns)."""
+    return {node: predictor.loading(latent).unsqueeze(0) for node, predictor in _touched(scm, nodes, latent).items()}
+
+
+def _is_reversed(scm: SCM, loadings: Mapping[str, Tensor]) -> Tensor:
+    """Whether a real latent is to be turned round in each of S models, (S,), by its loadings (S, outputs, columns)."""
+    return _leading(scm, loadings, lambda own: own.sum((1, 2))) < 0
 
 
 def _may_turn(scm: SCM, nodes: Sequence[str], latent: str) -> bool:
@@ -86,12 +104,9 @@ def _turn(scm: SCM, nodes: Sequence[str], latent: str) -> None:
         predictor.weights.data = -predictor.weights.data
 
 
-def _order(scm: SCM, nodes: Sequence[str], latent: str) -> Tensor:
-    """The levels of a discrete latent in their conventional order, shape (levels,); as they are where nothing is to be sorted."""
-    touched = _touched(scm, nodes, latent)
-    if not _may_sort(scm, nodes, latent):
-        return torch.arange(len(scm.spec.nodes[latent].levels))
-    return _with_reference(touched[_leading(scm, touched, latent)].loading(latent)[0], 0).argsort(stable=True)
+def _order(scm: SCM, loadings: Mapping[str, Tensor]) -> Tensor:
+    """A discrete latent's levels in their conventional order in each of S models, (S, levels), by loadings (S, outputs, levels − 1)."""
+    return _with_reference(_leading(scm, loadings, lambda own: own[:, 0]), 1).argsort(dim=1, stable=True)
 
 
 def _may_sort(scm: SCM, nodes: Sequence[str], latent: str) -> bool:
@@ -102,8 +117,8 @@ def _may_sort(scm: SCM, nodes: Sequence[str], latent: str) -> bool:
     return bool(touched) and all(free) and scm.spec.nodes[latent].kind != "ordinal"
 
 
-def _is_sorted(order: Tensor) -> bool:
-    return bool((order.diff() > 0).all())
+def _is_sorted(order: Tensor) -> Tensor:
+    return (order.diff() > 0).all(-1)
 
 
 def _sort(scm: SCM, nodes: Sequence[str], latent: str, order: Tensor) -> None:
@@ -123,11 +138,13 @@ def _touched(scm: SCM, among: Sequence[str], latent: str) -> dict[str, LinearPre
     return {node: predictor for node in nodes for predictor in predictors(scm, node)}
 
 
-def _leading(scm: SCM, touched: dict[str, LinearPredictor], latent: str) -> str:
-    """The node that decides: the outcome, or else the one that the latent moves most."""
-    if scm.spec.outcome in touched:
-        return scm.spec.outcome
-    return max(touched, key=lambda node: float(touched[node].loading(latent).abs().max()))
+def _leading(scm: SCM, loadings: Mapping[str, Tensor], read: Callable[[Tensor], Tensor]) -> Tensor:
+    """What is read, (S, ...), of the node that decides in each of S models: the outcome, or else the one that the latent moves most."""
+    if scm.spec.outcome in loadings:
+        return read(loadings[scm.spec.outcome])
+    every = torch.stack([read(own) for own in loadings.values()], 1)
+    most = torch.stack([own.abs().amax((1, 2)) for own in loadings.values()], 1).argmax(1)
+    return every[torch.arange(len(every)), most]
 
 
 def _with_reference(weights: Tensor, dimension: int) -> Tensor:

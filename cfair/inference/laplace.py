@@ -1,7 +1,6 @@
 """Draws of parameters from (nearly) a normal around the most probable ones, weighted by what it gets wrong."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +8,7 @@ from scipy.special import gammaincinv
 from torch import Tensor
 
 from cfair.errors import FitError
+from cfair.inference.images import Keep, first_inside
 from cfair.inference.log_posterior import LogPosterior
 from cfair.inference.pareto import tail_shape
 
@@ -41,7 +41,7 @@ class Draws:
         return 1 / float((2 * self.log_weights).exp().sum())
 
 
-def draw_normal(density: LogPosterior, *, count: int, accept: Callable[[Tensor], bool], seed: int, images: Tensor | None = None) -> Draws:
+def draw_normal(density: LogPosterior, *, count: int, accept: Keep, seed: int, images: Tensor | None = None) -> Draws:
     """``count`` draws θ_s = θ̂ + L·z_s with L·Lᵀ = (−H)⁻¹ at the top θ̂, and their weights, Pareto-smoothed.
 
     q is the Laplace approximation with the tails of a Student t of DEGREES: log q = −(ν + p)/2·log(1 + |z|²/ν) up to a constant. The
@@ -52,7 +52,7 @@ def draw_normal(density: LogPosterior, *, count: int, accept: Callable[[Tensor],
     Args:
         density: at whose ``start`` the top is.
         count: how many draws.
-        accept: whether a point θ, (p,), lies in the region.
+        accept: which points θ, (S, p), lie in the region, (S,).
         seed: of the points.
         images: linear maps (g, p, p), a group with the identity first, of which one leads into the region; the identity if None.
 
@@ -94,20 +94,18 @@ def root(density: LogPosterior, *, seed: int) -> Tensor:
     return inverse / own.unsqueeze(1)
 
 
-def _accepted(
-    part: str, top: Tensor, stretch: Tensor, *, count: int, accept: Callable[[Tensor], bool], images: Tensor, seed: int
-) -> Tensor:
+def _accepted(part: str, top: Tensor, stretch: Tensor, *, count: int, accept: Keep, images: Tensor, seed: int) -> Tensor:
     """Points (count, p), or their images, in the region."""
     engine = torch.quasirandom.SobolEngine(len(top) + 1, scramble=True, seed=seed)
-    found: list[Tensor] = []
+    found = top.new_zeros(0, len(top))
     for _ in range(PATIENCE):
         uniform = engine.draw(count, dtype=torch.float64).clamp(HALF, 1 - HALF)
         z = torch.special.ndtri(uniform[:, 1:]) / _chi(uniform[:, :1])
         orbits = torch.einsum("gpq,sq->sgp", images, top + z @ stretch.T)
-        first = (next(filter(accept, orbit.unbind(0)), None) for orbit in orbits.unbind(0))
-        found += [theta for theta in first if theta is not None]
+        thetas, inside = first_inside(orbits, accept)
+        found = torch.cat([found, thetas[inside]])
         if len(found) >= count:
-            return torch.stack(found[:count])[torch.randperm(count, generator=torch.Generator().manual_seed(seed))]
+            return found[:count][torch.randperm(count, generator=torch.Generator().manual_seed(seed))]
     problem = (
         f"of {PATIENCE * count} draws {len(found)} keep the latents' convention: the data hardly tell their directions or levels apart"
     )

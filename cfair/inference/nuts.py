@@ -10,9 +10,10 @@ from torch import Tensor
 
 from cfair.errors import FitError
 from cfair.inference.chains import bulk_ess, r_hat
+from cfair.inference.images import Keep, first_inside, images, inside
 from cfair.inference.laplace import root
 from cfair.inference.log_posterior import LogPosterior, log_posteriors
-from cfair.inference.parameter_draws import exact_draws, images, inside, none_learned, part_seed
+from cfair.inference.parameter_draws import exact_draws, none_learned, part_seed
 from cfair.interfaces import Columns
 from cfair.scm import SCM
 from cfair.uncertainty import Uncertainty
@@ -151,20 +152,19 @@ class _Height(torch.autograd.Function):
         return outer[0] * slope, None, None, None
 
 
-def _kept(thetas: Tensor, keep: partial[bool], mirrors: Tensor, where: str) -> Tensor:
+def _kept(thetas: Tensor, keep: Keep, mirrors: Tensor, where: str) -> Tensor:
     """The draws, or those of their mirror images (g, p, p), that keep the convention, as many of each chain, shape (chains, fewer, p).
 
     Raises:
         FitError: a chain has too few.
     """
-    orbits = torch.einsum("gpq,csq->csgp", mirrors, thetas)
-    first = [[next(filter(keep, orbit.unbind(0)), None) for orbit in chain.unbind(0)] for chain in orbits.unbind(0)]
-    kept = [[theta for theta in chain if theta is not None] for chain in first]
+    found = [first_inside(torch.einsum("gpq,sq->sgp", mirrors, chain), keep) for chain in thetas.unbind(0)]
+    kept = [own[inside] for own, inside in found]
     fewest = min(map(len, kept))
     if fewest < FEWEST:
         problem = f"of {thetas.shape[1]} draws of a chain {fewest} keep the latents' convention"
         raise FitError(where, problem, "give priors, or fix a loading: the data hardly tell the latents' directions or levels apart")
-    return torch.stack([torch.stack(chain[:fewest]) for chain in kept])
+    return torch.stack([chain[:fewest] for chain in kept])
 
 
 def _thinned(thetas: Tensor, count: int, seed: int) -> Tensor:

@@ -2,15 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from functools import partial
-from itertools import product
 
 import torch
 from torch import Tensor
 
 from cfair.errors import QueryError
-from cfair.inference.conventions import is_oriented, moves
-from cfair.inference.free import FreeParameters
+from cfair.inference.images import images, inside
 from cfair.inference.laplace import draw_normal
 from cfair.inference.log_posterior import LogPosterior, log_posteriors
 from cfair.inference.profile import shallow
@@ -20,7 +17,7 @@ from cfair.scm import SCM
 from cfair.spec import few_indicators
 from cfair.uncertainty import Method, Uncertainty
 
-__all__ = ["FEWEST", "check_count", "exact_draws", "images", "inside", "laplace", "none_learned", "part_seed", "resampled"]
+__all__ = ["FEWEST", "check_count", "exact_draws", "laplace", "none_learned", "part_seed", "resampled"]
 
 BLIND = 1.0  # k-hat from which on weights have no mean: what means over such draws are worth
 FEWEST = 50  # draws: of fewer, the largest weights are too few to tell whether the others may be trusted
@@ -88,35 +85,6 @@ def resampled(log_weights: Tensor, *, count: int | None = None, seed: int) -> Te
 def none_learned(method: Method, count: int) -> Uncertainty:
     """Draws of the parameters of an SCM that has none to be learned: all alike."""
     return Uncertainty(method, {}, torch.full((count,), -math.log(count), dtype=torch.float64))
-
-
-def inside(scm: SCM, density: LogPosterior) -> partial[bool]:
-    """Whether parameters of one part, (p,), keep the conventions of its latents."""
-    return partial(_is_inside, scm, density)
-
-
-def _is_inside(scm: SCM, density: LogPosterior, theta: Tensor) -> bool:
-    latents = [node for node in density.nodes if scm.spec.nodes[node].latent]
-    return not latents or is_oriented(scm.at(density.free.unpack(theta)), density.nodes)
-
-
-def images(scm: SCM, density: LogPosterior, *, levels: bool = True) -> Tensor:
-    """The linear maps (g, p, p) of the parameters that turn latents round, or put their ``levels`` into other orders; the identity first.
-
-    They form a group, keep volumes and the likelihood; see ``moves``.
-    """
-    choices = [[None, *own] for own in moves(scm, density.nodes, levels=levels)]
-    basis = torch.eye(len(density.start), dtype=torch.float64)
-    maps = []
-    for chosen in product(*choices):
-        columns = []
-        for unit in basis.unbind(0):
-            twin = scm.at(density.free.unpack(unit))
-            for move in filter(None, chosen):
-                move(twin)
-            columns.append(FreeParameters(twin, density.nodes).start)
-        maps.append(torch.stack(columns, 1))
-    return torch.stack(maps)
 
 
 def part_seed(seed: int, place: int) -> int:

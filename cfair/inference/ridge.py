@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Collection
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from cfair.errors import FitError
 from cfair.inference.atlas import Atlas, survey
+from cfair.inference.images import first_inside, images, inside
 from cfair.inference.laplace import Draws, draw_normal
 from cfair.inference.log_posterior import LogPosterior, log_posteriors
-from cfair.inference.parameter_draws import exact_draws, images, inside, none_learned, part_seed, resampled
+from cfair.inference.parameter_draws import exact_draws, none_learned, part_seed, resampled
 from cfair.inference.pareto import tail_shape
 from cfair.inference.straight import loadings_of, straight
 from cfair.interfaces import Columns
@@ -92,13 +92,17 @@ def draw_along(scm: SCM, density: LogPosterior, loadings: dict[int, str], *, cou
     held = torch.zeros(len(density.start), dtype=torch.bool).index_fill(0, torch.tensor([*loadings]), True)
     turns = images(scm, density, levels=False)
     atlas = survey(
-        bent, bent.to_phi(density.start), held, accept=lambda phi: keep(bent.to_theta(phi)), signs=turns.diagonal(dim1=1, dim2=2)
+        bent,
+        bent.to_phi(density.start),
+        held,
+        accept=lambda phi: bool(keep(bent.to_theta(phi).unsqueeze(0))),
+        signs=turns.diagonal(dim1=1, dim2=2),
     )
     phis, log_q = _proposed(atlas, count, seed)
     thetas = bent.to_theta(phis)
     log_p = _heights(density, thetas)
     log_ratio = log_p + bent.log_volume(phis) - log_q
-    thetas, kept = _turned(thetas, turns, keep)
+    thetas, kept = first_inside(torch.einsum("gpq,sq->sgp", turns, thetas), keep)
     k_hat, smooth = tail_shape(log_ratio.nan_to_num(nan=-math.inf).masked_fill(~kept, -math.inf).unsqueeze(1))
     return Draws(thetas, smooth.squeeze(1).log_softmax(0), float(k_hat))
 
@@ -124,14 +128,6 @@ def _proposed(atlas: Atlas, count: int, seed: int) -> tuple[Tensor, Tensor]:
     apart = torch.cdist(x, atlas.places) / WIDE
     along = (_log_student(apart.square(), ALONG, k) + shares.log()).logsumexp(1) - k * math.log(WIDE)
     return phis, along + _log_student(z.square().sum(1), ACROSS, q) - volume
-
-
-def _turned(thetas: Tensor, turns: Tensor, keep: partial[bool]) -> tuple[Tensor, Tensor]:
-    """The points, (S, p), or their mirror images that keep the convention on signs; and whether there is one, (S,)."""
-    orbits = torch.einsum("gpq,sq->sgp", turns, thetas)
-    first = [next(filter(keep, orbit.unbind(0)), None) for orbit in orbits.unbind(0)]
-    kept = torch.tensor([theta is not None for theta in first])
-    return torch.stack([own if theta is None else theta for own, theta in zip(thetas.unbind(0), first, strict=True)]), kept
 
 
 def _student(count: int, d: int, degrees: float, source: torch.Generator) -> Tensor:

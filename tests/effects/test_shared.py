@@ -50,9 +50,7 @@ def test_a_sum_of_a_mean_and_of_the_same_mean_learned_has_the_error_of_its_whole
     """c·x̄ + d·θ̂ with θ̂ = x̄ has the standard error |c + d|/√n."""
     x, drawn, weights, shared = of_mean()
     error = standard_error(of_people * x, N, drawn=of_parameters * drawn, weights=weights, shared=shared)
-    assert error == pytest.approx(expected / sqrt(N), abs=0.05 / sqrt(N))
-    between = error_of_difference(of_people * x, drawn=of_parameters * drawn, weights=weights, shared=shared)
-    assert between == pytest.approx(expected / sqrt(N), abs=0.02 / sqrt(N))
+    assert error == pytest.approx(expected / sqrt(N), abs=0.02 / sqrt(N))
 
 
 def test_few_draws_make_an_error_larger_rather_than_smaller_and_never_more_than_the_sum_of_both() -> None:

@@ -116,7 +116,7 @@ def test_no_draw_breaks_the_convention_on_a_latents_sign(weak: tuple[SCM, Column
     draws = [scm.drawn(s) for s in range(scm.uncertainty.count)]
     assert all(is_oriented(draw, ("k", "x0", "x1", "x2")) for draw in draws)
     density = log_posteriors(scm, weak[1])[-1]
-    free = draw_normal(density, count=200, accept=lambda theta: True, seed=0)
+    free = draw_normal(density, count=200, accept=lambda thetas: torch.ones(len(thetas), dtype=torch.bool), seed=0)
     kept = [is_oriented(scm.at(density.free.unpack(theta)), density.nodes) for theta in free.thetas.unbind(0)]
     assert not all(kept)  # without the convention some would
 
@@ -165,7 +165,7 @@ def test_a_density_that_does_not_fall_from_its_top_is_refused_with_its_direction
     density.free.write(saddle)
     try:
         with pytest.raises(FitError, match=r"does not fall from its top along .*weights"):
-            draw_normal(density, count=50, accept=lambda theta: True, seed=0)
+            draw_normal(density, count=50, accept=lambda thetas: torch.ones(len(thetas), dtype=torch.bool), seed=0)
     finally:
         density.free.write(log_posteriors(scm, columns)[-1].start)
 
