@@ -98,6 +98,11 @@ class FreeParameters:
         parts = [slot.entries(self._known[slot.node][slot.name].detach()) for slot in self._slots]
         return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
 
+    def of(self, scm: SCM) -> Tensor:
+        """The same entries as they stand in another model of the same spec, shape (count,)."""
+        known = {node: dict(cast("nn.Module", scm.mechanisms[node]).named_parameters()) for node in self.nodes}
+        return torch.cat([slot.entries(known[slot.node][slot.name].detach()) for slot in self._slots])
+
     @property
     def names(self) -> tuple[str, ...]:
         """Of each learned entry, as ``node.parameter[entry]``, the entry counted as in the flattened parameter."""

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from cfair.inference.conventions import are_oriented, moves
-from cfair.inference.free import FreeParameters
 from cfair.inference.log_posterior import LogPosterior
 from cfair.scm import SCM
 
@@ -30,14 +29,14 @@ def images(scm: SCM, density: LogPosterior, *, levels: bool = True) -> Tensor:
     """
     choices = [[None, *own] for own in moves(scm, density.nodes, levels=levels)]
     basis = torch.eye(len(density.start), dtype=torch.float64)
-    maps = []
-    for chosen in product(*choices):
+    maps = [basis]
+    for chosen in list(product(*choices))[1:]:
         columns = []
         for unit in basis.unbind(0):
             twin = scm.at(density.free.unpack(unit))
             for move in filter(None, chosen):
                 move(twin)
-            columns.append(FreeParameters(twin, density.nodes).start)
+            columns.append(density.free.of(twin))
         maps.append(torch.stack(columns, 1))
     return torch.stack(maps)
 

@@ -16,7 +16,7 @@ __all__ = ["Draws", "draw_normal", "root"]
 
 ROWS = 10_000  # from which the curvature is estimated: at most 5 % of the draws are lost to it with 30 parameters, and no bias comes of it
 FLAT = 1e-9  # share of their own curvatures that several parameters together must have, or the top is none
-DEGREES = 30.0  # of freedom: nearly normal, with tails that lie over those of a posterior from a few hundred rows
+DEGREES = 100.0  # of freedom: nearly normal, with tails that lie over those of a posterior from a few hundred rows
 PATIENCE = 50  # draws per accepted one, before the region is taken for empty
 HALF = 2**-54  # half of the smallest step of a uniform number: 0 has no finite quantile
 

@@ -45,7 +45,8 @@ class Poisson(Indexed):
 
     def bend(self, x: Tensor, eta: Tensor) -> tuple[Tensor, Tensor]:
         """Slope k − μ and curvature −μ of the log density in log μ."""
-        return poisson_slope(x, eta.squeeze(-1)), -eta.squeeze(-1).exp()
+        slope = poisson_slope(x, eta.squeeze(-1))
+        return slope, slope - x
 
     def noise(self, uniform: Tensor) -> Tensor:
         """The log-odds u = log(uniform / (1 − uniform))."""

@@ -33,9 +33,9 @@ def poisson_log_pmf(count: Tensor, log_rate: Tensor) -> Tensor:
 
 
 def poisson_slope(count: Tensor, log_rate: Tensor) -> Tensor:
-    """The difference k − μ as −k·(eᵗ − 1) with t = log μ − log k, where nothing large cancels; −μ for k = 0."""
+    """The difference k − μ as −k·(eᵗ − 1) with t = log μ − log k, where nothing large cancels; −(μ − 1) − 1 for k = 0."""
     k = count.clamp(min=1)
-    return torch.where(count > 0, -k * torch.expm1(log_rate - k.log()), -log_rate.exp())
+    return torch.addcmul(count - k, k, torch.expm1(log_rate - k.log()), value=-1)
 
 
 def _log_pmf_at_mean(count: Tensor) -> Tensor:
