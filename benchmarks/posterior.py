@@ -5,8 +5,8 @@ importance-samples the parameters; it shares no code with cfair. "error" is the 
 E[K], in posterior sds; "sd ratio" the mean ratio of sd[K]. Seconds are compared only with a peer of no better quality.
 
 A full posterior is E[K] and sd[K] of everyone and draws of the 30 parameters, worth ESS independent ones by the number for which they
-are worth least: NUTS's bulk effective sample size (Vehtari et al. 2021), of K's and parameters as it samples both, and Kish's of the weights
-of cfair's draws of the parameters, as it reports it; its K's are integrated out. Every method may use every core.
+are worth least: NUTS's bulk effective sample size (Vehtari et al. 2021), of K's and parameters as it samples both, and Kish's of the
+weights of cfair's draws of the parameters, as it reports it; its K's are integrated out. Every method may use every core.
 """
 
 import argparse

@@ -25,7 +25,7 @@ MANY = 1_048_576  # of them, where many parameters are tried at once
 ALIKE = 1e-3  # nats: draws' weights are then right to a thousandth
 FARTHEST = 3  # draws that are asked for one by one as well, since a step from the top errs most far away
 FEWER = 3  # nodes per dimension with which they are tried first
-SETTLED = 1e-4  # nats, summed over all rows, that a finer quadrature may change
+SETTLED = 3e-5  # nats per √n, summed over n rows, that a finer quadrature may change
 MOVED = 0.1  # posterior sds that more points of importance sampling may move a parameter
 SOME, FEW = 500, 250  # rows by which that is judged, and those of them that give the curvature
 RUNGS = 7  # of the ladder of rules: with one latent up to 80 panels on either side of a mode
@@ -204,6 +204,7 @@ def log_posteriors(scm: SCM, columns: Columns) -> tuple[LogPosterior, ...]:
 def fine_enough(area: Neighbourhood, first: int = 0) -> int:
     """The first rung of the ladder, from ``first`` on, whose likelihood at the SCM's parameters the next one would not change.
 
+    A rule's error is smooth in the parameters, and a posterior sd shrinks as 1/√n: over one, the sum changes by about 1/√n of itself.
     Of importance sampling, the first from which the next one would move the parameters by less than MOVED.
 
     Raises:
@@ -214,7 +215,7 @@ def fine_enough(area: Neighbourhood, first: int = 0) -> int:
     coarse = _log_evidence(area, first)
     for rung in range(first, RUNGS):
         fine = _log_evidence(area, rung + 1)
-        if float((coarse - fine).abs().sum()) <= SETTLED:
+        if float((coarse - fine).abs().sum()) <= SETTLED * area.n**0.5:
             return rung
         coarse = fine
     where = f"learning {', '.join(area.factors)}"
