@@ -89,9 +89,9 @@ class Linear:
         if written is None:
             return None
         first, second = written
-        none = torch.zeros_like(first)
-        steps = torch.stack([none + self.slopes[j].squeeze(-1) if j in self.slopes else none for j in range(len(u))])
-        return steps * first, steps.unsqueeze(0) * (steps * second).unsqueeze(1)
+        slopes = [torch.atleast_1d(self.slopes[j].squeeze(-1)) if j in self.slopes else first.new_zeros(1) for j in range(len(u))]
+        steps = torch.stack(torch.broadcast_tensors(*slopes))  # (d, n), or (d, 1) where they are everyone's
+        return steps * first, steps.unsqueeze(0) * steps.unsqueeze(1) * second
 
     def _eta(self, u: Sequence[Tensor]) -> Tensor:
         eta = self.base

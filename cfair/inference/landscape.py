@@ -11,6 +11,7 @@ from torch import Tensor
 from cfair.inference.designs import Prepared
 from cfair.inference.factors import Factor, Linear, factor
 from cfair.inference.neighbourhood import Neighbourhood
+from cfair.inference.rule import times
 from cfair.inference.summit import Summit
 
 __all__ = ["Landscape", "landscape"]
@@ -120,11 +121,11 @@ class Landscape:
             slope = slope + first(top.center)
             curvature = curvature + torch.stack([torch.func.grad(lambda u, j=j: first(u)[j].sum())(top.center) for j in range(self.d)])
         root = _near_root(-curvature, top.root)
-        return Summit(top.center + torch.einsum("ijn,kjn,kn->in", root, root, slope), root)
+        return Summit(top.center + times(root, times(root.transpose(0, 1), slope)), root)
 
     def _written(self, u: Tensor) -> tuple[Tensor, Tensor, list[Factor]]:
         """Slope (d, n) and curvature (d, d, n) at ``u`` of all factors that know them, and the others."""
-        slope = torch.einsum("jkn,kn->jn", self.bowl.precision, self.bowl.center - u)
+        slope = times(self.bowl.precision, self.bowl.center - u)
         curvature, rest = -self.bowl.precision, list[Factor]()
         for each in self.others:
             if (known := each.bend(u.unbind(0))) is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Rule", "carried", "log_volume"]
+__all__ = ["Rule", "carried", "log_volume", "times"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +22,14 @@ class Rule:
 
 def carried(center: Tensor, scale: Tensor, t: Tensor) -> Tensor:
     """The points center + scale·t, shape (d, Q, n), of ``t``, shape (d, Q)."""
+    if len(t) == 1:
+        return torch.addcmul(center.unsqueeze(1), scale, t.unsqueeze(-1))
     return center.unsqueeze(1) + torch.einsum("ijn,jq->iqn", scale, t)
+
+
+def times(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """Each row's matrix (d, e, n) times its vector (e, n), shape (d, n); where e is 1, einsum takes longer to set out than to multiply."""
+    return matrices[:, 0] * vectors if len(vectors) == 1 else torch.einsum("ijn,jn->in", matrices, vectors)
 
 
 def log_volume(scale: Tensor) -> Tensor:

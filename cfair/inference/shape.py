@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from cfair.inference.landscape import Landscape
+from cfair.inference.rule import times
 from cfair.inference.summit import Summit
 
 __all__ = ["equal_steps", "panels", "summit"]
@@ -59,7 +60,7 @@ def _root(second: Tensor) -> Tensor:
 
 def _ascent(root: Tensor, first: Tensor) -> Tensor:
     """Newton's step S·Sᵀ·slope, shape (d, n)."""
-    return torch.einsum("ijn,kjn,kn->in", root, root, first)
+    return times(root, times(root.transpose(0, 1), first))
 
 
 def _bracketed(land: Landscape, start: Tensor, close: float) -> tuple[Tensor, Tensor]:
