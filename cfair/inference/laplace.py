@@ -16,7 +16,10 @@ __all__ = ["Draws", "draw_normal", "root"]
 
 ROWS = 10_000  # from which the curvature is estimated: at most 5 % of the draws are lost to it with 30 parameters, and no bias comes of it
 FLAT = 1e-9  # share of their own curvatures that several parameters together must have, or the top is none
-DEGREES = 100.0  # of freedom: nearly normal, with tails that lie over those of a posterior from a few hundred rows
+DEGREES, MORE = (
+    30.0,
+    4.0,
+)  # of freedom, at least, and by parameter: tails over those of a posterior from few rows; each parameter adds its own
 PATIENCE = 50  # draws per accepted one, before the region is taken for empty
 HALF = 2**-54  # half of the smallest step of a uniform number: 0 has no finite quantile
 
@@ -44,7 +47,8 @@ class Draws:
 def draw_normal(density: LogPosterior, *, count: int, accept: Keep, seed: int, images: Tensor | None = None) -> Draws:
     """``count`` draws θ_s = θ̂ + L·z_s with L·Lᵀ = (−H)⁻¹ at the top θ̂, and their weights, Pareto-smoothed.
 
-    q is the Laplace approximation with the tails of a Student t of DEGREES: log q = −(ν + p)/2·log(1 + |z|²/ν) up to a constant. The
+    q is the Laplace approximation with the tails of a Student t: log q = −(ν + p)/2·log(1 + |z|²/ν) up to a constant. Where
+    parameters are many ν grows with p, or their tails together would cost most of the draws. The
     z_s are scrambled Sobol points in random order. A draw outside of the region that a convention keeps is replaced by its image
     inside; the weight of θ is therefore p(θ)/Σ_g q(g·θ), over all images g. (To leave such draws out instead would lose a second
     top: where the loading that decides on a latent's sign may be 0, the signs of the others are open.)
@@ -67,7 +71,8 @@ def draw_normal(density: LogPosterior, *, count: int, accept: Keep, seed: int, i
     log_p = density.values(thetas)
     away = torch.einsum("gpq,sq->gsp", images, thetas) - top
     z = torch.linalg.solve(stretch, away.flatten(0, 1).T).T.unflatten(0, away.shape[:2])
-    log_q = (-(DEGREES + len(top)) / 2 * (z.square().sum(2) / DEGREES).log1p()).logsumexp(0)
+    degrees = _degrees(len(top))
+    log_q = (-(degrees + len(top)) / 2 * (z.square().sum(2) / degrees).log1p()).logsumexp(0)
     log_ratio = (log_p - density.value(top) - log_q).nan_to_num(nan=-math.inf)
     k_hat, smooth = tail_shape(log_ratio.unsqueeze(1))
     return Draws(thetas, smooth.squeeze(1).log_softmax(0), float(k_hat))
@@ -100,7 +105,7 @@ def _accepted(part: str, top: Tensor, stretch: Tensor, *, count: int, accept: Ke
     found = top.new_zeros(0, len(top))
     for _ in range(PATIENCE):
         uniform = engine.draw(count, dtype=torch.float64).clamp(HALF, 1 - HALF)
-        z = torch.special.ndtri(uniform[:, 1:]) / _chi(uniform[:, :1])
+        z = torch.special.ndtri(uniform[:, 1:]) / _chi(uniform[:, :1], _degrees(len(top)))
         orbits = torch.einsum("gpq,sq->sgp", images, top + z @ stretch.T)
         thetas, inside = first_inside(orbits, accept)
         found = torch.cat([found, thetas[inside]])
@@ -112,6 +117,11 @@ def _accepted(part: str, top: Tensor, stretch: Tensor, *, count: int, accept: Ke
     raise FitError(f"uncertainty of {part}", problem, "use uncertainty='nuts', give priors, or fix a loading")
 
 
-def _chi(uniform: Tensor) -> Tensor:
-    """√(χ²/ν) of DEGREES = ν at these probabilities: a normal draw over it is a Student t."""
-    return torch.from_numpy(gammaincinv(DEGREES / 2, uniform.numpy()) / (DEGREES / 2)).sqrt()
+def _degrees(parameters: int) -> float:
+    """Of freedom ν, of the Student t from which so many parameters are drawn."""
+    return max(DEGREES, MORE * parameters)
+
+
+def _chi(uniform: Tensor, degrees: float) -> Tensor:
+    """√(χ²/ν) of ν ``degrees`` of freedom at these probabilities: a normal draw over it is a Student t."""
+    return torch.from_numpy(gammaincinv(degrees / 2, uniform.numpy()) / (degrees / 2)).sqrt()
