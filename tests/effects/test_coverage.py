@@ -1,6 +1,5 @@
 """How often the intervals of decompositions hold the truth, when parameters are learned from the same people."""
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +38,7 @@ LOGISTIC: Nodes = {
     "y": {**LEVELS, "parents": ["a", "m", "z"], "parameters": {"intercept": -0.6, "weights": {"a=yes": 0.8, "m=yes": 0.9, "z": -0.6}}},
 }
 
-SETS = int(os.environ.get("CFAIR_COVERAGE", "0"))
+SETS = 200
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ def coverage(nodes: Nodes, *, sets: int, n: int, draws: int, parameter_draws: in
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SETS, reason="200 data sets take long: CFAIR_COVERAGE=200 runs them")
 @pytest.mark.parametrize("nodes", [LINEAR, LOGISTIC], ids=["linear", "logistic"])
 def test_intervals_of_a_learned_model_cover_as_often_as_they_say_and_those_of_differences_no_less(nodes: Nodes) -> None:
     found = coverage(nodes, sets=SETS, n=400, draws=1 if nodes is LINEAR else 10, parameter_draws=200)
