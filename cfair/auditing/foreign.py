@@ -19,7 +19,7 @@ from cfair.spec import ModelSpec
 from cfair.spec.own_code import at_border
 from cfair.worlds import collapse
 
-__all__ = ["Foreign", "Settled", "admit", "admitted", "offered", "settle"]
+__all__ = ["SAME", "Foreign", "Settled", "admit", "admitted", "offered", "settle"]
 
 PROBED = 5  # rows that a model is tried on before anything else
 SAME = 1e-4  # of the largest answer: how far two of one row may lie apart, far above what float32 makes of another batch
