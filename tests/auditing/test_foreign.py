@@ -250,6 +250,11 @@ BAD: dict[str, tuple[object, type[CfairError], str]] = {
     "one value": (lambda _: 0.5, CodeError, "it returned one value for 5 rows"),
     "a cube": (lambda frame: np.zeros((len(frame), 2, 2)), CodeError, r"array of shape \(5, 2, 2\) for 5 rows"),
     "words": (lambda frame: ["maybe"] * len(frame), CodeError, "'maybe', which is neither a number nor a level"),
+    "a word among numbers": (
+        lambda frame: np.array([0.5, "maybe", *[0.5] * (len(frame) - 2)], dtype=object),
+        CodeError,
+        "'maybe', which is neither a number nor a level",
+    ),
     "no probabilities": (
         lambda frame: np.ones((len(frame), 2)),
         CodeError,
