@@ -168,6 +168,8 @@ def test_predictions_that_do_not_follow_from_the_row_are_refused(
     table.assign(prediction=generator.random(len(table))).to_csv(tmp_path / "random.csv", index=False)
     with pytest.raises(DataError, match=r"row \d+ has two predictions, as it is and in the world '.*', which is its own"):
         audit_worlds(folder, tmp_path / "random.csv")
+    with pytest.raises(QueryError, match="'rank' is not a kind of output"):
+        audit_worlds(folder, tmp_path / "random.csv", output="rank")
 
 
 def test_what_is_no_folder_of_worlds_or_was_changed_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from cfair.auditing.elsewhere import check_levels
 from cfair.auditing.foreign import SAME, Foreign, settle
 from cfair.auditing.handed import audit_handed
 from cfair.auditing.outputs import read_answer
-from cfair.auditing.sources import Source
+from cfair.auditing.sources import External, Source
 from cfair.data import Carried
 from cfair.errors import DataError, StoreError, nearest
 from cfair.interfaces import Chosen, Coding, Columns, Facts
@@ -119,9 +119,12 @@ def audit_worlds(
 
     Raises:
         StoreError: the folder of worlds is damaged.
-        DataError: predictions cannot be read, or ids are missing, double or unknown, or a prediction is NaN; the message says which.
+        DataError: predictions cannot be read, or ids are missing, double or unknown, or a prediction is NaN, or one row has two; the
+            message says which.
+        QueryError: ``output`` is no kind of output.
         CodeError: predictions are no numbers, or not of one kind.
     """
+    said_of = External(_never, cast("Literal['auto', 'score']", output))  # refuses what is no kind of output
     handed = read_worlds(folder, allow_python=allow_python)
     scm, columns = handed.scm, handed.columns
     check_levels(columns, scm.spec, crossing_of(scm.spec, attributes=handed.attributes))
@@ -132,7 +135,7 @@ def audit_worlds(
     said: object = table[PREDICTION].to_numpy() if given == [PREDICTION] else table[given].rename(columns=_level)
     answer = read_answer(said, len(table), spec.nodes[spec.outcome], where=str(predictions))
     factual = order < columns.n
-    settled = settle(name, [answer.taken(torch.from_numpy(factual))], spec, output=output)
+    settled = settle(name, [answer.taken(torch.from_numpy(factual))], spec, output=said_of.output)
     model = Foreign(name, Source(_never, f"predictions in {predictions.name}"), handed.names, codings={}, spec=spec, settled=settled)
     model.check(answer)
     by_world = _by_world(answer.values, order, handed)
