@@ -160,6 +160,18 @@ def test_predictions_that_are_no_numbers_are_refused(folder: Path, model: HistGr
         audit_worlds(folder, tmp_path / "bad.csv")
 
 
+def test_predictions_that_do_not_follow_from_the_row_are_refused(
+    folder: Path, model: HistGradientBoostingClassifier, tmp_path: Path
+) -> None:
+    table = scored(folder, model)
+    generator = np.random.default_rng(0)
+    table.assign(prediction=generator.random(len(table))).to_csv(tmp_path / "random.csv", index=False)
+    with pytest.raises(DataError, match=r"row \d+ has two predictions, as it is and in the world '.*', which is its own"):
+        audit_worlds(folder, tmp_path / "random.csv")
+    with pytest.raises(QueryError, match="'rank' is not a kind of output"):
+        audit_worlds(folder, tmp_path / "random.csv", output="rank")
+
+
 def test_what_is_no_folder_of_worlds_or_was_changed_is_refused(tmp_path: Path) -> None:
     scm, table, columns = hiring(20)
     with pytest.raises(StoreError, match=r"no manifest\.json"):

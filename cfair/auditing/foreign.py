@@ -19,9 +19,10 @@ from cfair.spec import ModelSpec
 from cfair.spec.own_code import at_border
 from cfair.worlds import collapse
 
-__all__ = ["Foreign", "Settled", "admit", "admitted", "offered", "settle"]
+__all__ = ["SAME", "Foreign", "Settled", "admit", "admitted", "offered", "settle"]
 
 PROBED = 5  # rows that a model is tried on before anything else
+SAME = 1e-4  # of the largest answer: how far two of one row may lie apart, far above what float32 makes of another batch
 ROWS = 250_000  # that a model is given at a time, at most: bounds the memory of what it makes of them
 
 
@@ -174,7 +175,8 @@ def admit(name: str, model: object, spec: ModelSpec, columns: Columns) -> Foreig
 
     Raises:
         QueryError: it is no model, wants a column that worlds do not have, or speaks of other classes than the outcome's levels.
-        CodeError: it raised something, or its answers are no finite numbers, one or one row of class probabilities per row.
+        CodeError: it raised something, its answers are no finite numbers, one or one row of class probabilities per row, or they are of
+            more than the row.
     """
     external = model if isinstance(model, External) else External(model)
     source = source_of(name, external.model)
@@ -183,11 +185,12 @@ def admit(name: str, model: object, spec: ModelSpec, columns: Columns) -> Foreig
     if not len(whole):
         problem = "every row lacks a value of what it reads, so that it cannot be tried"
         raise QueryError(f"model '{name}'", problem, "give some whole rows")
-    _try(foreign, {node: columns.coded[node][whole[:PROBED]] for node in foreign.needs}, min(PROBED, len(whole)), spec, columns)
+    tried = _try(foreign, {node: columns.coded[node][whole[:PROBED]] for node in foreign.needs}, min(PROBED, len(whole)), spec, columns)
     rows = {node: columns.coded[node][whole] for node in foreign.needs}
     first, place = distinct(rows, len(whole))
     answers = [foreign.answer({node: rows[node][some] for node in foreign.needs}, len(some), settled=False) for some in first.split(ROWS)]
     foreign.settled = settle(name, answers, spec, output=external.output, place=place)
+    _check_same(name, tried, torch.cat([answer.values for answer in answers])[place])
     return foreign
 
 
@@ -232,20 +235,40 @@ def _whole(columns: Columns, needs: Sequence[str]) -> Tensor:
     return (~lacks).nonzero().squeeze(-1)
 
 
-def _try(foreign: Foreign, rows: Values, n: int, spec: ModelSpec, columns: Columns) -> None:
-    """Score a few rows; a column that the model asks for in vain is named.
+def _try(foreign: Foreign, rows: Values, n: int, spec: ModelSpec, columns: Columns) -> Answer:
+    """What it says of a few rows; a column that the model asks for in vain is named.
 
     Raises:
         QueryError: there is no such column.
         CodeError: as of ``admit``.
     """
     try:
-        foreign.answer(rows, n, settled=False)
+        return foreign.answer(rows, n, settled=False)
     except CodeError as error:
         for column in _wanted(error.__cause__, (*spec.nodes, *columns.facts.unused)):
             if column not in foreign.needs:
                 raise QueryError(error.where, *_lacking(column, spec, columns)) from error
         raise
+
+
+def _check_same(name: str, tried: Answer, values: Tensor) -> None:
+    """Hold what a model said of a few rows against what it said of them among all: a gap would be of more than people moved.
+
+    Args:
+        name: of the model.
+        tried: its answer for the first rows.
+        values: for all, shape (n,) or (n, classes).
+
+    Raises:
+        CodeError: one row has two answers.
+    """
+    again = values[: len(tried.values)]
+    apart = (again - tried.values).abs().reshape(len(again), -1).amax(-1)
+    if apart.max() > SAME * values.abs().max():
+        at = int(apart.argmax())
+        first, then = (each[at].flatten()[int((again - tried.values)[at].flatten().abs().argmax())] for each in (tried.values, again))
+        problem = f"it said {first:.6g} of a row, and {then:.6g} of the same row beside others: it draws at random, or mixes rows"
+        raise CodeError(f"model '{name}'", problem, "let its answer follow from the row alone, and fix its seed")
 
 
 def _wanted(cause: BaseException | None, known: Sequence[str]) -> list[str]:

@@ -107,8 +107,17 @@ def _numbers(array: NDArray[np.generic], where: str) -> NDArray[np.float64]:
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError):
-        problem = f"it returned {array.reshape(-1).tolist()[0]!r}, which is neither a number nor a level of the outcome"
+        wrong = next(each for each in array.reshape(-1).tolist() if not _is_number(each))
+        problem = f"it returned {wrong!r}, which is neither a number nor a level of the outcome"
         raise CodeError(where, problem, "return numbers, or the outcome's levels as the table writes them") from None
+
+
+def _is_number(answer: object) -> bool:
+    try:
+        float(answer)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _labels(array: NDArray[np.generic], outcome: NodeSpec) -> Answer | None:

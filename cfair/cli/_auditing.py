@@ -1,10 +1,12 @@
 """The work behind ``cfair audit`` and ``cfair worlds``: whom the question is about, and in which model."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
+
+import typer
 
 from cfair.auditing import External, Json, Report, audit
 from cfair.auditing.crossing import crossing_of
@@ -12,6 +14,7 @@ from cfair.auditing.elsewhere import carried, check_levels
 from cfair.auditing.foreign import admit
 from cfair.cli._dag import read_dag, table_of
 from cfair.cli._keeping import keep_report
+from cfair.cli._listed import names
 from cfair.cli._models import check_model, read_model
 from cfair.data import check_variation, original_columns, read_table, split
 from cfair.errors import QueryError
@@ -23,7 +26,7 @@ from cfair.scm import SCM
 from cfair.spec import ModelSpec
 from cfair.store import load, parts
 
-__all__ = ["AUDIT", "Question", "audit_model", "learned", "people_of", "save_report"]
+__all__ = ["AUDIT", "Question", "audit_model", "check_unused", "learned", "people_of", "question_of", "save_report"]
 
 AUDIT = "a cfair audit"  # what a manifest says that its folder is
 PARAMETER_DRAWS = 64  # of the parameters, at least: of fewer, nobody could tell how far they can be trusted
@@ -69,6 +72,42 @@ class Question:
         check_engine(self.engine)
         if self.uncertainty not in ("none", "laplace", "nuts"):
             raise QueryError("uncertainty", f"'{self.uncertainty}' is no way to draw parameters", "use none, laplace or nuts")
+
+
+def question_of(context: typer.Context) -> Question:
+    """What the words of ``cfair audit`` and ``cfair worlds`` ask, which have the same names in both.
+
+    Raises:
+        QueryError: they contradict one another, or name what there is not.
+    """
+    said = context.params
+    return Question(
+        dag=said["dag"],
+        data=said["data"],
+        run=None if said["run"] is None else Path(said["run"]),
+        attributes=names(said["attributes"]),
+        carry=names(said["carry"]),
+        test_share=said["test_share"],
+        missing=said["missing"],
+        weights=said["weights"],
+        engine=said["engine"],
+        uncertainty=said.get("uncertainty", "none"),  # worlds that are written are those of one model
+        seed=said["seed"],
+        allow_python=said["allow_python"],
+    )
+
+
+def check_unused(context: typer.Context, used: Collection[str]) -> None:
+    """Refuse options that would change nothing where worlds are audited that are written already.
+
+    Raises:
+        QueryError: some were given beside those that are ``used``.
+    """
+    given = [name for name in context.params if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"]
+    unused = [f"--{name.replace('_', '-')}" for name in given if name not in used]
+    if unused:
+        problem = "worlds that are written are audited as they are: nothing would come of it"
+        raise QueryError(", ".join(unused), problem, "leave it out, give it to 'cfair worlds', or audit the model itself (--model)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

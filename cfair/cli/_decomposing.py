@@ -8,7 +8,7 @@ from typing import Literal, cast
 from cfair.cli._dag import table_of
 from cfair.data import read_predictions, read_table
 from cfair.effects import Decomposition, Predicted, Prediction, decompose
-from cfair.effects.asking import ask
+from cfair.effects.asking import ask, check_people
 from cfair.effects.prediction import name_for, prediction_of
 from cfair.errors import QueryError, nearest
 from cfair.inference import learn
@@ -58,13 +58,18 @@ class Wanted:
     of: str | None
     along: tuple[str, ...] | None
 
-    def check(self, scm: SCM, prediction: Prediction | Predicted | None) -> None:
-        """Refuse what cannot be asked of a model, of whose parameters nothing is read.
+    def check(self, scm: SCM, prediction: Prediction | Predicted | None, columns: Columns | None = None) -> None:
+        """Refuse what cannot be asked of a model, of whose parameters nothing is read, and of people.
 
         Raises:
             QueryError: a node, level or path does not exist.
+            DataError: nobody among the people has one of the two levels.
         """
-        ask(scm, attribute=self.attribute, start=self.start, end=self.end, of=self.of, prediction=prediction, along=self.along)
+        _, question = ask(
+            scm, attribute=self.attribute, start=self.start, end=self.end, of=self.of, prediction=prediction, along=self.along
+        )
+        if columns is not None:
+            check_people(scm.spec, columns.counted(), question.contrast)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,7 @@ def of_dag(spec: ModelSpec, dag: str, asked: People, *, wanted: Wanted, effort: 
         return fixed, None, None
     columns = read_table(table_of(spec, dag, asked.data), spec, missing=cast("Missing", asked.missing), weights=asked.weights)
     predicted = _predicted(spec, columns, asked)
-    wanted.check(fixed, predicted)
+    wanted.check(fixed, predicted, columns)
     drawn = not columns.missing and choose(spec, "auto").engine == "quadrature" and not is_fixed(fixed)
     how: Literal["laplace", "none"] = "laplace" if drawn and effort.source != "doubly_robust" else "none"
     return learn(spec, columns, uncertainty=how, parameter_draws=effort.parameter_draws, seed=effort.seed), columns, predicted

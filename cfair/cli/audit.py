@@ -11,8 +11,11 @@ from cfair.errors import QueryError
 
 __all__ = ["audit"]
 
+USED_WITH_WORLDS = ("worlds", "predictions", "output", "name", "out", "quiet", "as_json", "allow_python")
+
 
 def audit(
+    context: typer.Context,
     dag: Annotated[str | None, typer.Option("--dag", metavar="DAG", help="A dag.yaml, or the name of a shipped model.")] = None,
     data: Annotated[
         str | None, typer.Option(help="The table: a file, or a built-in one's name. By default the DAG's or the run's.")
@@ -56,9 +59,14 @@ def audit(
             "model", "a model, or worlds with its predictions of them, are audited", "give --model, or --worlds and --predictions"
         )
 
-    from cfair.cli._auditing import AUDIT, Question, audit_model, save_report  # torch and pandas: only once the words are right
+    from cfair.cli._auditing import (  # torch and pandas: only once the words are right
+        AUDIT,
+        audit_model,
+        check_unused,
+        question_of,
+        save_report,
+    )
     from cfair.cli._drawing import draw
-    from cfair.cli._listed import names
     from cfair.cli._progress import progress
     from cfair.report import to_table
     from cfair.store import audit_worlds
@@ -67,22 +75,10 @@ def audit(
     if out is not None:
         check_free(out, AUDIT)
     if worlds is not None and predictions is not None:
+        check_unused(context, USED_WITH_WORLDS)
         report = audit_worlds(worlds, predictions, name=name, output=output, allow_python=allow_python)
     else:
-        question = Question(
-            dag=dag,
-            data=data,
-            run=run,
-            attributes=names(attributes),
-            carry=names(carry),
-            test_share=test_share,
-            missing=missing,
-            weights=weights,
-            engine=engine,
-            uncertainty=uncertainty,
-            seed=seed,
-            allow_python=allow_python,
-        )
+        question = question_of(context)
         with progress(quiet=quiet) as tell:
             report = audit_model(question, str(model), name=name, output=output, trust=trust or (), draws=draws, bounds=bounds, tell=tell)
     if out is not None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["decompose"]
 
+PREDICTION = "prediction"  # the column that cfair predict writes
+
 
 def decompose(
     attribute: Annotated[str, typer.Option(help="Whose levels are compared.", show_default=False)],
@@ -23,7 +25,7 @@ def decompose(
     data: Annotated[str | None, typer.Option(help="The table: a file, or a built-in one's name. By default the DAG's 'data:'.")] = None,
     of: Annotated[str | None, typer.Option(help="A node, or node=level. By default the outcome.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="A table of predictions of which the map is not known.")] = None,
-    column: Annotated[str, typer.Option(help="Of --predictions.")] = "prediction",
+    column: Annotated[str, typer.Option(help="Of --predictions.")] = PREDICTION,
     run: Annotated[Path | None, typer.Option(help="A folder that 'cfair fit' wrote: its learned model, and its held-out rows.")] = None,
     predictor: Annotated[str | None, typer.Option(help="One of the run's: its deployed map is taken apart.")] = None,
     level: Annotated[str | None, typer.Option(help="With --predictor, of an outcome with several levels: whose probability.")] = None,
@@ -47,6 +49,8 @@ def decompose(
     """
     _check_named(dag, run)
     _check_target(of, predictions, predictor, run)
+    if column != PREDICTION and predictions is None:
+        raise QueryError("--column", "is one of --predictions, and none are given", "give --predictions, or leave it out")
     if level is not None and predictor is None:
         raise QueryError("--level", "is one of a prediction's, and none is asked for", "give --predictor, or --of node=level")
     spec = None if dag is None else read_dag(dag, allow_python=allow_python)
@@ -54,13 +58,13 @@ def decompose(
     from cfair.cli._decomposing import Effort, People, Wanted, of_dag, of_run, taken_apart  # torch and pandas: once the DAG has been read
     from cfair.cli._drawing import draw
     from cfair.cli._progress import progress
-    from cfair.effects.rows_only import check_source
+    from cfair.effects.decomposing import check_effort
     from cfair.report import to_decomposition
 
     asked = People(data=data, missing=missing, weights=weights, predictions=predictions, column=column, rows=source != "scm", level=level)
     wanted = Wanted(attribute, start, end, of, None if along is None else tuple(along))
     effort = Effort(source, learners, draws, people, parameter_draws, seed)
-    check_source(source, learners)
+    check_effort(source, learners, draws=draws, people=people, parameter_draws=parameter_draws)
     with progress(quiet=quiet) as tell:
         tell("reading and learning", 0.0)
         if run is not None:

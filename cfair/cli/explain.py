@@ -46,7 +46,7 @@ def explain(
     """
     loaded = load(run, allow_python=allow_python)
     asked = None if not world else [_done(loaded.spec, text) for text in world]
-    columns = read_table(data, loaded.spec, require=loaded.spec.evidence)
+    columns = read_table(data, loaded.spec, missing="drop", require=loaded.spec.evidence)  # a row that lacks a value is named if asked for
     found = explanation_of(
         loaded.scm, loaded.predictors, columns, row, predictor=predictor, level=level, worlds=asked, draws=draws, seed=seed
     )

@@ -13,6 +13,7 @@ __all__ = ["worlds"]
 
 
 def worlds(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="The folder to write.", show_default=False)],
     dag: Annotated[str | None, typer.Option("--dag", metavar="DAG", help="A dag.yaml, or the name of a shipped model.")] = None,
     data: Annotated[
@@ -35,24 +36,11 @@ def worlds(
     Each row has the ids world, row and draw, and the columns that a model may read, as the table writes them. Score every row, keep the
     ids beside a column 'prediction' (or 'prediction[level]' for each class), and give that to 'cfair audit --worlds'.
     """
-    from cfair.cli._auditing import Question, learned, people_of  # torch and pandas
-    from cfair.cli._listed import names
+    from cfair.cli._auditing import learned, people_of, question_of  # torch and pandas
     from cfair.store import write_worlds
     from cfair.store.handing import check_worlds
 
-    question = Question(
-        dag=dag,
-        data=data,
-        run=run,
-        attributes=names(attributes),
-        carry=names(carry),
-        test_share=test_share,
-        missing=missing,
-        weights=weights,
-        engine=engine,
-        seed=seed,
-        allow_python=allow_python,
-    )
+    question = question_of(context)
     people = people_of(question)
     check_worlds(people.spec, people.asked, out)
     files = write_worlds(learned(people, question), people.asked, out, draws=draws, seed=seed, attributes=question.attributes)

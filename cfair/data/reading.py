@@ -101,7 +101,7 @@ def _kept(table: Table, coded: Mapping[str, Floats], *, drop: bool) -> NDArray[n
         raise DataError(
             f"{table.place}, {where}",
             problem,
-            "fill them in, leave these rows out (read_table: missing='drop'; cfair fit: --missing drop), or integrate them out ('latent')",
+            "fill them in, leave these rows out (missing='drop', --missing drop), or integrate them out ('latent')",
         )
     complete = ~np.logical_or.reduce([np.zeros(len(table.frame), bool), *gaps.values()])
     if not complete.any():

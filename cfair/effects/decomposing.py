@@ -23,7 +23,7 @@ from cfair.scm import SCM
 from cfair.threads import with_threads
 from cfair.weights import effective_size
 
-__all__ = ["decompose"]
+__all__ = ["check_effort", "decompose"]
 
 Source = Literal["scm", "doubly_robust", "both"]
 VERSIONED = ("cfair", "torch", "pyro-ppl", "numpy", "networkx", "scipy", "scikit-learn")  # packages that a decomposition names
@@ -87,8 +87,9 @@ def decompose(
 
     Source: Plečko & Bareinboim (2024), Causal fairness analysis, Definitions 4.1 to 4.5 and Theorem 4.1.
     """
-    check_source(source, learners)
-    _check(source, columns, draws=draws, people=people, parameter_draws=parameter_draws)
+    check_effort(source, learners, draws=draws, people=people, parameter_draws=parameter_draws)
+    if source != "scm" and columns is None:
+        raise QueryError("source", f"'{source}' estimates from rows, and there is no table", "give one, or use 'scm'")
     model, question = ask(scm, attribute=attribute, start=start, end=end, of=of, prediction=prediction, along=along)
     mapless = prediction if isinstance(prediction, Predicted) else None
     if mapless is not None and columns is None:
@@ -158,10 +159,13 @@ def _hidden(asked: Asked, source: Source) -> tuple[NotIdentified, ...]:
     return tuple(replace(each, means="unasked") if each.means == "model" else each for each in found)
 
 
-def _check(source: str, columns: Columns | None, *, draws: int, people: int, parameter_draws: int | None) -> None:
-    """Refuse options that are out of their range."""
-    if source != "scm" and columns is None:
-        raise QueryError("source", f"'{source}' estimates from rows, and there is no table", "give one, or use 'scm'")
+def check_effort(source: str, learners: str, *, draws: int, people: int, parameter_draws: int | None) -> None:
+    """Refuse, before any work, a source or learners that do not exist, and numbers out of their range.
+
+    Raises:
+        QueryError: with what there is instead.
+    """
+    check_source(source, learners)
     for name, given, least in (("draws", draws, 1), ("people", people, 2), ("parameter_draws", parameter_draws or 0, 0)):
         if given < least:
             raise QueryError(name, f"{given} is below {least}", f"use a whole number from {least}")

@@ -64,8 +64,7 @@ def check_source(source: str, learners: str) -> None:
     """
     if source not in SOURCES:
         raise QueryError("source", f"'{source}' is not a source of effects", nearest(source, SOURCES))
-    if source != "scm":
-        learners_for(learners, binary=False)
+    learners_for(learners, binary=False)
 
 
 def from_rows(asked: Asked) -> FromRows:

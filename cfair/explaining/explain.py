@@ -170,7 +170,7 @@ def _person(scm: SCM, columns: Columns, row: int) -> Columns:
         raise QueryError("row", problem, f"give a whole number from 0 to {columns.facts.rows - 1}")
     if not len(places):
         problem = "it was left out when the table was read, for a missing value or weight 0, or stands in another part of the table"
-        raise DataError(f"{columns.facts.name}, row {row}", problem, f"fill it in, or choose one of them, as row {int(columns.rows[0])}")
+        raise DataError(f"{columns.facts.name}, row {row}", problem, f"fill it in, or choose another row, as row {int(columns.rows[0])}")
     person = columns.take(places)
     for node in scm.spec.evidence:
         if node in person.missing:

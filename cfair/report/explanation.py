@@ -40,7 +40,7 @@ def _likely(classes: Mapping[str, float]) -> str:
 
 def _made_from(found: Explanation) -> str:
     """From which columns something is inferred, if it is."""
-    return "" if set(found.sees) == set(found.needs) else f", made from {', '.join(found.needs)}"
+    return "" if set(found.sees) <= set(found.factual) else f", made from {', '.join(found.needs)}"
 
 
 def _latent(latent: NodeMove) -> str:

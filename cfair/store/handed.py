@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,10 @@ from cfair.auditing import Report
 from cfair.auditing.audit import MIN_GROUP_SIZE
 from cfair.auditing.crossing import crossing_of
 from cfair.auditing.elsewhere import check_levels
-from cfair.auditing.foreign import Foreign, settle
+from cfair.auditing.foreign import SAME, Foreign, settle
 from cfair.auditing.handed import audit_handed
 from cfair.auditing.outputs import read_answer
-from cfair.auditing.sources import Source
+from cfair.auditing.sources import External, Source
 from cfair.data import Carried
 from cfair.errors import DataError, StoreError, nearest
 from cfair.interfaces import Chosen, Coding, Columns, Facts
@@ -119,9 +119,12 @@ def audit_worlds(
 
     Raises:
         StoreError: the folder of worlds is damaged.
-        DataError: predictions cannot be read, or ids are missing, double or unknown, or a prediction is NaN; the message says which.
+        DataError: predictions cannot be read, or ids are missing, double or unknown, or a prediction is NaN, or one row has two; the
+            message says which.
+        QueryError: ``output`` is no kind of output.
         CodeError: predictions are no numbers, or not of one kind.
     """
+    said_of = External(_never, cast("Literal['auto', 'score']", output))  # refuses what is no kind of output
     handed = read_worlds(folder, allow_python=allow_python)
     scm, columns = handed.scm, handed.columns
     check_levels(columns, scm.spec, crossing_of(scm.spec, attributes=handed.attributes))
@@ -132,14 +135,16 @@ def audit_worlds(
     said: object = table[PREDICTION].to_numpy() if given == [PREDICTION] else table[given].rename(columns=_level)
     answer = read_answer(said, len(table), spec.nodes[spec.outcome], where=str(predictions))
     factual = order < columns.n
-    settled = settle(name, [answer.taken(torch.from_numpy(factual))], spec, output=output)
+    settled = settle(name, [answer.taken(torch.from_numpy(factual))], spec, output=said_of.output)
     model = Foreign(name, Source(_never, f"predictions in {predictions.name}"), handed.names, codings={}, spec=spec, settled=settled)
     model.check(answer)
+    by_world = _by_world(answer.values, order, handed)
+    _check_own(by_world, handed, predictions)
     return audit_handed(
         scm,
         model,
         columns,
-        _by_world(answer.values, order, handed),
+        by_world,
         attributes=handed.attributes,
         draws=handed.draws,
         seed=handed.seed,
@@ -252,3 +257,25 @@ def _by_world(values: Tensor, order: NDArray[np.int64], handed: Handed) -> Seque
     placed[torch.from_numpy(order)] = values
     shape = values.shape[1:]
     return [placed[:n].reshape(n, 1, *shape), *placed[n:].reshape(count, n, draws, *shape)]
+
+
+def _check_own(predictions: Sequence[Tensor], handed: Handed, path: Path) -> None:
+    """Refuse two predictions of one row: in the world of their own group people's rows are the factual ones.
+
+    Args:
+        predictions: as of ``_by_world``.
+        handed: the worlds.
+        path: of the predictions.
+
+    Raises:
+        DataError: somebody has two.
+    """
+    crossing = crossing_of(handed.scm.spec, handed.columns, attributes=handed.attributes)
+    group, (factual, *worlds) = crossing.group(handed.columns), predictions
+    for world, after in enumerate(worlds[: crossing.size]):
+        own = (group == world).nonzero().squeeze(-1)
+        apart = (after[own] - factual[own]).abs().reshape(len(own), -1)
+        if apart.numel() and apart.max() > SAME * factual.abs().max():
+            row = int(handed.columns.rows[own[apart.amax(-1).argmax()]])
+            problem = f"row {row} has two predictions, as it is and in the world '{list(handed.files)[1 + world]}', which is its own"
+            raise DataError(str(path), problem, "let each follow from its row alone: no fresh random numbers, no other rows, no mixed ids")

@@ -240,6 +240,7 @@ def nan_after(frame: pd.DataFrame) -> np.ndarray:
     return np.where(np.arange(len(frame)) == 2, np.nan, 0.5)
 
 
+GENERATOR = np.random.default_rng(0)
 BAD: dict[str, tuple[object, type[CfairError], str]] = {
     "the outcome": (lambda frame: frame["hired"], QueryError, "it wants the column 'hired', which is the outcome"),
     "an undeclared column": (lambda frame: frame[["id", "sex"]].sum(1), QueryError, "it wants the column 'id', of which the model"),
@@ -249,11 +250,22 @@ BAD: dict[str, tuple[object, type[CfairError], str]] = {
     "one value": (lambda _: 0.5, CodeError, "it returned one value for 5 rows"),
     "a cube": (lambda frame: np.zeros((len(frame), 2, 2)), CodeError, r"array of shape \(5, 2, 2\) for 5 rows"),
     "words": (lambda frame: ["maybe"] * len(frame), CodeError, "'maybe', which is neither a number nor a level"),
+    "a word among numbers": (
+        lambda frame: np.array([0.5, "maybe", *[0.5] * (len(frame) - 2)], dtype=object),
+        CodeError,
+        "'maybe', which is neither a number nor a level",
+    ),
     "no probabilities": (
         lambda frame: np.ones((len(frame), 2)),
         CodeError,
         "5 of 5 rows are no probabilities of classes: one adds up to 2",
     ),
+    "another answer beside others": (
+        lambda frame: frame["grade"] - frame["grade"].mean(),
+        CodeError,
+        "of the same row beside others: it draws at random, or mixes rows",
+    ),
+    "a random answer": (lambda frame: GENERATOR.random(len(frame)), CodeError, "it draws at random, or mixes rows"),
     "an exception": (lambda _: 1 / 0, CodeError, "scoring 5 rows raised ZeroDivisionError"),
     "no model": (3, QueryError, "a int is neither a function of a DataFrame nor a fitted estimator"),
     "an array's": (LinearRegression().fit(np.eye(2), [0, 1]), QueryError, "fitted on an array of 2 columns without names"),

@@ -108,6 +108,15 @@ def test_a_mistake_is_one_message_before_anything_is_learned(
     assert message in str(told(capsys, *AUDIT, *words, code=2))
 
 
+def test_options_that_worlds_which_are_written_have_no_use_for_are_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["audit", "--worlds", str(place), "--predictions", "scored.csv", "--bounds", "5", "--test-share", "0.2", "--quiet"]
+    assert told(capsys, *given, code=2)["error"] == {
+        "where": "--bounds, --test-share",
+        "problem": "worlds that are written are audited as they are: nothing would come of it",
+        "mend": "leave it out, give it to 'cfair worlds', or audit the model itself (--model)",
+    }
+
+
 def test_a_table_with_one_level_of_an_attribute_is_refused_before_anything_is_learned(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

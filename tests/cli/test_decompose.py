@@ -148,6 +148,9 @@ def test_a_runs_predictor_is_taken_apart_on_its_held_out_rows(folder: Path, caps
         (ASKED, "no model is named"),
         (["--dag", "free.yaml", *ASKED, "--of", "y", "--predictions", "scores.csv"], "Ask for one of them"),
         (["--dag", "free.yaml", *ASKED, "--learners", "forest", "--source", "both"], "'forest' names no learners"),
+        (["--dag", "free.yaml", *ASKED, "--learners", "forest"], "'forest' names no learners"),
+        (["--dag", "free.yaml", *ASKED, "--draws", "0"], "draws: 0 is below 1"),
+        (["--dag", "free.yaml", *ASKED, "--column", "score"], "Give --predictions, or leave it out"),
     ],
 )
 def test_a_mistake_is_exit_2_with_its_mend(
@@ -158,6 +161,16 @@ def test_a_mistake_is_exit_2_with_its_mend(
     data = ["--data", "./people.csv"] if "--dag" in words else []
     assert main(["decompose", *words, *data]) == 2
     assert match in capsys.readouterr().err
+
+
+def test_a_table_in_which_nobody_has_one_of_the_levels_is_refused_before_anything_is_learned(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cfair.cli._decomposing.learn", lambda *_, **__: pytest.fail("a model was learned first"))
+    table = pd.read_csv(folder / "people.csv")
+    table[table["a"] == "no"].to_csv(folder / "one.csv", index=False)
+    assert main(["decompose", "--dag", str(folder / "free.yaml"), "--data", str(folder / "one.csv"), *ASKED]) == 2
+    assert "nobody has 'yes'. Compare two of: no" in capsys.readouterr().err
 
 
 def test_the_simulated_table_of_a_fixed_model_agrees_with_the_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

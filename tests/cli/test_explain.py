@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cfair.cli import main
@@ -41,6 +42,21 @@ def test_json_has_what_the_help_says_and_contributions_add_up(run: Path, capsys:
     words = capsys.readouterr().out
     assert "school: row 17" in words
     assert "What this rests on" in words
+
+
+def test_a_whole_row_is_explained_whatever_others_lack_and_one_that_lacks_a_value_is_refused(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(run / "people.csv").astype({"grade": float})
+    table.loc[3, "grade"] = float("nan")
+    table.to_csv(run / "gaps.csv", index=False)
+    words = ["--data", str(run / "gaps.csv"), "--world", "sex=f", "--json"]
+    assert explained(run, "--row", "4", *words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert explained(run, "--row", "4", *words[2:]) == 0
+    assert found == json.loads(capsys.readouterr().out)
+    assert explained(run, "--row", "3", *words[:2]) == 2
+    assert "row 3: it was left out when the table was read, for a missing value" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

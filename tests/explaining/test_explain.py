@@ -10,6 +10,8 @@ from rich.console import Console
 
 from cfair.errors import DataError, QueryError
 from cfair.explaining import Explanation, explain
+from cfair.explaining.ranges import over_draws
+from cfair.explaining.records import Range
 from cfair.inference import abduct
 from cfair.interfaces import Columns, Predictor
 from cfair.predictors import PREDICTORS
@@ -58,6 +60,11 @@ def test_the_change_is_that_of_the_deployed_map_and_its_paths_add_up_to_it(name:
         assert moved["visits"].factual == float(person["visits"])
         assert moved["race"].levels == {at: 1.0}
         assert "age" not in moved
+
+
+def test_no_rounding_puts_a_mean_beyond_draws_that_are_all_one() -> None:
+    for number in torch.rand(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64).tolist():
+        assert over_draws(torch.full((400,), number, dtype=torch.float64)) == Range(number, number, number)
 
 
 def test_a_predictor_of_level_1_and_a_constant_never_move() -> None:
