@@ -14,10 +14,16 @@ def groups(
     outcome: Annotated[str, typer.Option(metavar="COLUMN", help="What happened: two levels, several, or a number.", show_default=False)],
     attributes: Annotated[str, typer.Option(help="Columns by which people are compared, separated by commas.", show_default=False)],
     prediction: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Decisions in the outcome's levels, or numbers where it is one.", show_default=False),
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Decisions in the outcome's levels, or numbers where it is one. Several, separated by commas or given again, are compared.",
+            show_default=False,
+        ),
     ] = None,
-    score: Annotated[str | None, typer.Option(metavar="COLUMN", help="Numbers that order people.", show_default=False)] = None,
+    score: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Numbers that order people; several as above.", show_default=False)
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="From which score on a decision is positive. By default 0.5 of scores between 0 and 1.")
     ] = None,
@@ -49,15 +55,15 @@ def groups(
     """
     from cfair.cli._dag import read_dag
     from cfair.cli._drawing import draw
-    from cfair.cli._listed import names
+    from cfair.cli._listed import names, several
     from cfair.cli._surveying import Question, bins_of, surveyed  # torch and pandas
     from cfair.report import to_survey
 
     question = Question(
         outcome=outcome,
         attributes=names(attributes),
-        prediction=prediction,
-        score=score,
+        prediction=several(prediction or ()),
+        score=several(score or ()),
         threshold=threshold,
         weights=weights,
         bins=bins_of(bins or ()),

@@ -53,11 +53,16 @@ def _of_outcome(surveyed: Surveyed) -> Iterator[Assumption]:
         yield Assumption("outcome", f"'{outcome.name}' is a number: predictions are compared by means and errors.")
     else:
         yield Assumption("outcome", f"'{outcome.name}' has {len(outcome.levels)} levels, each of which is held against the others.")
-    if judged is not None and judged.threshold is not None:
-        why = "as was asked for" if judged.asked else "the default for scores between 0 and 1"
-        yield Assumption("threshold", f"A decision is positive where '{judged.name}' is {judged.threshold:g} or more, {why}.")
-    if judged is not None and judged.probability:
-        yield Assumption("probability", "Scores are taken for probabilities of the positive level, as all are between 0 and 1.")
+    for threshold in dict.fromkeys(each.threshold for each in judged if each.threshold is not None):
+        names = " or ".join(f"'{each.name}'" for each in judged if each.threshold == threshold)
+        why = "as was asked for" if judged[0].asked else "the default for scores between 0 and 1"
+        yield Assumption("threshold", f"A decision is positive where {names} is {threshold:g} or more, {why}.")
+    if probable := [each.name for each in judged if each.probability]:
+        of = "" if len(probable) == len(judged) else f" of {' and '.join(probable)}"
+        yield Assumption("probability", f"Scores{of} are taken for probabilities of the positive level, as all are between 0 and 1.")
+    if len(judged) > 1:
+        text = f"Differences to '{judged[0].name}', which is named first, are of the same people under both."
+        yield Assumption("paired", text)
 
 
 def _of_columns(surveyed: Surveyed, question: Question) -> Iterator[Assumption]:

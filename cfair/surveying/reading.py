@@ -20,7 +20,7 @@ from cfair.data.table import Table, shown
 from cfair.data.weighing import weigh
 from cfair.errors import DataError, QueryError
 from cfair.spec import ModelSpec
-from cfair.surveying.outcomes import MOST_LEVELS, judgement_of, outcome_of, read_outcome, read_prediction
+from cfair.surveying.outcomes import MOST_LEVELS, judgements_of, outcome_of, read_outcome, read_prediction
 from cfair.surveying.question import Question
 from cfair.surveying.records import Surveyed
 from cfair.weights import evened
@@ -46,14 +46,11 @@ def read(source: Source, question: Question, spec: ModelSpec | None = None) -> S
     attributes = {name: attribute_of(table, name, question.bins.get(name), _declared(spec, name)) for name in question.attributes}
     values, levels = read_outcome(table, question, spec)
     coded = {question.outcome: values}
-    if question.prediction is not None:
-        coded[question.prediction] = read_prediction(table, question.prediction, (values, levels), question.outcome)
-    if question.score is not None:
-        coded[question.score] = numbers(table, question.score)
+    coded |= {name: read_prediction(table, name, (values, levels), question.outcome) for name in question.predictions}
+    coded |= {name: numbers(table, name) for name in question.scores}
     weights = None if question.weights is None else weigh(table, question.weights)
     known = _known(table, coded, attributes, drop=question.missing == "drop")
     kept = np.flatnonzero(known if weights is None else known & (weights > 0))
-    own = [None if name is None else coded[name][kept] for name in (question.prediction, question.score)]
     _check_left(table, coded[question.outcome][kept])
     outcome = outcome_of(coded[question.outcome][kept], levels, question)
     grouped = {name: _present(each, kept) for name, each in attributes.items()}
@@ -61,7 +58,7 @@ def read(source: Source, question: Question, spec: ModelSpec | None = None) -> S
         table=table,
         sha256=table.sha256 or _fingerprint(coded, attributes, weights),
         outcome=outcome,
-        judged=judgement_of(own[0], own[1], outcome, question),
+        judged=judgements_of({name: each[kept] for name, each in coded.items()}, outcome, question),
         attributes=grouped,
         bins=question.bins,
         divisions=tuple(divisions(grouped)),

@@ -44,6 +44,8 @@ class Judged:
         score: shape (n,); None where there is none.
         threshold: from which score on the decision is 1; None where decisions were given.
         asked: whether the threshold was asked for.
+        prediction: the column of decisions, if there is one.
+        scored_by: the column of scores, if there is one.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Judged:
     score: Tensor | None = None
     threshold: float | None = None
     asked: bool = False
+    prediction: str | None = None
+    scored_by: str | None = None
 
     @property
     def probability(self) -> bool:
@@ -66,7 +70,7 @@ class Surveyed:
         table: that they are from.
         sha256: of its bytes, or of what was read of a DataFrame.
         outcome: of the n people who are measured.
-        judged: what was predicted of them, if anything was.
+        judged: what was predicted of them; the first is the one to which the others are compared.
         attributes: attribute -> its levels, and each person's place among them, (n,).
         bins: attributes that were cut into bins.
         divisions: of the n people.
@@ -83,7 +87,7 @@ class Surveyed:
     table: Table
     sha256: str
     outcome: Outcome
-    judged: Judged | None
+    judged: tuple[Judged, ...]
     attributes: Mapping[str, tuple[tuple[str, ...], Tensor]]
     bins: Mapping[str, tuple[float, ...]]
     divisions: tuple[Division, ...]

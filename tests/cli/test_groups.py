@@ -60,6 +60,20 @@ def test_the_terminal_shows_groups_constraints_and_the_data(place: Path, capsys:
     assert max(map(len, text.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("words", [("--prediction", "chosen,other"), ("--prediction", "chosen", "--prediction", "other")])
+def test_several_predictions_are_compared(words: tuple[str, ...], place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pd.read_csv("people.csv").assign(other=lambda frame: np.where(frame["score"] > 0.3, "yes", "no"))
+    frame.to_csv("people.csv", index=False)
+    assert main([*WORDS, *words, "--out", "kept"]) == 0
+    text = capsys.readouterr().out
+    for said in ("By race, chosen", "By race, other", "Differences by race less those under chosen", "minus chosen"):
+        assert said in text
+    assert "## Differences by race x sex less those under chosen" in (place / "kept" / "report.md").read_text()
+    rows = told(capsys, *WORDS, *words)["rows"]
+    assert isinstance(rows, list)
+    assert "equalized_odds_difference_minus_chosen" in {row["measure"] for row in rows}
+
+
 def test_bins_a_reference_and_a_folder_are_read_and_kept(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "shares.json").write_text(json.dumps({"race": {"b": 0.4, "w": 0.6}}))
     asked = ("--attributes", "race,age", "--bins", "age=18,30,70", "--reference", "shares.json", "--out", "kept")

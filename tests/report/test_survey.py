@@ -14,7 +14,7 @@ from cfair.auditing import Report
 from cfair.comparing.representation import DATA
 from cfair.report import to_survey, to_survey_markdown
 
-KINDS = ("decisions", "scores", "levels", "numbers", "data")
+KINDS = ("decisions", "several", "scores", "levels", "numbers", "data")
 CLAIMS = re.compile(r"\b(fair|unfair|fairer|unbiased|biased|debias\w*)\b", re.IGNORECASE)
 
 
@@ -27,8 +27,9 @@ def report(kind: str) -> Report:
     frame["sex"], frame["chosen"] = source.choice(["m", "f"], 300), (frame["score"] > 0.4).astype(int)
     frame["level"] = source.choice(["low", "mid", "high"], 300)
     frame.loc[:20, "x"] = np.nan
-    asked: dict[str, dict[str, str]] = {
+    asked: dict[str, dict[str, str | list[str]]] = {
         "decisions": {"outcome": "y", "prediction": "chosen"},
+        "several": {"outcome": "y", "score": ["score", "w"]},
         "scores": {"outcome": "y", "score": "score", "weights": "w"},
         "levels": {"outcome": "level", "prediction": "guess"},
         "numbers": {"outcome": "score", "prediction": "w"},

@@ -228,6 +228,64 @@ def test_a_declared_model_says_which_columns_should_tell_nothing() -> None:
     assert "'age' and 'race'" in contradicted.text
 
 
+def judged_twice() -> pd.DataFrame:
+    frame = table()
+    return frame.assign(other=(frame["score"] >= 0.6).astype(int), raw=frame["score"] ** 2)
+
+
+def test_several_predictions_are_each_measured_as_alone_and_compared_to_the_first() -> None:
+    frame = judged_twice()
+    both = asked(frame, prediction=["decision", "other"])
+    alone = [asked(frame, prediction=name) for name in ("decision", "other")]
+    expected = figures(alone[0]) | figures(alone[1])
+    found = figures(both)
+    assert {key: row for key, row in found.items() if "_minus_" not in str(key[1])} == expected
+    less = {key: row for key, row in found.items() if "_minus_" in str(key[1])}
+    assert {key[0] for key in less} == {"other"}
+    for measure in ("demographic_parity_difference", "equalized_odds_difference", "predictive_parity_difference"):
+        for attribute in ("race", "sex", "race x sex"):
+            value, low, high, _ = less["other", f"{measure}_minus_decision", attribute, None]
+            own, first = (found[name, measure, attribute, None][0] for name in ("other", "decision"))
+            assert value == pytest.approx(own - first), (measure, attribute)  # type: ignore[operator]
+            assert low < value < high  # type: ignore[operator]
+    accuracy = [((frame["y"] == frame[name]).mean()) for name in ("other", "decision")]
+    assert less["other", "accuracy_minus_decision", None, None][0] == pytest.approx(accuracy[0] - accuracy[1])
+    assert both.model["predictors"] == alone[0].model["predictors"] | alone[1].model["predictors"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("kind", ["names", "dict", "frame", "tuple", "arrays alone"])
+def test_several_scores_come_as_names_or_as_values(kind: str) -> None:
+    frame = judged_twice()
+    expected = figures(asked(frame, score=["score", "raw"]))
+    values = {name: frame[name].to_numpy() for name in ("score", "raw")}
+    given = {"names": ["score", "raw"], "tuple": ("score", "raw"), "dict": values, "frame": frame[["score", "raw"]], "arrays alone": values}
+    source = frame if kind in ("names", "tuple") else frame.drop(columns=["score", "raw"])
+    found = asked(source, score=given[kind])
+    if kind == "arrays alone":
+        found = asked(None, outcome=frame["y"], attributes=frame[["race", "sex"]], score=values)
+    assert figures(found) == expected
+    assert found.options["score"] == ["score", "raw"]
+
+
+def test_several_predictions_of_levels_and_of_numbers_are_compared() -> None:
+    frame = judged_twice()
+    frame["level"] = np.where(frame["age"] < 40, "young", np.where(frame["age"] < 60, "mid", "old"))
+    source = np.random.default_rng(1)
+    frame["a"], frame["b"] = (np.where(source.random(N) < right, frame["level"], "mid") for right in (0.8, 0.5))
+    found = figures(asked(frame, outcome="level", prediction=["a", "b"]))
+    key = "demographic_parity_difference"
+    value = found["b", f"{key}_minus_a[old]", "race", None][0]
+    assert value == pytest.approx(found["b", f"{key}[old]", "race", None][0] - found["a", f"{key}[old]", "race", None][0])  # type: ignore[operator]
+    numbers = asked(frame.assign(y=frame["age"], p=frame["age"] + 1.0, q=40.0), prediction=["p", "q"])
+    errors = figures(numbers)
+    assert errors["q", "rmse_minus_p", None, None][0] == pytest.approx(errors["q", "rmse", None, None][0] - 1.0)  # type: ignore[operator]
+
+
+def test_a_list_of_one_prediction_is_that_prediction() -> None:
+    one, listed = asked(table(), prediction="decision"), asked(table(), prediction=["decision"])
+    assert one.to_json() == listed.to_json()
+
+
 MISTAKES: list[tuple[dict[str, object], str, str]] = [
     ({"outcome": "z"}, "there is no column 'z'", "did you mean|y"),
     ({"attributes": ["rcae"]}, "there is no column 'rcae'", "race"),
@@ -254,6 +312,13 @@ MISTAKES: list[tuple[dict[str, object], str, str]] = [
     ({"reference": {"race": {"w": 0.7, "b": 0.3}}}, "leave out 'h'", "give one"),
     ({"outcome": "age", "score": "score"}, "has not two levels", "--prediction"),
     ({"outcome": "age", "prediction": "proxy"}, "is not a number", "the outcome is one"),
+    ({"prediction": ["decision", "decison"]}, "there is no column 'decison'", "decision"),
+    ({"prediction": ["decision", "y"]}, "'y' is already the outcome", "one role"),
+    ({"prediction": ["decision", "age"], "score": "score"}, "not which belong together", "one prediction with its score"),
+    ({"score": ["score", "age"]}, "the scores of 'age' go from 18 to 79", "--prediction"),
+    ({"score": ["score", "age"], "threshold": 20}, "20 is outside the scores of 'score'", "--prediction"),
+    ({"prediction": [f"p{k}" for k in range(41)]}, "41 are to be compared", "at most 40"),
+    ({"outcome": {"y": "y", "age": "age"}}, "2 columns are given", "one"),
 ]
 
 
