@@ -48,10 +48,11 @@ def unseen(levels: Mapping[str, Sequence[str]], spec: ModelSpec) -> Iterator[Ass
         spec: the declared model.
     """
     for node, own in levels.items():
-        role = "the outcome " if node == spec.outcome else "the protected attribute " if node in spec.protected else ""
+        role = "the outcome" if node == spec.outcome else "a protected attribute" if node in spec.protected else "an observed node"
+        which = "a declared level" if len(own) == 1 else "declared levels"
         text = (
-            f"Nobody among those from whom the model was learned has {role}'{node}' {' or '.join(map(repr, own))}, which the model declares: "
-            "how often that would be, and what it would change, rest on priors alone."
+            f"Nobody among those from whom the model was learned has {node} {' or '.join(own)}, {which} of {role}: how often that would "
+            "be, and what it would change, rest on priors alone."
         )
         yield Assumption("unseen_level", text)
 

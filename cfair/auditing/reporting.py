@@ -221,12 +221,21 @@ def _rated(found: Found, asked: Asked, divisions: Sequence[Division]) -> Iterato
     if loss == "rmse":
         yield from number_rows(people, divisions, min_group_size=least, seed=asked.seed)
     yield from number_rows(_audited(found, "score"), divisions, min_group_size=least, residuals=False, seed=asked.seed)
-    for attribute in found.crossing.points:
-        yield from continuous_rows(people, attribute, found.columns[attribute], seed=asked.seed)
     levels = found.scm.spec.classes
+    for attribute in found.crossing.points:
+        yield from _dependent(people, levels, attribute, found.columns[attribute], asked.seed)
     yield from constraint_rows(people, divisions, constraints=asked.constraints, min_group_size=least, levels=levels, seed=asked.seed)
     if not levels:
         yield from paired_rows(people, divisions, asking)
+
+
+def _dependent(people: People, levels: Sequence[str], attribute: str, values: Tensor, seed: int) -> Iterator[Said]:
+    """How far predictions depend on an attribute that is a number; of several levels the probability of each, as ``measure[Level]``."""
+    if not levels:
+        yield from continuous_rows(people, attribute, values, seed=seed)
+    for level, one in one_vs_rest(people, levels):
+        rows = continuous_rows(one, attribute, values, seed=seed)
+        yield from ((replace(row, measure=f"{row.measure}[{level}]"), reason) for row, reason in rows)
 
 
 def _audited(found: Found, unit: str) -> People:

@@ -17,7 +17,7 @@ def groups(
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="Decisions in the outcome's levels, or numbers where it is one. Several, separated by commas or given again, are compared.",
+            help="Decisions in the outcome's levels, or numbers where it is one; several, separated by commas, are compared.",
             show_default=False,
         ),
     ] = None,

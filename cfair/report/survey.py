@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from cfair.auditing import Report
 from cfair.comparing.representation import DATA
+from cfair.report.dependence import dependences
 from cfair.report.figures import Figures, figures_of, spoken
 from cfair.report.groups import FORMS, PERMUTED, extent, four_fifths
 from cfair.report.impossibility import impossible
@@ -28,13 +29,22 @@ def to_survey(report: Report) -> Printed:
     """What a reader looks at first: groups, constraints, then the data before any model, and what all of it rests on."""
     figures = figures_of(report)
     sheets = [_opening(report), *_metrics(figures)]
-    return Printed([*sheets, *_compared(figures, full=False), *data_in_short(figures), *assumed(report), provenance(report, in_short=True)])
+    return Printed(
+        [
+            *sheets,
+            *_compared(figures, full=False),
+            *dependences(figures),
+            *data_in_short(figures),
+            *assumed(report),
+            provenance(report, in_short=True),
+        ]
+    )
 
 
 def to_survey_markdown(report: Report) -> str:
     """The same with every interval, every column and every group."""
     figures = figures_of(report)
-    sheets = [*_metrics(figures), *_compared(figures, full=True)]
+    sheets = [*_metrics(figures), *_compared(figures, full=True), *dependences(figures, full=True)]
     return written(_opening(report), [*sheets, *data_in_full(figures), *assumed(report), provenance(report)])
 
 

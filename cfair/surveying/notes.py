@@ -75,6 +75,13 @@ def _of_columns(surveyed: Surveyed, question: Question) -> Iterator[Assumption]:
             f"People count by the column '{question.weights}': one of weight 2 as two like them. Intervals go by the effective number of "
             f"people, (Σw)² / Σw².{left}",
         )
+    for attribute in surveyed.numbers:
+        binned = "" if attribute in surveyed.bins else " It divides nobody into groups; with --bins it does."
+        yield Assumption(
+            "distance_correlation",
+            f"'{attribute}' is a number: dependence on it is told by its squared distance correlation, which is 0 where there is none of "
+            f"any kind.{binned}",
+        )
     for attribute, bounds in surveyed.bins.items():
         yield Assumption("bins", f"'{attribute}' is a number in {len(bounds) - 1} bins: within one, nobody differs from another.")
 

@@ -1,9 +1,8 @@
 """A table surveyed: its columns read by the roles that were given them, everything refused before any work."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,16 +17,15 @@ from cfair.data.reading import refuse_absent
 from cfair.data.sources import Source, open_table
 from cfair.data.table import Table, shown
 from cfair.data.weighing import weigh
-from cfair.errors import DataError, QueryError
+from cfair.errors import DataError
 from cfair.spec import ModelSpec
-from cfair.surveying.outcomes import MOST_LEVELS, judgements_of, outcome_of, read_outcome, read_prediction
+from cfair.surveying.attributes import attributes_of
+from cfair.surveying.outcomes import judgements_of, outcome_of, read_outcome, read_prediction
 from cfair.surveying.question import Question
 from cfair.surveying.records import Surveyed
 from cfair.weights import evened
 
-__all__ = ["MOST_NUMBERS", "attribute_of", "cut", "read"]
-
-MOST_NUMBERS = 20  # distinct numbers of an attribute, beyond which they are no groups by themselves
+__all__ = ["read"]
 
 
 def read(source: Source, question: Question, spec: ModelSpec | None = None) -> Surveyed:
@@ -43,9 +41,9 @@ def read(source: Source, question: Question, spec: ModelSpec | None = None) -> S
         QueryError: a threshold, a positive level or bins that the columns do not have.
     """
     table = _open(source, question)
-    attributes = {name: attribute_of(table, name, question.bins.get(name), _declared(spec, name)) for name in question.attributes}
+    attributes, measured = attributes_of(table, question, spec)
     values, levels = read_outcome(table, question, spec)
-    coded = {question.outcome: values}
+    coded = {question.outcome: values} | {name: each for name, each in measured.items() if name not in attributes}
     coded |= {name: read_prediction(table, name, (values, levels), question.outcome) for name in question.predictions}
     coded |= {name: numbers(table, name) for name in question.scores}
     weights = None if question.weights is None else weigh(table, question.weights)
@@ -60,6 +58,7 @@ def read(source: Source, question: Question, spec: ModelSpec | None = None) -> S
         outcome=outcome,
         judged=judgements_of({name: each[kept] for name, each in coded.items()}, outcome, question),
         attributes=grouped,
+        numbers={name: torch.from_numpy(each[kept] + 0.0) for name, each in measured.items()},
         bins=question.bins,
         divisions=tuple(divisions(grouped)),
         weights=None if weights is None else evened(torch.from_numpy(weights[kept])),
@@ -69,43 +68,6 @@ def read(source: Source, question: Question, spec: ModelSpec | None = None) -> S
     return _beside(surveyed, question, coded, attributes, weights, kept)
 
 
-def attribute_of(table: Table, name: str, bounds: Sequence[float] | None, declared: Sequence[str] = ()) -> Levels:
-    """An attribute's column by its levels, or by its bins.
-
-    Raises:
-        QueryError: it is a number with many values and no bins, or has too many levels.
-        DataError: a number lies outside its bins.
-    """
-    if bounds is not None:
-        return cut(table, name, bounds)
-    found = read_levels(table, name, declared)
-    if is_number(table, name) and len(found.names) > MOST_NUMBERS and not declared:
-        problem = f"'{shown(name)}' is a number with {len(found.names):,} values, from {found.names[0]} to {found.names[-1]}"
-        raise QueryError("attributes", problem, f"give bins, as --bins {name}={','.join(_thirds(table, name))}")
-    if len(found.names) > MOST_LEVELS:
-        raise QueryError("attributes", f"'{shown(name)}' has {len(found.names):,} levels", "merge some, or name another column")
-    if not found.names:
-        raise DataError(f"{table.place}, column '{shown(name)}'", "the attribute is missing in every row", "name another column")
-    return found
-
-
-def cut(table: Table, name: str, bounds: Sequence[float]) -> Levels:
-    """A number in bins [low, high), the last one [low, high].
-
-    Raises:
-        DataError: it lies outside of all.
-    """
-    values = numbers(table, name)
-    outside = (values < bounds[0]) | (values > bounds[-1])
-    if outside.any():
-        whole = f"{np.nanmin(values):g} to {np.nanmax(values):g}"
-        raise table.misfit(name, outside, f"{values[outside][0]:g} is in none of the bins", f"bound them so that they hold {whole}")
-    last = len(bounds) - 2
-    names = [f"[{low:g}, {high:g}{']' if i == last else ')'}" for i, (low, high) in enumerate(pairwise(bounds))]
-    place = np.minimum(np.searchsorted(np.asarray(bounds), values, side="right") - 1, last)
-    return Levels(tuple(names), np.where(np.isnan(values), -1, place).astype(np.int64))
-
-
 def _open(source: Source, question: Question) -> Table:
     """The table with all of its columns where proxies are asked for, else those that have a role."""
     table = open_table(source, None if question.proxies else question.columns)
@@ -113,10 +75,6 @@ def _open(source: Source, question: Question) -> Table:
     if not len(table.frame):
         raise DataError(table.place, "has no rows", "give at least one below the header")
     return table
-
-
-def _declared(spec: ModelSpec | None, name: str) -> Sequence[str]:
-    return spec.nodes[name].levels if spec is not None and name in spec.nodes else ()
 
 
 def _known(table: Table, coded: Mapping[str, Floats], attributes: Mapping[str, Levels], *, drop: bool) -> NDArray[np.bool_]:
@@ -196,9 +154,3 @@ def _fingerprint(coded: Mapping[str, Floats], attributes: Mapping[str, Levels], 
     for name, values in (columns if weights is None else {**columns, "weights": weights}).items():
         digest.update(name.encode(errors="replace") + np.where(np.isnan(values), np.nan, values).tobytes())
     return digest.hexdigest()
-
-
-def _thirds(table: Table, name: str) -> list[str]:
-    """Bounds that part a number's values into thirds, as a proposal."""
-    values = numbers(table, name)
-    return [f"{bound:g}" for bound in np.unique(np.nanquantile(values, [0, 1 / 3, 2 / 3, 1]))]

@@ -71,7 +71,8 @@ class Surveyed:
         sha256: of its bytes, or of what was read of a DataFrame.
         outcome: of the n people who are measured.
         judged: what was predicted of them; the first is the one to which the others are compared.
-        attributes: attribute -> its levels, and each person's place among them, (n,).
+        attributes: attribute with levels or bins -> its levels, and each person's place among them, (n,).
+        numbers: attributes that are numbers, with bins or without, (n,) each.
         bins: attributes that were cut into bins.
         divisions: of the n people.
         weights: shape (n,), above 0; None: one each.
@@ -89,6 +90,7 @@ class Surveyed:
     outcome: Outcome
     judged: tuple[Judged, ...]
     attributes: Mapping[str, tuple[tuple[str, ...], Tensor]]
+    numbers: Mapping[str, Tensor]
     bins: Mapping[str, tuple[float, ...]]
     divisions: tuple[Division, ...]
     weights: Tensor | None = None
@@ -107,4 +109,11 @@ class Surveyed:
 
     def others(self, attribute: str) -> list[Feature]:
         """The attributes other than this one, as columns from which it may be predicted."""
-        return [Feature(name, member.double(), leveled=True) for name, (_, member) in self.attributes.items() if name != attribute]
+        leveled = [
+            Feature(name, member.double(), leveled=True) for name, (_, member) in self.attributes.items() if name not in self.numbers
+        ]
+        return [
+            each
+            for each in (*leveled, *(Feature(name, own, leveled=False) for name, own in self.numbers.items()))
+            if each.name != attribute
+        ]

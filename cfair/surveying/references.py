@@ -14,8 +14,8 @@ from cfair.data.reading import refuse_absent
 from cfair.data.sources import Source, open_table
 from cfair.data.weighing import weigh
 from cfair.errors import QueryError, nearest
+from cfair.surveying.attributes import level_of
 from cfair.surveying.question import Question
-from cfair.surveying.reading import attribute_of
 from cfair.surveying.records import Surveyed
 from cfair.weights import effective_size
 
@@ -51,7 +51,7 @@ def references_of(reference: "Source | Shares | None", surveyed: Surveyed, quest
 def _of_table(reference: Source, name: str, surveyed: Surveyed, question: Question) -> tuple[Division, Reference]:
     table = open_table(reference, (name, *([question.weights] if question.weights is not None else [])))
     refuse_absent(table, (name,))
-    levels = attribute_of(table, name, question.bins.get(name), surveyed.attributes[name][0])
+    levels = level_of(table, name, question.bins.get(name), surveyed.attributes[name][0])
     own = weigh(table, str(question.weights)) if question.weights in table.columns else np.ones(len(table.frame))
     known = (levels.positions >= 0) & (own > 0)
     if not known.any():

@@ -6,13 +6,12 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Literal
 
-import pandas as pd
-
 from cfair.auditing.records import Json, Report
 from cfair.auditing.reporting import VERSIONED
 from cfair.data.sources import Source
 from cfair.spec import ModelSpec, level_text
 from cfair.surveying.carriers import carriers_of
+from cfair.surveying.dependence import data_dependence_rows, dependence_rows
 from cfair.surveying.gathering import Column, Several, gather
 from cfair.surveying.notes import notes
 from cfair.surveying.question import MIN_GROUP_SIZE, Question
@@ -55,7 +54,8 @@ def groups(
     Args:
         data: a DataFrame, a file, or a built-in table's name; None where all columns are given by their values.
         outcome: what happened. Two levels: the second in order is the positive one; more: each against the others; or a number.
-        attributes: by which people are divided, each and all of them at once; values as name -> values.
+        attributes: by which people are divided, each and all of them at once; values as name -> values. One that is a number of more than
+            twenty values divides nobody: how far predictions depend on it is told as it is, and by its ``bins``, too, where it has some.
         prediction: decisions in the outcome's levels, or numbers where the outcome is one. Several, a list of names or name -> values,
             are compared on the same people, each to the first.
         score: numbers that order people, for a binary outcome; calibration is told of those between 0 and 1. Several as above.
@@ -110,8 +110,8 @@ def survey(source: Source, question: Question, *, reference: Source | Shares | N
     """The report that ``groups`` gives, of a table whose columns are named."""
     surveyed = read(source, question, spec)
     references = references_of(reference, surveyed, question)
-    judged = list(judged_rows(surveyed, question))
-    before = list(data_rows(surveyed, question, references))
+    judged = [*judged_rows(surveyed, question), *dependence_rows(surveyed, question)]
+    before = [*data_rows(surveyed, question, references), *data_dependence_rows(surveyed, question)]
     carriers = carriers_of(surveyed, question.seed) if question.proxies else None
     rows = [row for row, _ in (*judged, *before)]
     return Report(

@@ -74,6 +74,15 @@ def test_several_predictions_are_compared(words: tuple[str, ...], place: Path, c
     assert "equalized_odds_difference_minus_chosen" in {row["measure"] for row in rows}
 
 
+def test_a_number_is_an_attribute_without_bins(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*WORDS, "--attributes", "race,age", "--prediction", "chosen", "--out", "kept"]) == 0
+    text, kept = capsys.readouterr().out, (place / "kept" / "report.md").read_text()
+    assert "Dependence on age" in text
+    assert "hired   " in text.partition("Dependence on age")[2]
+    assert "hired is 1" in kept
+    assert "By age" not in text
+
+
 def test_bins_a_reference_and_a_folder_are_read_and_kept(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "shares.json").write_text(json.dumps({"race": {"b": 0.4, "w": 0.6}}))
     asked = ("--attributes", "race,age", "--bins", "age=18,30,70", "--reference", "shares.json", "--out", "kept")
@@ -102,7 +111,6 @@ def test_a_foreign_folder_is_left_alone(place: Path, capsys: pytest.CaptureFixtu
         (("--outcome", "hirde"), "there is no column 'hirde'", "did you mean 'hired'?"),
         (("--bins", "age"), "'age' bounds nothing", "age=0,30,50,100"),
         (("--bins", "age=0,x"), "bounds nothing", "age=0,30,50,100"),
-        (("--attributes", "age"), "'age' is a number with", "give bins"),
         (("--reference", "no.json"), "it cannot be read as JSON", "race"),
         (("--reference", "people.json"), "does not say attribute", "race"),
         (("--dag", "law_scool"), "law_scool", "law_school"),

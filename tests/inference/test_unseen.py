@@ -39,8 +39,8 @@ def test_levels_that_somebody_has_are_not_named() -> None:
 def test_a_run_says_so_and_so_does_every_later_audit_with_its_model(tmp_path: Path) -> None:
     run = fit(SPEC, read_table(table(), SPEC), Options(draws=2, predictors=("constant",), uncertainty="none"))
     (attribute, outcome) = warnings(run.report)
-    assert "has the protected attribute 'race' 'h', which the model declares" in attribute
-    assert "has the outcome 'y' 'high', which the model declares" in outcome
+    assert "learned has race h, a declared level of a protected attribute" in attribute
+    assert "learned has y high, a declared level of the outcome" in outcome
     assert run.report.data["unseen_levels"] == {"race": ["h"], "y": ["high"]}
     save(run, tmp_path / "run")
     again = load(tmp_path / "run")

@@ -11,9 +11,11 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from cfair import groups
 from cfair.auditing import Report, audit
+from cfair.comparing import People, continuous_rows
 from cfair.comparing.representation import DATA
 from cfair.data import builtin_path
 from cfair.errors import CfairError
+from cfair.metrics.distance_correlation import distance_correlation
 from cfair.pipeline import Options, fit
 
 from school import people, school
@@ -28,6 +30,7 @@ def table(seed: int = 0) -> pd.DataFrame:
     score = 1 / (1 + np.exp(-source.normal(0.3 * (race == "w"), 1, N)))
     y = (source.random(N) < score).astype(int)
     frame = {"race": race, "sex": sex, "y": y, "score": score, "decision": (score >= 0.5).astype(int), "proxy": race + "1"}
+    frame["id"] = [f"p{i}" for i in range(N)]
     return pd.DataFrame(frame | {"age": source.integers(18, 80, N), "w": source.integers(1, 4, N)})
 
 
@@ -175,6 +178,59 @@ def test_an_attribute_that_is_a_number_is_cut_into_bins() -> None:
     assert {key[3]: row[3] for key, row in found.items() if key[1] == "share"} == sizes
 
 
+def test_an_attribute_that_is_a_number_needs_no_bins() -> None:
+    frame = table()
+    report = asked(frame, score="score", attributes=["race", "age"])
+    found = figures(report)
+    who = People(torch.tensor(frame["y"].to_numpy(dtype=float)), {"score": torch.tensor(frame["score"])})
+    expected = list(continuous_rows(who, "age", torch.tensor(frame["age"].to_numpy(dtype=float))))
+    assert {row.measure for row, _ in expected} >= {"distance_correlation_squared", "distance_correlation_within_outcome_p"}
+    for row, _ in expected:
+        assert found["score", row.measure, "age", None] == (row.value, row.low, row.high, row.n)
+    own = distance_correlation(who.y, torch.tensor(frame["age"].to_numpy(dtype=float)))
+    assert found[DATA, "distance_correlation_squared", "age", None][:3] == own
+    assert not any(key[2] == "age" and key[3] is not None for key in found)
+    alone = figures(asked(frame, score="score", attributes=["race"]))
+    assert {key: row for key, row in found.items() if key[2] != "age"} == alone
+    assert "'age' is a number: dependence on it" in _said(report)
+    only = asked(frame, attributes=["age"])
+    assert {row.measure for row in only.rows} == {"distance_correlation_squared", "distance_correlation_p"}
+
+
+def test_with_bins_it_is_told_in_both_ways_and_predicts_the_other_attributes_as_a_number() -> None:
+    frame = table()
+    both = figures(asked(frame, prediction="decision", attributes=["age"], bins={"age": [18, 40, 80]}))
+    assert both["decision", "selection_rate", "age", "[18, 40)"][0] == pytest.approx(frame["decision"][frame["age"] < 40].mean())
+    assert both["decision", "distance_correlation_squared", "age", None][0] is not None
+    carried = figures(groups(frame.assign(race=np.where(frame["age"] < 30, "w", "b")), outcome="y", attributes=["race", "age"]))
+    assert carried[DATA, "proxy_auc[age]", "race", None][0] > 0.95  # type: ignore[operator]
+
+
+def test_dependence_is_told_of_each_of_several_levels_and_of_numbers() -> None:
+    frame = table().assign(level=lambda frame: np.where(frame["age"] < 40, "young", np.where(frame["age"] < 60, "mid", "old")))
+    found = figures(asked(frame.assign(guess=frame["level"]), outcome="level", prediction="guess", attributes=["age"]))
+    age = torch.tensor(frame["age"].to_numpy(dtype=float))
+    own = distance_correlation(torch.tensor((frame["level"] == "old").to_numpy(dtype=float)), age)
+    assert found["guess", "distance_correlation_squared[old]", "age", None][:3] == pytest.approx(own)
+    assert found["guess", "distance_correlation_within_outcome_squared[old]", "age", None][0] is None  # given it, nothing is left to vary
+    real = figures(asked(frame.assign(y=frame["age"] * 2.0), prediction="score", attributes=["age"]))
+    assert real[DATA, "distance_correlation_squared", "age", None][0] == pytest.approx(1.0)
+    assert real["score", "distance_correlation_squared", "age", None][0] == pytest.approx(
+        distance_correlation(torch.tensor(frame["score"]), age).value
+    )
+
+
+def test_a_number_that_is_missing_is_refused_or_dropped_and_unequal_weights_are_said() -> None:
+    frame = table().astype({"age": float})
+    frame.loc[3, "age"] = np.nan
+    with pytest.raises(CfairError, match="row 3"):
+        asked(frame, attributes=["race", "age"])
+    report = asked(frame, attributes=["race", "age"], missing="drop", weights="w", prediction="decision")
+    assert report.data["dropped"] == 1
+    assert (DATA, "missing_share[age]", "race", frame["race"][3]) in figures(report)
+    assert "unequal weights, for which there is no unbiased estimate" in _said(report)
+
+
 def test_rows_that_lack_a_value_are_dropped_when_asked_and_told_of_by_group() -> None:
     frame = table()
     frame.loc[frame["race"] == "b", "decision"] = np.nan
@@ -290,7 +346,7 @@ MISTAKES: list[tuple[dict[str, object], str, str]] = [
     ({"outcome": "z"}, "there is no column 'z'", "did you mean|y"),
     ({"attributes": ["rcae"]}, "there is no column 'rcae'", "race"),
     ({"attributes": []}, "none is named", "--attributes"),
-    ({"attributes": ["age"]}, "'age' is a number with", r"give bins, as --bins age=18,"),
+    ({"attributes": ["id"]}, "'id' has 240 levels", "merge some"),
     ({"attributes": ["age"], "bins": {"age": [30, 60]}}, "is in none of the bins", "18 to 79"),
     ({"attributes": ["age"], "bins": {"age": [60, 30]}}, "not two or more ascending", "age=0,30"),
     ({"bins": {"rcae": [0, 1]}}, "'rcae' is not one of the attributes", "race"),
