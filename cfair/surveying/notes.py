@@ -40,6 +40,7 @@ def notes(
         *_of_groups(surveyed, question),
         *undefined(rated),
         *(_of_carriers(carriers) if carriers is not None else ()),
+        *(_of_declared(spec, surveyed) if spec is not None else ()),
         *(held_against(spec, carriers.single) if carriers is not None and spec is not None else ()),
     )
 
@@ -96,6 +97,19 @@ def _of_groups(surveyed: Surveyed, question: Question) -> Iterator[Assumption]:
         elif small:
             text = f"No difference or ratio takes in a group by {division.attribute} of fewer than {least} people: {', '.join(small)}."
             yield Assumption("small_groups", text)
+
+
+def _of_declared(spec: ModelSpec, surveyed: Surveyed) -> Iterator[Assumption]:
+    """Levels of attributes and of the outcome that the model declares and nobody has."""
+    had = {name: names for name, (names, _) in surveyed.attributes.items() if name not in surveyed.bins}
+    if surveyed.outcome.levels:
+        had[surveyed.outcome.name] = surveyed.outcome.levels
+    for name, names in had.items():
+        absent = [level for level in (spec.nodes[name].levels if name in spec.nodes else ()) if level not in names]
+        if absent:
+            which = "a declared level" if len(absent) == 1 else "declared levels"
+            role = "the outcome" if name == surveyed.outcome.name else "an attribute"
+            yield Assumption("absent_level", f"Nobody has {name} {' or '.join(absent)}, {which} of {role}: nothing is said of it.")
 
 
 def _of_carriers(carriers: Carriers) -> Iterator[Assumption]:

@@ -61,7 +61,8 @@ def groups(
         score: numbers that order people, for a binary outcome; calibration is told of those between 0 and 1. Several as above.
         threshold: from which score on a decision is positive.
         weights: how many people like them each person stands for.
-        reference: a population to hold the groups' shares against: a table with the attributes, or attribute -> level -> share.
+        reference: a population to hold the groups' shares against: a table with the attributes, or attribute -> level -> share;
+            also ``race x sex`` -> ``Black, female`` -> share.
         spec: a declared model: orders levels, and says which columns an attribute must not be told from.
         bins: attribute that is a number -> ascending bounds, as ``{"age": [0, 30, 50, 100]}``.
         positive: the level of the outcome whose rates are asked for.

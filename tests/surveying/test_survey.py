@@ -260,6 +260,33 @@ def test_a_reference_may_be_a_table_or_shares() -> None:
     assert wider[0] > wider[1]
 
 
+def test_a_reference_tells_of_intersections_too() -> None:
+    frame, other = table(), pd.DataFrame({"race": ["w"] * 60 + ["b"] * 30 + ["x"] * 10, "sex": ["m", "f"] * 50})
+    other.loc[0, "sex"] = None
+    found = figures(asked(frame, reference=other))
+    share = ((frame["race"] == "b") & (frame["sex"] == "f")).mean()
+    both = other.dropna()
+    expected = ((both["race"] == "b") & (both["sex"] == "f")).mean()
+    assert found[DATA, "share_reference", "race x sex", "b, f"][0] == pytest.approx(expected)
+    assert found[DATA, "share_minus_reference", "race x sex", "b, f"][0] == pytest.approx(share - expected)
+    assert found[DATA, "share", "race x sex", "x, f"][:2] == (0.0, 0.0)
+    assert found[DATA, "share_reference", "race", "w"][0] == pytest.approx(0.6)
+    shares = {f"{race}, {sex}": 1 / 6 for race in "wbh" for sex in "mf"}
+    known = figures(asked(frame, reference={"race x sex": shares}))
+    assert known[DATA, "share_minus_reference", "race x sex", "b, f"][0] == pytest.approx(share - 1 / 6)
+    assert (DATA, "share_reference", "race", "b") not in known
+
+
+def test_a_declared_level_that_nobody_has_is_said() -> None:
+    spec = school("categorical")
+    _, everyone = people(spec, 600)
+    frame = pd.DataFrame({node: [spec.nodes[node].levels[int(i)] for i in everyone[node]] for node in ("race", "sex", "y")})
+    assert "declared level" not in _said(asked(frame, spec=spec))
+    said = _said(asked(frame[(frame["race"] != "h") & (frame["y"] != "honours")], spec=spec))
+    assert "Nobody has race h, a declared level of an attribute" in said
+    assert "Nobody has y honours, a declared level of the outcome" in said
+
+
 def test_the_report_goes_to_json_and_back_and_to_a_frame() -> None:
     report = asked(table(), score="score", bins={}, weights="w")
     content = json.loads(json.dumps(report.to_json(), allow_nan=False))
@@ -364,6 +391,9 @@ MISTAKES: list[tuple[dict[str, object], str, str]] = [
     ({"min_group_size": 0}, "0 is below 1", "from 1"),
     ({"weights": "proxy"}, "is not a number", ""),
     ({"reference": {"rcae": {"w": 1.0}}}, "'rcae' is not one of the attributes", "race"),
+    ({"reference": {"age": {"old": 1.0}}, "attributes": ["age"]}, "no attribute divides people", "--bins"),
+    ({"reference": {"race x age": {"w": 1.0}}}, "nor all of them crossed", "race x sex"),
+    ({"reference": {"race x sex": {"w, m": 1.0}}}, "leave out 'b, f'", "w, m"),
     ({"reference": {"race": {"w": 0.5, "b": 0.3, "h": 0.1}}}, "add up to 0.9", "share"),
     ({"reference": {"race": {"w": 0.7, "b": 0.3}}}, "leave out 'h'", "give one"),
     ({"outcome": "age", "score": "score"}, "has not two levels", "--prediction"),
