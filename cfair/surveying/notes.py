@@ -69,6 +69,8 @@ def _of_outcome(surveyed: Surveyed) -> Iterator[Assumption]:
 def _of_columns(surveyed: Surveyed, question: Question) -> Iterator[Assumption]:
     if surveyed.dropped:
         yield Assumption("missing", f"{surveyed.dropped:,} rows with missing values were left out, as if missing completely at random.")
+    for attribute, levels in surveyed.lost.items():
+        yield Assumption("missing", f"Every row with {attribute} {' or '.join(levels)} was among them: nothing is said of that group.")
     if question.weights is not None:
         left = f" {surveyed.weightless:,} of weight 0 were left out." if surveyed.weightless else ""
         yield Assumption(
@@ -77,7 +79,11 @@ def _of_columns(surveyed: Surveyed, question: Question) -> Iterator[Assumption]:
             f"people, (Σw)² / Σw².{left}",
         )
     for attribute in surveyed.numbers:
-        binned = "" if attribute in surveyed.bins else " It divides nobody into groups; with --bins it does."
+        binned = (
+            ""
+            if attribute in surveyed.bins
+            else " It divides nobody into groups, and which columns carry it is not told; with --bins both are."
+        )
         yield Assumption(
             "distance_correlation",
             f"'{attribute}' is a number: dependence on it is told by its squared distance correlation, which is 0 where there is none of "

@@ -51,7 +51,7 @@ def read(source: Source, question: Question, spec: ModelSpec | None = None) -> S
     kept = np.flatnonzero(known if weights is None else known & (weights > 0))
     _check_left(table, coded[question.outcome][kept])
     outcome = outcome_of(coded[question.outcome][kept], levels, question)
-    grouped = {name: _present(each, kept) for name, each in attributes.items()}
+    grouped = {name: _present(each, kept, known) for name, each in attributes.items()}
     surveyed = Surveyed(
         table=table,
         sha256=table.sha256 or _fingerprint(coded, attributes, weights),
@@ -64,6 +64,7 @@ def read(source: Source, question: Question, spec: ModelSpec | None = None) -> S
         weights=None if weights is None else evened(torch.from_numpy(weights[kept])),
         weightless=0 if weights is None else int((weights == 0).sum()),
         dropped=int((~known).sum()),
+        lost={name: gone for name, each in attributes.items() if (gone := _lost(each, known))},
     )
     return _beside(surveyed, question, coded, attributes, weights, kept)
 
@@ -106,10 +107,16 @@ def _check_left(table: Table, y: Floats) -> None:
         raise DataError(table.place, f"the outcome is the same in all {len(y):,} rows that can be used", "give rows in which it varies")
 
 
-def _present(levels: Levels, kept: NDArray[np.int64]) -> tuple[tuple[str, ...], Tensor]:
-    """The levels that somebody of the kept rows has, and each one's place among them."""
-    some, place = np.unique(levels.positions[kept], return_inverse=True)
-    return tuple(levels.names[i] for i in some), torch.from_numpy(place.astype(np.int64))
+def _present(levels: Levels, kept: NDArray[np.int64], known: NDArray[np.bool_] | None = None) -> tuple[tuple[str, ...], Tensor]:
+    """The levels that somebody of the kept rows has, or of the known ones whatever they weigh, and each kept row's place among them."""
+    some = np.unique(levels.positions[kept if known is None else known])
+    return tuple(levels.names[i] for i in some), torch.from_numpy(np.searchsorted(some, levels.positions[kept]))
+
+
+def _lost(levels: Levels, known: NDArray[np.bool_]) -> tuple[str, ...]:
+    """The levels of which no row has all that is needed."""
+    some = set(np.unique(levels.positions[known]).tolist())
+    return tuple(name for i, name in enumerate(levels.names) if i not in some and (levels.positions == i).any())
 
 
 def _beside(

@@ -78,6 +78,7 @@ class Surveyed:
         weights: shape (n,), above 0; None: one each.
         weightless: rows of weight 0, which were left out.
         dropped: rows left out for want of a value.
+        lost: attribute -> levels of which every row was left out for want of a value.
         missing: column -> who of ``holed`` has no entry, (m,), bool.
         holed: of the m people whose attributes are known, by attribute as ``divisions`` are.
         holed_weights: their weights, (m,).
@@ -96,6 +97,7 @@ class Surveyed:
     weights: Tensor | None = None
     weightless: int = 0
     dropped: int = 0
+    lost: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing: Mapping[str, Tensor] = field(default_factory=dict)
     holed: tuple[Division, ...] = ()
     holed_weights: Tensor | None = None

@@ -17,6 +17,7 @@ from cfair.data import builtin_path
 from cfair.errors import CfairError
 from cfair.metrics.distance_correlation import distance_correlation
 from cfair.pipeline import Options, fit
+from cfair.report import to_survey_markdown
 
 from school import people, school
 
@@ -462,6 +463,33 @@ def test_hard_cases_have_true_numbers_or_reasons() -> None:
     assert "equal_opportunity_difference by race is undefined: " in _said(asked(frame, prediction="decision", attributes=["race"]))
     rows = {row.group for row in asked(frame, prediction="decision", attributes=["many"]).rows if row.measure == "selection_rate"}
     assert len(rows) == 60
+
+
+@pytest.mark.parametrize("kind", ["prediction", "score", "level", "number", "data"])
+def test_a_group_that_weighs_nothing_stands_there_with_a_reason(kind: str) -> None:
+    frame = table().assign(w=lambda frame: 1.0 * (frame["race"] != "b"), level=lambda frame: pd.cut(frame["age"], 3, labels=list("xyz")))
+    how: dict[str, dict[str, object]] = {
+        "prediction": {"prediction": "decision"},
+        "score": {"score": "score"},
+        "level": {"outcome": "level", "prediction": frame["level"].sample(frac=1, random_state=0).to_numpy()},
+        "number": {"outcome": "age", "prediction": "score"},
+        "data": {},
+    }
+    report = asked(frame, weights="w", reference={"race": {"w": 0.6, "b": 0.2, "h": 0.2}}, proxies=True, **how[kind])
+    assert json.dumps(report.to_json(), allow_nan=False)
+    assert figures(report)[DATA, "share", "race", "b"][0] == 0
+    if kind in ("prediction", "score"):
+        assert "group 'b' has nobody of weight above 0" in _said(report)
+        lighter = figures(asked(frame[frame["race"] != "b"], **how[kind]))
+        key = (next(iter(how[kind].values())), "equalized_odds_difference", "race", None)
+        assert figures(report)[key] == pytest.approx(lighter[key])
+    assert to_survey_markdown(report)
+
+
+def test_a_group_of_which_no_row_has_all_that_is_needed_is_named() -> None:
+    frame = table().astype({"decision": float})
+    frame.loc[frame["race"] == "b", "decision"] = np.nan
+    assert "Every row with race b was among them" in _said(asked(frame, prediction="decision", missing="drop"))
 
 
 def test_built_in_tables_are_found_by_name() -> None:
