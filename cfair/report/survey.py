@@ -35,7 +35,7 @@ def to_survey(report: Report) -> Printed:
             *_compared(figures, full=False),
             *dependences(figures),
             *data_in_short(figures),
-            *assumed(report),
+            *assumed(report, in_short=True),
             provenance(report, in_short=True),
         ]
     )
@@ -123,8 +123,12 @@ def _constraints(figures: Figures, attribute: str, suffix: str, excluded: tuple[
         for name in figures.constrained(suffix)
         for place, predictor in enumerate(_having(figures, f"{name}_difference{suffix}", attribute))
     ]
-    if found:
-        least = figures.option("min_group_size", 1)
+    least = figures.option("min_group_size", 1)
+    if found and len(_large(figures, attribute, least)) < 2:
+        what = "Groups compared" if figures.outcome_is_number else "Group constraints"
+        note = f"Fewer than two groups have {least} people: none are compared."
+        yield Sheet(title=f"{what} by {attribute}{_against(suffix)}", note=note)
+    elif found:
         header = (_named(figures), "predictor", *FORMS)
         permuted = f" {PERMUTED}" if any(row[header.index("p")] for row in found) else ""
         what, kind = ("", "Groups compared") if figures.outcome_is_number else (" and the smallest ratio", "Group constraints")
@@ -134,6 +138,12 @@ def _constraints(figures: Figures, attribute: str, suffix: str, excluded: tuple[
         after, names = (*four_fifths(figures, attribute, suffix), *excluded), 2 if several else 1
         title = f"{kind} by {attribute}{_against(suffix)}"
         yield Sheet(title=title, note=note, header=tuple(header[i] for i in used), rows=rows, names=names, keys=names, after=after)
+
+
+def _large(figures: Figures, attribute: str, least: int) -> list[str]:
+    """The groups that are large enough to be compared."""
+    sizes = {group: figures.row(DATA, "share", attribute, group) for group in figures.groups[attribute]}
+    return [group for group, row in sizes.items() if row is not None and (row.n or 0) >= least]
 
 
 def _having(figures: Figures, measure: str, attribute: str) -> list[str]:

@@ -15,6 +15,7 @@ from cfair.surveying.question import Question
 
 __all__ = ["MOST_NUMBERS", "attributes_of", "level_of"]
 
+NO_BINS = "write numbers with a point, or leave its bins out"
 MOST_NUMBERS = 20  # distinct numbers of an attribute, beyond which they are no groups by themselves
 
 
@@ -30,7 +31,7 @@ def attributes_of(table: Table, question: Question, spec: ModelSpec | None) -> t
         declared = spec.nodes[name].levels if spec is not None and name in spec.nodes else ()
         bounds = question.bins.get(name)
         if bounds is not None or (not declared and _is_continuous(table, name)):
-            measured[name] = numbers(table, name)
+            measured[name] = numbers(table, name, text=NO_BINS)
         if bounds is not None or name not in measured:
             levels[name] = level_of(table, name, bounds, declared)
     return levels, measured
@@ -64,11 +65,11 @@ def cut(table: Table, name: str, bounds: Sequence[float]) -> Levels:
     Raises:
         DataError: it lies outside of all.
     """
-    values = numbers(table, name)
+    values = numbers(table, name, text=NO_BINS)
     outside = (values < bounds[0]) | (values > bounds[-1])
     if outside.any():
-        whole = f"{np.nanmin(values):g} to {np.nanmax(values):g}"
-        raise table.misfit(name, outside, f"{values[outside][0]:g} is in none of the bins", f"bound them so that they hold {whole}")
+        whole = f"{np.nanmin(values):.15g} to {np.nanmax(values):.15g}"
+        raise table.misfit(name, outside, f"{values[outside][0]:.15g} is in none of the bins", f"bound them so that they hold {whole}")
     last = len(bounds) - 2
     names = [f"[{low:g}, {high:g}{']' if i == last else ')'}" for i, (low, high) in enumerate(pairwise(bounds))]
     place = np.minimum(np.searchsorted(np.asarray(bounds), values, side="right") - 1, last)

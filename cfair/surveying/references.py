@@ -1,6 +1,6 @@
 """A population that the people of a table are held against: another table of people, or known shares."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,6 +25,7 @@ from cfair.weights import effective_size
 __all__ = ["Shares", "references_of"]
 
 Shares: TypeAlias = Mapping[str, Mapping[str, float]]  # attribute -> level -> its share, or as race x sex -> Black, female -> its share
+FEW = 4  # names in a message
 ROUNDED = 5e-3  # by which shares may fail to add up to 1
 
 
@@ -98,7 +99,20 @@ def _known(division: Division, shares: Mapping[str, float]) -> tuple[Division, R
 
 
 def _divided(division: Division, shares: Mapping[str, float], people: float | None) -> tuple[Division, Reference]:
-    """The people by all groups that either has."""
+    """The people by all groups that either has.
+
+    Raises:
+        QueryError: they have none in common: the reference writes them otherwise.
+    """
+    if not set(division.names) & set(shares):
+        problem = f"no group by '{division.attribute}' of the reference ({_some(shares)}) is one of the people's ({_some(division.names)})"
+        raise QueryError("reference", problem, "write them alike in both")
     everyone = (*division.names, *(group for group in shares if group not in division.names))
     shown = Division(division.attribute, everyone, division.member)
     return shown, Reference({group: shares.get(group, 0.0) for group in everyone}, people)
+
+
+def _some(names: Iterable[str]) -> str:
+    """A few of them, in words."""
+    known = list(names)
+    return ", ".join(known[:FEW]) + (", ..." if len(known) > FEW else "")

@@ -109,6 +109,7 @@ def test_a_foreign_folder_is_left_alone(place: Path, capsys: pytest.CaptureFixtu
     ("words", "problem", "mend"),
     [
         (("--outcome", "hirde"), "there is no column 'hirde'", "did you mean 'hired'?"),
+        (("--prediction", ","), "it names no column", "name one"),
         (("--bins", "age"), "'age' bounds nothing", "age=0,30,50,100"),
         (("--bins", "age=0,x"), "bounds nothing", "age=0,30,50,100"),
         (("--reference", "no.json"), "it cannot be read as JSON", "race"),

@@ -95,6 +95,26 @@ def test_a_group_of_the_reference_that_nobody_is_in_is_shown_with_its_share() ->
     assert line.split()[1] == "0"
 
 
+def test_sixty_small_groups_have_their_rates_and_no_table_of_what_is_not_compared() -> None:
+    source = np.random.default_rng(0)
+    frame = pd.DataFrame({"g": [f"g{i % 60}" for i in range(600)], "score": source.random(600)})
+    frame["y"] = (source.random(600) < frame["score"]).astype(int)
+    found = groups(frame, outcome="y", score="score", attributes=["g"], proxies=False)
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(to_survey(found))
+    text = captured.get()
+    lines = [line.split() for line in text.splitlines() if line.startswith("g") and not line.startswith("group")]
+    assert [words[1] for words in lines] == ["10"] * 120  # by group, and of the data
+    assert "Fewer than two groups have 30 people: none are compared." in text
+    assert "Four-fifths" not in text
+    assert "figures have no value; each stands with its reason" in text
+    assert text.count("undefined") < 20
+    reasons = [each.text for each in found.assumptions if each.name == "undefined"]
+    assert "demographic_parity_difference by g is undefined: fewer than two groups have people enough (score)." in reasons
+    assert to_survey_markdown(found).count("is undefined: ") == len(reasons)
+
+
 def test_several_levels_are_shown_one_by_one_and_their_mean() -> None:
     text = "\n".join(printed("levels"))
     for words in ("By race: mid against the others", "Group constraints by race: the mean over levels"):
