@@ -1,17 +1,18 @@
 """A survey of a table by groups, as people read it: in the terminal, and as Markdown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from cfair.auditing import Report
 from cfair.comparing.representation import DATA
 from cfair.report.dependence import dependences
 from cfair.report.figures import Figures, figures_of, spoken
-from cfair.report.groups import FORMS, PERMUTED, extent, four_fifths
 from cfair.report.impossibility import impossible
 from cfair.report.markdown import written
 from cfair.report.numbers import figure, plain
 from cfair.report.sheets import Sheet
-from cfair.report.survey_data import data_in_full, data_in_short
+from cfair.report.survey_constraints import against, constraint_sheets, paired_sheets
+from cfair.report.survey_data import data_in_full, data_in_short, listed
 from cfair.report.terminal import Printed
 from cfair.report.words import assumed, provenance
 
@@ -32,7 +33,7 @@ def to_survey(report: Report) -> Printed:
     return Printed(
         [
             *sheets,
-            *_compared(figures, full=False),
+            *_noted_once(_compared(figures, full=False)),
             *dependences(figures),
             *data_in_short(figures),
             *assumed(report, in_short=True),
@@ -44,7 +45,7 @@ def to_survey(report: Report) -> Printed:
 def to_survey_markdown(report: Report) -> str:
     """The same with every interval, every column and every group."""
     figures = figures_of(report)
-    sheets = [*_metrics(figures), *_compared(figures, full=True), *dependences(figures, full=True)]
+    sheets = [*_metrics(figures), *_noted_once(_compared(figures, full=True)), *dependences(figures, full=True)]
     return written(_opening(report), [*sheets, *data_in_full(figures), *assumed(report), provenance(report)])
 
 
@@ -82,11 +83,19 @@ def _compared(figures: Figures, *, full: bool) -> Iterator[Sheet]:
             for predictor in figures.predictors:
                 yield _groups(figures, predictor, attribute, suffix, full=full)
             excluded = tuple(impossible(figures, attribute, suffix, again=said))
-            yield from _constraints(figures, attribute, suffix, excluded)
-            yield from _paired(figures, attribute, suffix)
+            yield from constraint_sheets(figures, attribute, suffix, excluded)
+            yield from paired_sheets(figures, attribute, suffix)
             said = said or bool(excluded)
         if len(_suffixes(figures)) > 1:
-            yield from _constraints(figures, attribute, "[macro]", ())
+            yield from constraint_sheets(figures, attribute, "[macro]", ())
+
+
+def _noted_once(sheets: Iterable[Sheet]) -> Iterator[Sheet]:
+    """The sheets, each note above the first that has it."""
+    said = set[str]()
+    for sheet in sheets:
+        yield replace(sheet, note="") if sheet.note in said else sheet
+        said.add(sheet.note)
 
 
 def _groups(figures: Figures, predictor: str, attribute: str, suffix: str, *, full: bool) -> Sheet:
@@ -95,10 +104,11 @@ def _groups(figures: Figures, predictor: str, attribute: str, suffix: str, *, fu
     groups = figures.groups[attribute]
     shown = [name for name in dict.fromkeys(measures) if any(figures.row(predictor, name, attribute, group) for group in groups)]
     mean = f"{'mean_outcome' if figures.outcome_is_number else 'base_rate'}{suffix}"
-    rows = [_group(figures, predictor, attribute, group, (mean, *shown), full=full) for group in groups]
+    some, others = listed(figures, attribute, full=full)
+    rows = [_group(figures, predictor, attribute, group, (mean, *shown), full=full) for group in some]
     header = ("group", "people", *(_header(name) for name in (mean, *shown)))
     of = f", {predictor}" if len(figures.predictors) > 1 else ""
-    return Sheet(title=f"By {attribute}{of}{_against(suffix)}", header=header, rows=rows, keys=2)
+    return Sheet(title=f"By {attribute}{of}{against(suffix)}", header=header, rows=rows, keys=2, after=others)
 
 
 def _group(figures: Figures, predictor: str, attribute: str, group: str, measures: Sequence[str], *, full: bool) -> tuple[str, ...]:
@@ -113,68 +123,6 @@ def _cell(figures: Figures, predictor: str, measure: str, attribute: str, group:
     if row is None:
         return ""
     return figure(row) if full else plain(row.value, max(abs(row.value or 0.0), 0.1))
-
-
-def _constraints(figures: Figures, attribute: str, suffix: str, excluded: tuple[str, ...]) -> Iterator[Sheet]:
-    """A line per constraint and predictor; below, who breaks the four-fifths rule, and what cannot hold together."""
-    several = len(figures.predictors) > 1
-    found = [
-        (spoken(name) if place == 0 else "", predictor, *_forms(figures, predictor, name, attribute, suffix))
-        for name in figures.constrained(suffix)
-        for place, predictor in enumerate(_having(figures, f"{name}_difference{suffix}", attribute))
-    ]
-    least = figures.option("min_group_size", 1)
-    if found and len(_large(figures, attribute, least)) < 2:
-        what = "Groups compared" if figures.outcome_is_number else "Group constraints"
-        note = f"Fewer than two groups have {least} people: none are compared."
-        yield Sheet(title=f"{what} by {attribute}{_against(suffix)}", note=note)
-    elif found:
-        header = (_named(figures), "predictor", *FORMS)
-        permuted = f" {PERMUTED}" if any(row[header.index("p")] for row in found) else ""
-        what, kind = ("", "Groups compared") if figures.outcome_is_number else (" and the smallest ratio", "Group constraints")
-        note = f"The largest difference{what} among groups of {least} people or more.{permuted}"
-        used = [i for i in range(len(header)) if (i != 1 or several) and any(row[i] for row in found)]
-        rows = [tuple(row[i] for i in used) for row in found]
-        after, names = (*four_fifths(figures, attribute, suffix), *excluded), 2 if several else 1
-        title = f"{kind} by {attribute}{_against(suffix)}"
-        yield Sheet(title=title, note=note, header=tuple(header[i] for i in used), rows=rows, names=names, keys=names, after=after)
-
-
-def _large(figures: Figures, attribute: str, least: int) -> list[str]:
-    """The groups that are large enough to be compared."""
-    sizes = {group: figures.row(DATA, "share", attribute, group) for group in figures.groups[attribute]}
-    return [group for group, row in sizes.items() if row is not None and (row.n or 0) >= least]
-
-
-def _having(figures: Figures, measure: str, attribute: str) -> list[str]:
-    return [name for name in figures.predictors if figures.row(name, measure, attribute) is not None]
-
-
-def _against(suffix: str) -> str:
-    if suffix == "[macro]":
-        return ": the mean over levels"
-    return f": {suffix[1:-1]} against the others" if suffix else ""
-
-
-def _paired(figures: Figures, attribute: str, suffix: str) -> Iterator[Sheet]:
-    """How much farther groups lie apart under each predictor than under the one that is named first."""
-    first, *others = figures.predictors
-    less = {name: f"{name}_difference_minus_{first}{suffix}" for name in figures.constrained(suffix)}
-    shown = [name for name in less if any(figures.row(other, less[name], attribute) is not None for other in others)]
-    if shown:
-        rows = [(spoken(name), *(figure(figures.row(other, less[name], attribute)) for other in others)) for name in shown]
-        note = f"The largest difference less that under {first}, of the same people; intervals hold for all predictors at once."
-        title = f"Differences by {attribute} less those under {first}{_against(suffix)}"
-        yield Sheet(title=title, note=note, header=(_named(figures), *others), rows=rows)
-
-
-def _named(figures: Figures) -> str:
-    return "measure" if figures.outcome_is_number else "constraint"
-
-
-def _forms(figures: Figures, predictor: str, constraint: str, attribute: str, suffix: str) -> list[str]:
-    """Difference, ratio and p-value, each empty where it was not measured."""
-    return [extent(figures.row(predictor, f"{constraint}_{form}{suffix}", attribute), form) for form in FORMS]
 
 
 def _suffixes(figures: Figures) -> list[str]:

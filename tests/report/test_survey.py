@@ -115,6 +115,21 @@ def test_sixty_small_groups_have_their_rates_and_no_table_of_what_is_not_compare
     assert to_survey_markdown(found).count("is undefined: ") == len(reasons)
 
 
+def test_of_very_many_groups_the_terminal_shows_the_largest_and_counts_the_others() -> None:
+    source = np.random.default_rng(0)
+    frame = pd.DataFrame({"g": [f"g{i % 80 if i < 160 else i % 60}" for i in range(800)], "y": source.integers(0, 2, 800)})
+    frame["guess"] = source.integers(0, 2, 800)
+    found = groups(frame, outcome="y", prediction="guess", attributes=["g"], proxies=False)
+    console = Console(width=140)
+    with console.capture() as captured:
+        console.print(to_survey(found))
+    text = captured.get()
+    assert text.count("The 60 largest groups; 20 others, of at most 2 people, are in report.md and report.json (--out).") == 2
+    assert "g59 " in text
+    assert "g79" not in text.partition("Assumed")[0]
+    assert to_survey_markdown(found).count("| g79 |") == 2
+
+
 def test_several_levels_are_shown_one_by_one_and_their_mean() -> None:
     text = "\n".join(printed("levels"))
     for words in ("By race: mid against the others", "Group constraints by race: the mean over levels"):
