@@ -35,7 +35,10 @@ def groups(
         list[str] | None, typer.Option(metavar="A=0,30,50,100", help="Bounds for an attribute that is a number; may be given again.")
     ] = None,
     reference: Annotated[
-        str | None, typer.Option(metavar="F", help="A population to hold shares against: a table, or a .json of attribute: {level: share}.")
+        str | None,
+        typer.Option(
+            metavar="F", help="A population to hold shares against: a table, or a .json of attribute: {level: share}; also of race x sex."
+        ),
     ] = None,
     dag: Annotated[
         str | None, typer.Option("--dag", metavar="DAG", help="Says which columns should tell nothing of an attribute, and orders levels.")

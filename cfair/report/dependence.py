@@ -14,7 +14,7 @@ WHOLE, WITHIN = "distance_correlation", "distance_correlation_within_outcome"
 VALUE = re.compile(rf"{WHOLE}_squared\[y=([^\]]*)\]")  # of one value of the outcome
 NOTE = (
     "Squared distance correlation with {0}: 0 where there is no dependence of any kind, by chance also below, 1 of a line. Given {1}: "
-    "among people who had the same. p: by permutation, were there none."
+    "among people {2}. p: by permutation, were there none."
 )
 
 
@@ -48,7 +48,7 @@ def dependences(figures: Figures, *, full: bool = False) -> Iterator[Sheet]:
             header = ("of", "level", *(each for name in forms for each in (name, "p")))
             used = [i for i in range(len(header)) if any(row[i] for row in rows)]
             names = 2 if 1 in used else 1
-            note = NOTE.format(attribute, figures.outcome)
+            note = NOTE.format(attribute, figures.outcome, "in the same tenth of it" if figures.outcome_is_number else "who had the same")
             shown = [tuple(row[i] for i in used) for row in rows]
             yield Sheet(
                 title=f"Dependence on {attribute}", note=note, header=tuple(header[i] for i in used), rows=shown, names=names, keys=names
