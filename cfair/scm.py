@@ -1,6 +1,6 @@
 """A structural causal model: a mechanism for every node, and the ordinary Pyro model that it is."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
 from functools import cache
 from typing import Literal, Self, cast
@@ -39,6 +39,7 @@ class SCM(nn.Module):
     ``units`` are these, (c, s) per node in ``spec.order``, shape (nodes, 2). ``uncertainty`` holds draws of its parameters where
     ``learn`` was asked for them, and travels with the ``state_dict``; ``engine`` says what learned it, and why. ``sampler`` is what the
     engine ``svi`` keeps of its own with the model, in the ``state_dict``, too; None where latents are integrated out by quadrature.
+    ``unseen`` names levels that nobody had among the rows that it was learned from, node -> levels.
     """
 
     units: Tensor
@@ -51,6 +52,7 @@ class SCM(nn.Module):
         self.spec, self.is_declared = spec, mechanisms is None
         self.uncertainty: Uncertainty | None = None
         self.engine: Chosen | None = None
+        self.unseen: Mapping[str, Sequence[str]] = {}
         known = [units[node] if units and node in units else Unit() for node in spec.order]
         self.register_buffer("units", torch.tensor(known, dtype=torch.float64).reshape(-1, 2))
         self.register_module("sampler", None)

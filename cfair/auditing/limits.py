@@ -1,6 +1,6 @@
 """What an audit could not measure, or measured on few people, in words."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from cfair.auditing.records import Assumption
 from cfair.comparing import Row
 from cfair.spec import ModelSpec
 
-__all__ = ["limits", "undefined"]
+__all__ = ["limits", "undefined", "unseen"]
 
 MACRO = "[macro]"
 
@@ -38,6 +38,23 @@ def limits(spec: ModelSpec, crossing: Crossing, group: Tensor, min_group_size: i
             named = ", ".join(small)
             text = f"No worst pair starts from a group by {reading.attribute} of fewer than {min_group_size} audited people: {named}."
             yield Assumption("small_groups", text)
+
+
+def unseen(levels: Mapping[str, Sequence[str]], spec: ModelSpec) -> Iterator[Assumption]:
+    """Declared levels that nobody had among the rows from which the model was learned.
+
+    Args:
+        levels: node -> those of its levels.
+        spec: the declared model.
+    """
+    for node, own in levels.items():
+        role = "the outcome" if node == spec.outcome else "a protected attribute" if node in spec.protected else "an observed node"
+        which = "a declared level" if len(own) == 1 else "declared levels"
+        text = (
+            f"Nobody among those from whom the model was learned has {node} {' or '.join(own)}, {which} of {role}: how often that would "
+            "be, and what it would change, rest on priors alone."
+        )
+        yield Assumption("unseen_level", text)
 
 
 def undefined(rated: Iterable[tuple[Row, str | None]]) -> Iterator[Assumption]:

@@ -19,7 +19,7 @@ from cfair.auditing.extrapolation import extrapolated, outside_rows
 from cfair.auditing.frozen import FrozenGaps
 from cfair.auditing.gaps import Gaps
 from cfair.auditing.kept import Kept
-from cfair.auditing.limits import limits, undefined
+from cfair.auditing.limits import limits, undefined, unseen
 from cfair.auditing.moves import moved_most, moves_rows, response_rows
 from cfair.auditing.nondescendants import held_against, measured_non_descendants
 from cfair.auditing.pairs import curves, frozen_rows, gap_rows, worst_rows
@@ -104,7 +104,13 @@ def reported(found: Found, asked: Asked, *, started: float) -> Report:
             *(row for row, _ in rated),
         ),
         model=describe(found.scm, found.predictors),
-        data={**_data(columns), **_lacking(columns, found.everyone), **_most_moved(found, asked), **_seconds(found, started)},
+        data={
+            **_data(columns),
+            **_unseen(found.scm),
+            **_lacking(columns, found.everyone),
+            **_most_moved(found, asked),
+            **_seconds(found, started),
+        },
         options=_options(columns, asked),
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
         assumptions=(*_assumed(found, asked, pairs), *undefined(rated), *bounded[1], *extrapolated(support)),
@@ -147,6 +153,7 @@ def _assumed(found: Found, asked: Asked, pairs: Sequence[Row]) -> Iterator[Assum
     spec, columns = found.scm.spec, found.columns
     yield from assumptions(found.scm, found.predictors, columns.facts, pairs)
     yield from of_elsewhere(found.predictors, columns, spec)
+    yield from unseen(found.scm.unseen, spec)
     yield from limits(spec, found.crossing, found.crossing.group(columns), asked.min_group_size)
     yield from held_against(spec, measured_non_descendants(spec, columns, seed=asked.seed))
 
@@ -214,12 +221,21 @@ def _rated(found: Found, asked: Asked, divisions: Sequence[Division]) -> Iterato
     if loss == "rmse":
         yield from number_rows(people, divisions, min_group_size=least, seed=asked.seed)
     yield from number_rows(_audited(found, "score"), divisions, min_group_size=least, residuals=False, seed=asked.seed)
-    for attribute in found.crossing.points:
-        yield from continuous_rows(people, attribute, found.columns[attribute], seed=asked.seed)
     levels = found.scm.spec.classes
+    for attribute in found.crossing.points:
+        yield from _dependent(people, levels, attribute, found.columns[attribute], asked.seed)
     yield from constraint_rows(people, divisions, constraints=asked.constraints, min_group_size=least, levels=levels, seed=asked.seed)
     if not levels:
         yield from paired_rows(people, divisions, asking)
+
+
+def _dependent(people: People, levels: Sequence[str], attribute: str, values: Tensor, seed: int) -> Iterator[Said]:
+    """How far predictions depend on an attribute that is a number; of several levels the probability of each, as ``measure[Level]``."""
+    if not levels:
+        yield from continuous_rows(people, attribute, values, seed=seed)
+    for level, one in one_vs_rest(people, levels):
+        rows = continuous_rows(one, attribute, values, seed=seed)
+        yield from ((replace(row, measure=f"{row.measure}[{level}]"), reason) for row, reason in rows)
 
 
 def _audited(found: Found, unit: str) -> People:
@@ -253,6 +269,12 @@ def _lacking(columns: Columns, everyone: Columns) -> dict[str, Json]:
         "missing_together": [{"nodes": list(kind.missing), "audited_rows": len(kind.people)} for kind in kinds],
         "audited_rows_without_outcome": everyone.n - columns.n,
     }
+
+
+def _unseen(scm: SCM) -> dict[str, Json]:
+    """Declared levels that nobody had among those from whom the model was learned; nothing where each level had somebody."""
+    levels: dict[str, Json] = {node: list(own) for node, own in scm.unseen.items()}
+    return {"unseen_levels": levels} if levels else {}
 
 
 def _data(columns: Columns) -> dict[str, Json]:

@@ -14,10 +14,16 @@ def groups(
     outcome: Annotated[str, typer.Option(metavar="COLUMN", help="What happened: two levels, several, or a number.", show_default=False)],
     attributes: Annotated[str, typer.Option(help="Columns by which people are compared, separated by commas.", show_default=False)],
     prediction: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Decisions in the outcome's levels, or numbers where it is one.", show_default=False),
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Decisions in the outcome's levels, or numbers where it is one; several, separated by commas, are compared.",
+            show_default=False,
+        ),
     ] = None,
-    score: Annotated[str | None, typer.Option(metavar="COLUMN", help="Numbers that order people.", show_default=False)] = None,
+    score: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Numbers that order people; several as above.", show_default=False)
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="From which score on a decision is positive. By default 0.5 of scores between 0 and 1.")
     ] = None,
@@ -29,7 +35,10 @@ def groups(
         list[str] | None, typer.Option(metavar="A=0,30,50,100", help="Bounds for an attribute that is a number; may be given again.")
     ] = None,
     reference: Annotated[
-        str | None, typer.Option(metavar="F", help="A population to hold shares against: a table, or a .json of attribute: {level: share}.")
+        str | None,
+        typer.Option(
+            metavar="F", help="A population to hold shares against: a table, or a .json of attribute: {level: share}; also of race x sex."
+        ),
     ] = None,
     dag: Annotated[
         str | None, typer.Option("--dag", metavar="DAG", help="Says which columns should tell nothing of an attribute, and orders levels.")
@@ -49,15 +58,15 @@ def groups(
     """
     from cfair.cli._dag import read_dag
     from cfair.cli._drawing import draw
-    from cfair.cli._listed import names
+    from cfair.cli._listed import names, several
     from cfair.cli._surveying import Question, bins_of, surveyed  # torch and pandas
     from cfair.report import to_survey
 
     question = Question(
         outcome=outcome,
         attributes=names(attributes),
-        prediction=prediction,
-        score=score,
+        prediction=several(prediction or ()),
+        score=several(score or ()),
         threshold=threshold,
         weights=weights,
         bins=bins_of(bins or ()),

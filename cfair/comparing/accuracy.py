@@ -22,8 +22,8 @@ SHARES = ("accuracy",)  # metrics that are the share of people of whom something
 YARDSTICKS = ("full", "constant")  # predictors to which every other is compared, person by person
 
 
-def overall_rows(people: People, metrics: Sequence[str]) -> Iterator[Row]:
-    """Each metric of each predictor on all people, and its paired difference to the yardsticks."""
+def overall_rows(people: People, metrics: Sequence[str], *, yardsticks: Sequence[str] = YARDSTICKS) -> Iterator[Row]:
+    """Each metric of each predictor on all people, and its paired difference to the yardsticks, those of them that there are."""
     y, weights = people.y, people.weights
     for metric in metrics:
         if not defined(metric, y, weights):
@@ -32,7 +32,7 @@ def overall_rows(people: People, metrics: Sequence[str]) -> Iterator[Row]:
         measured = {name: measure(metric, y, y_hat, weights) for name, y_hat in people.predictions.items()}
         for name, own in measured.items():
             yield _row(Row(predictor=name, measure=metric, value=own.value), own, weights)
-            for yardstick in YARDSTICKS:
+            for yardstick in yardsticks:
                 if yardstick in measured and yardstick != name:
                     apart = difference(own, measured[yardstick])
                     yield _row(Row(predictor=name, measure=f"{metric}_minus_{yardstick}", value=apart.value), apart, weights)

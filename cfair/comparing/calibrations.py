@@ -75,7 +75,7 @@ def _apart_rows(attribute: str, names: Sequence[str], scored: Scored, asked: Com
     """The largest difference of errors, each two groups', and the p-value that all groups are calibrated."""
     n = int(scored.people.sum())
     if len(names) < 2:
-        yield extent_row("calibration_difference", attribute, Extent(None, reason="fewer than two groups have people"), n)
+        yield extent_row("calibration_difference", attribute, Extent(None, reason="fewer than two groups have people enough"), n)
     else:
         level = 0.95 ** (1 / len(names))  # groups are independent: all intervals hold at once
         pairs = apart(Range(*(each.unsqueeze(0) for each in calibration_error(scored, level=level))))

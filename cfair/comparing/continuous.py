@@ -21,7 +21,9 @@ BINS = 10  # of an outcome that is a number, within which predictions and attrib
 FEW = 10  # values up to which an outcome is compared within each
 
 
-def continuous_rows(people: People, attribute: str, values: Tensor, *, replicates: int = REPLICATES, seed: int = 0) -> Iterator[Said]:
+def continuous_rows(
+    people: People, attribute: str, values: Tensor, *, given_outcome: bool = True, replicates: int = REPLICATES, seed: int = 0
+) -> Iterator[Said]:
     """Whether predictions depend on the attribute in any way, and whether they do given the outcome, with permutation p-values.
 
     ``distance_correlation_squared`` is to demographic parity, and ``distance_correlation_within_outcome_squared`` to equalized odds, what
@@ -32,6 +34,7 @@ def continuous_rows(people: People, attribute: str, values: Tensor, *, replicate
         people: their outcomes and predictions.
         attribute: its name.
         values: of the attribute, shape (n,).
+        given_outcome: whether to ask that, too.
         replicates: permutations.
         seed: of them.
     """
@@ -43,6 +46,8 @@ def continuous_rows(people: People, attribute: str, values: Tensor, *, replicate
             continue
         p = partial(distance_correlation_p, replicates=replicates, seed=seed)
         yield from _both(row, "", distance_correlation(y_hat, values), p(y_hat, values))
+        if not given_outcome:
+            continue
         within = distance_correlation(y_hat, values, stratum), p(y_hat, values, stratum)
         yield from _both(replace(row, measure=f"{row.measure}_within_outcome"), "", *within)
         for k, label in enumerate(labels):

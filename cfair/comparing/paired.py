@@ -15,13 +15,20 @@ from cfair.constraints.bootstrap import resampled
 from cfair.constraints.simultaneous import largest_of
 from cfair.metrics import THRESHOLD
 
-__all__ = ["paired_rows"]
+__all__ = ["MOST_PREDICTORS", "paired_rows"]
 
 MOST_PREDICTORS = 40  # 2^40 patterns of decisions are still told apart by a whole number
 LEAST_SHARE = 0.9  # of resampled tables in which both differences are defined: with fewer there is no interval
 
 
-def paired_rows(people: People, divisions: Iterable[Division], asked: Comparison, *, threshold: float = THRESHOLD) -> Iterator[Said]:
+def paired_rows(
+    people: People,
+    divisions: Iterable[Division],
+    asked: Comparison,
+    *,
+    threshold: float = THRESHOLD,
+    yardsticks: Sequence[str] = YARDSTICKS,
+) -> Iterator[Said]:
     """Each predictor's difference between groups, under each constraint of decisions, less that of a yardstick, as
     ``<constraint>_difference_minus_full``.
 
@@ -35,6 +42,7 @@ def paired_rows(people: People, divisions: Iterable[Division], asked: Comparison
         divisions: of these people.
         asked: constraints, the least size of a group, and how many tables are drawn.
         threshold: of a score, from which the decision is 1.
+        yardsticks: predictors to which every other is compared, those of them that there are.
 
     Source: Romano & Wolf (2005), Exact and approximate stepdown methods for multiple hypothesis testing, for the largest of dependent
     statistics.
@@ -52,7 +60,9 @@ def paired_rows(people: People, divisions: Iterable[Division], asked: Comparison
         cells = [_cells(drawn, patterns, k) for k in range(len(names))]
         for constraint in constraints:
             differences = torch.stack([constraint.difference(each, asked.definition) for each in cells])  # (predictors, 1 + replicates)
-            yield from _rows(constraint, division.attribute, names, differences, int(joint.people.sum()))
+            pairs = [(names.index(yardstick), k) for yardstick in yardsticks if yardstick in names for k in range(len(names))]
+            pairs = [(a, b) for a, b in pairs if a != b]
+            yield from _rows(constraint, division.attribute, names, pairs, differences, int(joint.people.sum())) if pairs else ()
 
 
 def _patterns(people: People, division: Division, decisions: Tensor, least: int) -> tuple[Tensor, Cells]:
@@ -88,11 +98,9 @@ def _cells(drawn: Tensor, patterns: Tensor, predictor: int) -> Tensor:
     return torch.zeros(len(drawn), groups * 4, dtype=drawn.dtype).index_add(1, cell, drawn).reshape(-1, groups, 2, 2)
 
 
-def _rows(constraint: Constraint, attribute: str, names: Sequence[str], differences: Tensor, n: int) -> Iterator[Said]:
-    pairs = [(names.index(yardstick), k) for yardstick in YARDSTICKS if yardstick in names for k in range(len(names))]
-    pairs = [(a, b) for a, b in pairs if a != b]
-    if not pairs:
-        return
+def _rows(
+    constraint: Constraint, attribute: str, names: Sequence[str], pairs: Sequence[tuple[int, int]], differences: Tensor, n: int
+) -> Iterator[Said]:
     apart = torch.stack([differences[b] - differences[a] for a, b in pairs])  # (pairs, 1 + replicates)
     value, drawn = apart[:, 0], apart[:, 1:]
     known = drawn.isfinite().double().mean(-1) >= LEAST_SHARE

@@ -23,6 +23,8 @@ from cfair.metrics import THRESHOLD
 
 __all__ = ["constraint_rows"]
 
+TOO_FEW = "fewer than two groups have people enough"
+
 
 def constraint_rows(
     people: People,
@@ -95,11 +97,14 @@ def _compared(division: Division, cells: Cells, asked: Comparison) -> Iterator[S
     """The rates of each group, and how far they lie apart under each constraint of decisions."""
     yield from _rate_rows(division, cells)
     yield from ((row, None) for row in _shrunken_rows(division, cells))
-    large = cells.people.sum((-2, -1)) >= max(asked.min_group_size, 1)
+    sizes = cells.people.sum((-2, -1))
+    large = sizes >= max(asked.min_group_size, 1)
+    too_few = large.sum() < 2 <= (sizes > 0).sum()
     names = [name for name, kept in zip(division.names, large.tolist(), strict=True) if kept]
     for name in asked.constraints:
         if CONSTRAINTS[name].of == "decisions":
-            yield from apart_rows(CONSTRAINTS[name], cells[large], asked, attribute=division.attribute, names=names)
+            rows = apart_rows(CONSTRAINTS[name], cells[large], asked, attribute=division.attribute, names=names)
+            yield from ((row, TOO_FEW if too_few else reason) for row, reason in rows)
 
 
 def _rate_rows(division: Division, cells: Cells) -> Iterator[Said]:

@@ -20,6 +20,7 @@ from cfair.inference.optimise import GRADIENT
 from cfair.inference.parameter_draws import check_count
 from cfair.inference.svi import train
 from cfair.inference.uniforms import table_fingerprint
+from cfair.inference.unseen import unseen_levels
 from cfair.interfaces import Chosen, Columns, SelfTaught, Values
 from cfair.mechanisms import Unit
 from cfair.sampler import Sampler
@@ -86,6 +87,7 @@ def learn(
     scm.sampler = Sampler(for_all=engine == "svi") if chosen.engine == "svi" else None
     if unlearned := _unlearned(scm):
         columns = _whole(spec, columns, unlearned)
+        scm.unseen = unseen_levels(spec, columns)
     if columns is not None and (unlearned or scm.sampler is not None):
         ENGINES[chosen.engine](scm, columns, seed=seed)
     if method != "none":

@@ -14,6 +14,7 @@ __all__ = ["Correlated", "distance_correlation", "distance_correlation_p", "dist
 LEAST = 4  # people without whom there is no unbiased estimate
 REPLICATES = 199
 GRID = 64  # bins of either number, of permuted people
+LEAST_SPREAD = 1e-12  # relative to the largest: values within it of one another are one number that was rounded
 ROUNDING = 1e-12  # relative: permutations that are as far count as such
 
 
@@ -168,7 +169,7 @@ def _binned(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def _covariances(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """n·V* of x with y, of x and of y, shape (3,), and the same with each person left out, (n, 3)."""
-    n = len(x)
+    n, x, y = len(x), _steady(x), _steady(y)
     pairs = (_sums(x, y), _sums_of_one(x), _sums_of_one(y))
     whole = [_unbiased(s.ab.sum(), s.a @ s.b, s.a.sum(), s.b.sum(), n) for s in pairs]
     left = []
@@ -176,6 +177,11 @@ def _covariances(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         rows = s.a @ s.b - s.a * s.b - s.a_of_b - s.b_of_a + s.ab
         left.append(_unbiased(s.ab.sum() - 2 * s.ab, rows, s.a.sum() - 2 * s.a, s.b.sum() - 2 * s.b, n - 1))
     return n * torch.stack(whole), n * torch.stack(left, -1)
+
+
+def _steady(x: Tensor) -> Tensor:
+    """The same values, shape (n,); 0 where they differ by rounding alone, as means of a constant do: only distances count."""
+    return torch.zeros_like(x) if x.max() - x.min() <= LEAST_SPREAD * x.abs().max() else x
 
 
 def _unbiased(total: Tensor, rows: Tensor, a: Tensor, b: Tensor, n: int) -> Tensor:

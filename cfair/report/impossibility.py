@@ -87,8 +87,8 @@ def _asked(predictor: str, rates: Sequence[Mapping[str, float]], value: float, t
     has = " and ".join(plain(own["false_positive_rate"], 0.1) for own in rates)
     would = " and ".join(plain(each, 0.1) for each in asked)
     return (
-        f". At a predictive value of {plain(value, 0.1)} and a true positive rate of {plain(true, 0.1)} in both groups, the means of "
-        f"{predictor}'s, false positive rates would have to be {would},{beyond} where {predictor} has {has}"
+        f". Were the predictive value {plain(value, 0.1)} and the true positive rate {plain(true, 0.1)} in both groups, as they are in the "
+        f"mean under {predictor}, the false positive rates would have to be {would},{beyond} where {predictor} has {has}"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from cfair.auditing import Report
 from cfair.report.accuracy import all_metrics
+from cfair.report.dependence import dependences
 from cfair.report.figures import figures_of
 from cfair.report.gaps import gaps_in_full
 from cfair.report.groups import constraints, groups_in_full
@@ -33,6 +34,7 @@ def to_markdown(report: Report, *, out: str | None = None) -> str:
         *most_moved(figures),
         *responses(figures),
         *constraints(figures, full=True),
+        *dependences(figures, full=True),
         *related(figures, full=True),
         seen(report),
         *accuracy[1:],

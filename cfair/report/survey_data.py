@@ -7,8 +7,9 @@ from cfair.report.figures import Figures
 from cfair.report.numbers import figure, plain
 from cfair.report.sheets import Sheet
 
-__all__ = ["data_in_full", "data_in_short"]
+__all__ = ["data_in_full", "data_in_short", "listed"]
 
+MOST_GROUPS = 60  # of an attribute, in the terminal
 SHOWN = 8  # columns that carry an attribute, in the terminal
 GAP = "smallest_detectable_gap"  # of several levels the largest, of the most even one
 MISSING, PROXY = "missing_share[", "proxy_auc["
@@ -17,19 +18,32 @@ DETECTABLE = "Smallest gap: to the largest other group, in {what}, that a two-si
 
 def data_in_short(figures: Figures) -> Iterator[Sheet]:
     """Who is there, what is missing, and the columns that carry most."""
-    yield from _represented(figures)
-    yield from _missing(figures)
+    yield from _represented(figures, full=False)
+    yield from _missing(figures, full=False)
     yield from _carriers(figures, SHOWN)
 
 
 def data_in_full(figures: Figures) -> Iterator[Sheet]:
     """The same with all columns; every pair's smallest detectable gap is in report.json."""
-    yield from _represented(figures)
-    yield from _missing(figures)
+    yield from _represented(figures, full=True)
+    yield from _missing(figures, full=True)
     yield from _carriers(figures, None)
 
 
-def _represented(figures: Figures) -> Iterator[Sheet]:
+def listed(figures: Figures, attribute: str, *, full: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The groups of an attribute that stand in a table, all or the largest of very many, and a line on the others."""
+    groups = figures.groups[attribute]
+    sizes = {group: row.n or 0 for group in groups if (row := figures.row(DATA, "share", attribute, group)) is not None}
+    if full or len(groups) <= MOST_GROUPS:
+        return groups, ()
+    largest = set(sorted(groups, key=lambda group: -sizes.get(group, 0))[:MOST_GROUPS])
+    left = [sizes.get(group, 0) for group in groups if group not in largest]
+    others = f"{len(left):,} others, of at most {max(left):,} people, are in report.md and report.json (--out)"
+    line = f"The {MOST_GROUPS} largest groups; {others}."
+    return tuple(group for group in groups if group in largest), (line,)
+
+
+def _represented(figures: Figures, *, full: bool) -> Iterator[Sheet]:
     """A line per group: its share of the people, of how many it tells, how it fares, and what could be found of it."""
     columns = {
         "share": "share",
@@ -42,7 +56,8 @@ def _represented(figures: Figures) -> Iterator[Sheet]:
     }
     shown = {measure: name for measure, name in columns.items() if figures.has(measure)}
     note = DETECTABLE.format(what="the mean outcome" if figures.outcome_is_number else "a rate as frequent as the outcome")
-    for attribute, groups in figures.leveled.items():
+    for attribute in figures.leveled:
+        groups, others = listed(figures, attribute, full=full)
         rows = [
             (
                 group,
@@ -53,7 +68,7 @@ def _represented(figures: Figures) -> Iterator[Sheet]:
             for group in groups
         ]
         header = ("group", "people", *shown.values(), "smallest\ngap")
-        yield Sheet(title=f"The data by {attribute}", note=note, header=header, rows=rows, keys=1)
+        yield Sheet(title=f"The data by {attribute}", note=note, header=header, rows=rows, keys=1, after=others)
         note = ""
 
 
@@ -90,11 +105,12 @@ def _levels(figures: Figures) -> list[str]:
     return [str(level) for level in levels] if figures.report.model["outcome_kind"] == "category" else []
 
 
-def _missing(figures: Figures) -> Iterator[Sheet]:
+def _missing(figures: Figures, *, full: bool) -> Iterator[Sheet]:
     """How often each group has no entry, column by column."""
     columns = list(dict.fromkeys(row.measure for row in figures.report.rows if row.measure.startswith(MISSING)))
     if columns:
-        blocks = [(f"{attribute}: {group}", attribute, group) for attribute, groups in figures.leveled.items() for group in groups]
+        shown = {attribute: listed(figures, attribute, full=full)[0] for attribute in figures.leveled}
+        blocks = [(f"{attribute}: {group}", attribute, group) for attribute, groups in shown.items() for group in groups]
         rows = [(name, *(_cell(figures, column, attribute, group) for column in columns)) for name, attribute, group in blocks]
         header = ("group", *(column.removeprefix(MISSING).removesuffix("]") for column in columns))
         yield Sheet(title="Missing values", note="The share of each group that has no entry.", header=header, rows=rows)

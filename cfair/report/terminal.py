@@ -9,6 +9,7 @@ from rich.text import Text
 
 from cfair.auditing import Report
 from cfair.report.accuracy import headline
+from cfair.report.dependence import dependences
 from cfair.report.figures import figures_of
 from cfair.report.gaps import worst_gaps
 from cfair.report.groups import constraints, groups_in_short
@@ -56,6 +57,7 @@ def to_table(report: Report, *, out: str | None = None) -> Printed:
             *most_moved(figures),
             *responses(figures),
             *constraints(figures),
+            *dependences(figures),
             *related(figures),
             seen(report),
             *groups_in_short(figures),

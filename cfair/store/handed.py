@@ -77,6 +77,7 @@ def read_worlds(folder: Path, *, allow_python: bool = False) -> Handed:
         scm = SCM.restored(spec, tensors_of((folder / MODEL).read_bytes()))
         engine = cast("dict[str, object] | None", said["engine"])
         scm.engine = None if engine is None else Chosen(**engine)  # type: ignore[arg-type]
+        scm.unseen = cast("dict[str, list[str]]", said.get("unseen_levels", {}))
         kept = tensors_of((folder / PEOPLE).read_bytes())
         facts = dict(cast("dict[str, object]", said["table"]))
         facts["unused"] = tuple(cast("list[str]", facts["unused"]))

@@ -79,6 +79,7 @@ def write_worlds(
         "carried": [name for name in names if isinstance(columns.codings.get(name), Carried)],
         "table": asdict(columns.facts),
         "engine": None if scm.engine is None else asdict(scm.engine),
+        "unseen_levels": {node: list(levels) for node, levels in scm.unseen.items()},
         "version": version("cfair"),
         "worlds": files,
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_of
@@ -82,6 +83,7 @@ def load(folder: str | Path, *, allow_python: bool = False) -> Run:
             _restore(predictors[name].fitted, contents.files[_file(name)])
     with _reading(folder / REPORT):
         report = Report.from_json(json.loads(contents.files[REPORT]))
+        scm.unseen = cast("dict[str, list[str]]", report.data.get("unseen_levels", {}))
     return Run(scm, predictors, report, contents.head)
 
 

@@ -12,46 +12,69 @@ from torch import Tensor
 from cfair.data.sources import Source
 from cfair.errors import QueryError
 
-__all__ = ["Column", "gather"]
+__all__ = ["Column", "Several", "gather"]
 
 Column: TypeAlias = str | pd.Series | NDArray[np.generic] | Tensor | Sequence[object]  # a column's name, or its values
+Several: TypeAlias = Column | Mapping[str, Column] | pd.DataFrame  # one of them, names, or name -> values
+
+SEVERAL = ("attributes", "prediction", "score")  # roles that more than one column can have
 
 
-def gather(
-    data: Source | None, roles: Mapping[str, Column | None], attributes: Sequence[str] | Mapping[str, Column] | pd.DataFrame | str
-) -> tuple[Source, dict[str, str | None], tuple[str, ...]]:
-    """A table that holds every column, and the name of each role's column and of the attributes'.
+def gather(data: Source | None, roles: Mapping[str, Several | None]) -> tuple[Source, dict[str, tuple[str, ...]]]:
+    """A table that holds every column, and the names of each role's columns.
+
+    A list of texts names columns where the table has them all, or where it is not one text per person.
 
     Args:
         data: the table that names refer to, or None.
-        roles: role -> its column.
-        attributes: names, or name -> values.
+        roles: role -> its column, or several.
 
     Raises:
-        QueryError: a name without a table, values beside a file, or values that are not one for each person.
+        QueryError: a name without a table, values beside a file, two columns of one name, or values that are not one for each person.
     """
-    by = _by(attributes)
-    given = {**by, **{role: column for role, column in roles.items() if column is not None and not isinstance(column, str)}}
-    values = {name: column for name, column in given.items() if not isinstance(column, str)}
-    words = {role: column if column is None or isinstance(column, str) else role for role, column in roles.items()}
-    asked = tuple(column if isinstance(column, str) else name for name, column in by.items())
+    asked = {role: {} if columns is None else _by(role, columns, data) for role, columns in roles.items()}
+    for role, columns in asked.items():
+        if role not in SEVERAL and len(columns) > 1:
+            raise QueryError(role, f"{len(columns)} columns are given for it", "give one")
+    names = {
+        role: tuple(column if isinstance(column, str) else name for name, column in columns.items()) for role, columns in asked.items()
+    }
+    values = dict[str, Column]()
+    for role, columns in asked.items():
+        for name, column in columns.items():
+            if name in values and not isinstance(column, str):
+                raise QueryError(role, f"values are given for two columns '{name}'", "name them differently")
+            values |= {} if isinstance(column, str) else {name: column}
     if not values:
         if data is None:
             raise QueryError("data", "columns are named, and there is no table to find them in", "give one, or give the columns' values")
-        return data, words, asked
+        return data, names
     if isinstance(data, str | Path):
         problem = f"'{next(iter(values))}' is given by its values beside a file"
         raise QueryError("data", problem, "read the file into a DataFrame, or name the file's columns")
-    return _together(data, values), words, asked
+    return _together(data, values), names
 
 
-def _by(attributes: Sequence[str] | Mapping[str, Column] | pd.DataFrame | str) -> dict[str, Column]:
-    """Each attribute's column, by its name."""
-    if isinstance(attributes, pd.DataFrame):
-        return {str(name): attributes[name] for name in attributes.columns}
-    if isinstance(attributes, Mapping):
-        return {str(name): column for name, column in attributes.items()}
-    return {name: name for name in ([attributes] if isinstance(attributes, str) else attributes)}
+def _by(role: str, columns: Several, data: Source | None) -> dict[str, Column]:
+    """Each column of a role, by its name; values alone are named as the role is."""
+    if isinstance(columns, pd.DataFrame):
+        return {str(name): columns[name] for name in columns.columns}
+    if isinstance(columns, Mapping):
+        return {str(name): column for name, column in columns.items()}
+    if isinstance(columns, str):
+        return {columns: columns}
+    if role in SEVERAL and isinstance(columns, list | tuple | pd.Index | np.ndarray):
+        texts = [each for each in columns if isinstance(each, str)]
+        if len(texts) == len(columns) and (role == "attributes" or _are_names(texts, data)):
+            return {name: name for name in texts}
+    return {str(columns.name) if role == "attributes" and isinstance(columns, pd.Series) and columns.name is not None else role: columns}
+
+
+def _are_names(texts: Sequence[str], data: Source | None) -> bool:
+    """Whether texts name columns, and are no values."""
+    if isinstance(data, pd.DataFrame):
+        return len(texts) != len(data) or all(text in data.columns for text in texts)
+    return data is not None
 
 
 def _together(data: pd.DataFrame | None, values: Mapping[str, Column]) -> pd.DataFrame:

@@ -40,6 +40,7 @@ def notes(
         *_of_groups(surveyed, question),
         *undefined(rated),
         *(_of_carriers(carriers) if carriers is not None else ()),
+        *(_of_declared(spec, surveyed) if spec is not None else ()),
         *(held_against(spec, carriers.single) if carriers is not None and spec is not None else ()),
     )
 
@@ -53,22 +54,40 @@ def _of_outcome(surveyed: Surveyed) -> Iterator[Assumption]:
         yield Assumption("outcome", f"'{outcome.name}' is a number: predictions are compared by means and errors.")
     else:
         yield Assumption("outcome", f"'{outcome.name}' has {len(outcome.levels)} levels, each of which is held against the others.")
-    if judged is not None and judged.threshold is not None:
-        why = "as was asked for" if judged.asked else "the default for scores between 0 and 1"
-        yield Assumption("threshold", f"A decision is positive where '{judged.name}' is {judged.threshold:g} or more, {why}.")
-    if judged is not None and judged.probability:
-        yield Assumption("probability", "Scores are taken for probabilities of the positive level, as all are between 0 and 1.")
+    for threshold in dict.fromkeys(each.threshold for each in judged if each.threshold is not None):
+        names = " or ".join(f"'{each.name}'" for each in judged if each.threshold == threshold)
+        why = "as was asked for" if judged[0].asked else "the default for scores between 0 and 1"
+        yield Assumption("threshold", f"A decision is positive where {names} is {threshold:g} or more, {why}.")
+    if probable := [each.name for each in judged if each.probability]:
+        of = "" if len(probable) == len(judged) else f" of {' and '.join(probable)}"
+        yield Assumption("probability", f"Scores{of} are taken for probabilities of the positive level, as all are between 0 and 1.")
+    if len(judged) > 1:
+        text = f"Differences to '{judged[0].name}', which is named first, are of the same people under both."
+        yield Assumption("paired", text)
 
 
 def _of_columns(surveyed: Surveyed, question: Question) -> Iterator[Assumption]:
     if surveyed.dropped:
         yield Assumption("missing", f"{surveyed.dropped:,} rows with missing values were left out, as if missing completely at random.")
+    for attribute, levels in surveyed.lost.items():
+        yield Assumption("missing", f"Every row with {attribute} {' or '.join(levels)} was among them: nothing is said of that group.")
     if question.weights is not None:
         left = f" {surveyed.weightless:,} of weight 0 were left out." if surveyed.weightless else ""
         yield Assumption(
             "weights",
             f"People count by the column '{question.weights}': one of weight 2 as two like them. Intervals go by the effective number of "
             f"people, (Σw)² / Σw².{left}",
+        )
+    for attribute in surveyed.numbers:
+        binned = (
+            ""
+            if attribute in surveyed.bins
+            else " It divides nobody into groups, and which columns carry it is not told; with --bins both are."
+        )
+        yield Assumption(
+            "distance_correlation",
+            f"'{attribute}' is a number: dependence on it is told by its squared distance correlation, which is 0 where there is none of "
+            f"any kind.{binned}",
         )
     for attribute, bounds in surveyed.bins.items():
         yield Assumption("bins", f"'{attribute}' is a number in {len(bounds) - 1} bins: within one, nobody differs from another.")
@@ -84,6 +103,19 @@ def _of_groups(surveyed: Surveyed, question: Question) -> Iterator[Assumption]:
         elif small:
             text = f"No difference or ratio takes in a group by {division.attribute} of fewer than {least} people: {', '.join(small)}."
             yield Assumption("small_groups", text)
+
+
+def _of_declared(spec: ModelSpec, surveyed: Surveyed) -> Iterator[Assumption]:
+    """Levels of attributes and of the outcome that the model declares and nobody has."""
+    had = {name: names for name, (names, _) in surveyed.attributes.items() if name not in surveyed.bins}
+    if surveyed.outcome.levels:
+        had[surveyed.outcome.name] = surveyed.outcome.levels
+    for name, names in had.items():
+        absent = [level for level in (spec.nodes[name].levels if name in spec.nodes else ()) if level not in names]
+        if absent:
+            which = "a declared level" if len(absent) == 1 else "declared levels"
+            role = "the outcome" if name == surveyed.outcome.name else "an attribute"
+            yield Assumption("absent_level", f"Nobody has {name} {' or '.join(absent)}, {which} of {role}: nothing is said of it.")
 
 
 def _of_carriers(carriers: Carriers) -> Iterator[Assumption]:

@@ -1,5 +1,7 @@
 """What happened and what was predicted, read as the columns themselves say."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from cfair.spec import ModelSpec
 from cfair.surveying.question import Question
 from cfair.surveying.records import Judged, Outcome
 
-__all__ = ["MOST_LEVELS", "Coded", "judgement_of", "outcome_of", "read_outcome", "read_prediction"]
+__all__ = ["MOST_LEVELS", "Coded", "judgements_of", "outcome_of", "read_outcome", "read_prediction"]
 
 MOST_LEVELS = 200  # of a column that is taken by its levels
 TRUTH = {("0", "1"): ("false", "true"), ("false", "true"): ("0", "1")}  # two ways to write the same decisions
@@ -76,22 +78,30 @@ def read_prediction(table: Table, column: str, outcome: Coded, name: str) -> Flo
     return level_places(table, column, levels, what=f"a level of the outcome '{shown(name)}'")
 
 
-def judgement_of(predicted: Floats | None, scored: Floats | None, outcome: Outcome, question: Question) -> Judged | None:
-    """What was predicted of people who all have a prediction; None where nothing was.
+def judgements_of(coded: Mapping[str, Floats], outcome: Outcome, question: Question) -> tuple[Judged, ...]:
+    """What was predicted of people who all have every prediction and score.
+
+    Args:
+        coded: column -> values, (n,).
+        outcome: of these people.
+        question: which columns are what.
 
     Raises:
         QueryError: scores of an outcome that is not binary, or a threshold that is missing or beyond all scores.
     """
-    score = None if scored is None else torch.from_numpy(scored + 0.0)
-    if score is not None and outcome.kind != "binary":
+    scores = {name: torch.from_numpy(coded[name] + 0.0) for name in question.scores}
+    if scores and outcome.kind != "binary":
         mend = "name numbers with --prediction" if outcome.kind == "real" else "say which level they are of, with --positive"
         raise QueryError("score", f"the outcome '{outcome.name}' has not two levels", mend)
-    if predicted is not None:
-        return Judged(str(question.prediction), _decision(predicted, outcome), score)
-    if score is None:
-        return None
-    threshold = _threshold(score, question)
-    return Judged(str(question.score), (score >= threshold).double(), score, threshold, question.threshold is not None)
+    if question.predictions:
+        own = next(iter(scores), None)  # of the one prediction, where there is a score
+        score = None if own is None else scores[own]
+        return tuple(Judged(name, _decision(coded[name], outcome), score, prediction=name, scored_by=own) for name in question.predictions)
+    parted = {name: _threshold(name, score, question) for name, score in scores.items()}
+    asked = question.threshold is not None
+    return tuple(
+        Judged(name, (score >= parted[name]).double(), score, parted[name], asked, scored_by=name) for name, score in scores.items()
+    )
 
 
 def _decision(predicted: Floats, outcome: Outcome) -> Tensor:
@@ -99,16 +109,19 @@ def _decision(predicted: Floats, outcome: Outcome) -> Tensor:
     return decision if outcome.positive is None else (decision == outcome.levels.index(outcome.positive)).double()
 
 
-def _threshold(score: Tensor, question: Question) -> float:
+def _threshold(name: str, score: Tensor, question: Question) -> float:
     """From which score on a decision is positive."""
     low, high = score.min().item(), score.max().item()
+    many = len(question.scores) > 1
+    of, each = (f" of '{shown(name)}'", ", or decisions instead of scores, with --prediction") if many else ("", "")
     if question.threshold is None:
         if low < 0 or high > 1:
-            problem = f"the scores go from {low:g} to {high:g}, and from which on a decision is positive is not said"
-            raise QueryError("threshold", problem, "give one with --threshold")
+            problem = f"the scores{of} go from {low:g} to {high:g}, and from which on a decision is positive is not said"
+            raise QueryError("threshold", problem, f"give one with --threshold{each}")
         return 0.5
     if not low <= question.threshold <= high:
-        raise QueryError("threshold", f"{question.threshold:g} is outside the scores, {low:g} to {high:g}", "give one among them")
+        problem = f"{question.threshold:g} is outside the scores{of}, {low:g} to {high:g}"
+        raise QueryError("threshold", problem, f"give one among them{each}")
     return question.threshold
 
 

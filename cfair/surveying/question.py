@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
+from cfair.comparing.paired import MOST_PREDICTORS
 from cfair.constraints import CONSTRAINTS
 from cfair.errors import QueryError, nearest
 
@@ -23,8 +24,8 @@ class Question:
     Args:
         outcome: the column of what happened.
         attributes: the columns by which people are divided, each and all of them at once.
-        prediction: a column of decisions in the outcome's levels, or of numbers where the outcome is one.
-        score: a column of numbers that order people, for a binary outcome.
+        prediction: a column of decisions in the outcome's levels, or of numbers where the outcome is one; several are compared.
+        score: a column of numbers that order people, for a binary outcome; several are compared. Beside one prediction, its score.
         threshold: from which score on a decision is positive; 0.5 if None and all scores are between 0 and 1.
         weights: the column of weights; one each if None.
         bins: attribute that is a number -> bounds of its bins, ascending; the last bin holds its upper bound.
@@ -42,8 +43,8 @@ class Question:
 
     outcome: str
     attributes: tuple[str, ...]
-    prediction: str | None = None
-    score: str | None = None
+    prediction: str | tuple[str, ...] | None = None
+    score: str | tuple[str, ...] | None = None
     threshold: float | None = None
     weights: str | None = None
     bins: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -57,26 +58,54 @@ class Question:
 
     def __post_init__(self) -> None:
         _check_roles(self)
+        _check_several(self)
         for name, words in (("kind", KINDS), ("missing", TREATMENTS)):
             if getattr(self, name) not in words:
                 raise QueryError(name, f"'{getattr(self, name)}' is not one of its words", f"use one of: {', '.join(words)}")
         for name, least in (("min_group_size", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise QueryError(name, f"{getattr(self, name)} is below {least}", f"use a whole number from {least}")
-        if self.threshold is not None and (self.score is None or not math.isfinite(self.threshold)):
-            problem = f"{self.threshold} is no finite number" if self.score is not None else "there is no score that it could part"
-            raise QueryError(
-                "threshold", problem, "name the column of scores with --score" if self.score is None else "use a number, as 0.5"
-            )
+        if self.threshold is not None and (not self.scores or not math.isfinite(self.threshold)):
+            problem = f"{self.threshold} is no finite number" if self.scores else "there is no score that it could part"
+            raise QueryError("threshold", problem, "use a number, as 0.5" if self.scores else "name the column of scores with --score")
         for name in self.constraints or ():
             CONSTRAINTS[name]  # an unknown name is refused with the nearest right one
         _check_bins(self)
 
     @property
+    def predictions(self) -> tuple[str, ...]:
+        """The columns of decisions, or of predicted numbers."""
+        return _listed(self.prediction)
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The columns of scores."""
+        return _listed(self.score)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Every column with a role."""
-        named = (self.outcome, self.prediction, self.score, *self.attributes, self.weights)
+        named = (self.outcome, *self.predictions, *self.scores, *self.attributes, self.weights)
         return tuple(name for name in named if name is not None)
+
+
+def _listed(named: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if named is None else (named,) if isinstance(named, str) else named
+
+
+def _check_several(question: Question) -> None:
+    """Refuse predictions and scores of which it is not clear who belongs to whom, and more than can be compared.
+
+    Raises:
+        QueryError: with how many there are.
+    """
+    predictions, scores = question.predictions, question.scores
+    if predictions and scores and len(predictions) + len(scores) > 2:
+        problem = f"predictions ({len(predictions)}) and scores ({len(scores)}) are named, and not which belong together"
+        raise QueryError("score", problem, "name one prediction with its score, or several of one kind")
+    if max(len(predictions), len(scores)) > MOST_PREDICTORS:
+        problem = f"{max(len(predictions), len(scores))} are to be compared"
+        raise QueryError("prediction" if predictions else "score", problem, f"name at most {MOST_PREDICTORS}")
 
 
 def _check_roles(question: Question) -> None:
@@ -87,7 +116,8 @@ def _check_roles(question: Question) -> None:
     """
     if not question.attributes:
         raise QueryError("attributes", "none is named", "name the columns by which people are to be compared, as --attributes race,sex")
-    roles = [("outcome", question.outcome), ("prediction", question.prediction), ("score", question.score), ("weights", question.weights)]
+    roles = [("outcome", question.outcome), ("weights", question.weights)]
+    roles += [("prediction", prediction) for prediction in question.predictions] + [("score", score) for score in question.scores]
     roles += [("attributes", attribute) for attribute in question.attributes]
     seen: dict[str, str] = {}
     for role, name in roles:

@@ -1,9 +1,8 @@
 """A table surveyed: its columns read by the roles that were given them, everything refused before any work."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,16 +17,15 @@ from cfair.data.reading import refuse_absent
 from cfair.data.sources import Source, open_table
 from cfair.data.table import Table, shown
 from cfair.data.weighing import weigh
-from cfair.errors import DataError, QueryError
+from cfair.errors import DataError
 from cfair.spec import ModelSpec
-from cfair.surveying.outcomes import MOST_LEVELS, judgement_of, outcome_of, read_outcome, read_prediction
+from cfair.surveying.attributes import attributes_of
+from cfair.surveying.outcomes import judgements_of, outcome_of, read_outcome, read_prediction
 from cfair.surveying.question import Question
 from cfair.surveying.records import Surveyed
 from cfair.weights import evened
 
-__all__ = ["MOST_NUMBERS", "attribute_of", "cut", "read"]
-
-MOST_NUMBERS = 20  # distinct numbers of an attribute, beyond which they are no groups by themselves
+__all__ = ["read"]
 
 
 def read(source: Source, question: Question, spec: ModelSpec | None = None) -> Surveyed:
@@ -43,70 +41,32 @@ def read(source: Source, question: Question, spec: ModelSpec | None = None) -> S
         QueryError: a threshold, a positive level or bins that the columns do not have.
     """
     table = _open(source, question)
-    attributes = {name: attribute_of(table, name, question.bins.get(name), _declared(spec, name)) for name in question.attributes}
+    attributes, measured = attributes_of(table, question, spec)
     values, levels = read_outcome(table, question, spec)
-    coded = {question.outcome: values}
-    if question.prediction is not None:
-        coded[question.prediction] = read_prediction(table, question.prediction, (values, levels), question.outcome)
-    if question.score is not None:
-        coded[question.score] = numbers(table, question.score)
+    coded = {question.outcome: values} | {name: each for name, each in measured.items() if name not in attributes}
+    coded |= {name: read_prediction(table, name, (values, levels), question.outcome) for name in question.predictions}
+    coded |= {name: numbers(table, name) for name in question.scores}
     weights = None if question.weights is None else weigh(table, question.weights)
     known = _known(table, coded, attributes, drop=question.missing == "drop")
     kept = np.flatnonzero(known if weights is None else known & (weights > 0))
-    own = [None if name is None else coded[name][kept] for name in (question.prediction, question.score)]
     _check_left(table, coded[question.outcome][kept])
     outcome = outcome_of(coded[question.outcome][kept], levels, question)
-    grouped = {name: _present(each, kept) for name, each in attributes.items()}
+    grouped = {name: _present(each, kept, known) for name, each in attributes.items()}
     surveyed = Surveyed(
         table=table,
         sha256=table.sha256 or _fingerprint(coded, attributes, weights),
         outcome=outcome,
-        judged=judgement_of(own[0], own[1], outcome, question),
+        judged=judgements_of({name: each[kept] for name, each in coded.items()}, outcome, question),
         attributes=grouped,
+        numbers={name: torch.from_numpy(each[kept] + 0.0) for name, each in measured.items()},
         bins=question.bins,
         divisions=tuple(divisions(grouped)),
         weights=None if weights is None else evened(torch.from_numpy(weights[kept])),
         weightless=0 if weights is None else int((weights == 0).sum()),
         dropped=int((~known).sum()),
+        lost={name: gone for name, each in attributes.items() if (gone := _lost(each, known))},
     )
     return _beside(surveyed, question, coded, attributes, weights, kept)
-
-
-def attribute_of(table: Table, name: str, bounds: Sequence[float] | None, declared: Sequence[str] = ()) -> Levels:
-    """An attribute's column by its levels, or by its bins.
-
-    Raises:
-        QueryError: it is a number with many values and no bins, or has too many levels.
-        DataError: a number lies outside its bins.
-    """
-    if bounds is not None:
-        return cut(table, name, bounds)
-    found = read_levels(table, name, declared)
-    if is_number(table, name) and len(found.names) > MOST_NUMBERS and not declared:
-        problem = f"'{shown(name)}' is a number with {len(found.names):,} values, from {found.names[0]} to {found.names[-1]}"
-        raise QueryError("attributes", problem, f"give bins, as --bins {name}={','.join(_thirds(table, name))}")
-    if len(found.names) > MOST_LEVELS:
-        raise QueryError("attributes", f"'{shown(name)}' has {len(found.names):,} levels", "merge some, or name another column")
-    if not found.names:
-        raise DataError(f"{table.place}, column '{shown(name)}'", "the attribute is missing in every row", "name another column")
-    return found
-
-
-def cut(table: Table, name: str, bounds: Sequence[float]) -> Levels:
-    """A number in bins [low, high), the last one [low, high].
-
-    Raises:
-        DataError: it lies outside of all.
-    """
-    values = numbers(table, name)
-    outside = (values < bounds[0]) | (values > bounds[-1])
-    if outside.any():
-        whole = f"{np.nanmin(values):g} to {np.nanmax(values):g}"
-        raise table.misfit(name, outside, f"{values[outside][0]:g} is in none of the bins", f"bound them so that they hold {whole}")
-    last = len(bounds) - 2
-    names = [f"[{low:g}, {high:g}{']' if i == last else ')'}" for i, (low, high) in enumerate(pairwise(bounds))]
-    place = np.minimum(np.searchsorted(np.asarray(bounds), values, side="right") - 1, last)
-    return Levels(tuple(names), np.where(np.isnan(values), -1, place).astype(np.int64))
 
 
 def _open(source: Source, question: Question) -> Table:
@@ -116,10 +76,6 @@ def _open(source: Source, question: Question) -> Table:
     if not len(table.frame):
         raise DataError(table.place, "has no rows", "give at least one below the header")
     return table
-
-
-def _declared(spec: ModelSpec | None, name: str) -> Sequence[str]:
-    return spec.nodes[name].levels if spec is not None and name in spec.nodes else ()
 
 
 def _known(table: Table, coded: Mapping[str, Floats], attributes: Mapping[str, Levels], *, drop: bool) -> NDArray[np.bool_]:
@@ -151,10 +107,16 @@ def _check_left(table: Table, y: Floats) -> None:
         raise DataError(table.place, f"the outcome is the same in all {len(y):,} rows that can be used", "give rows in which it varies")
 
 
-def _present(levels: Levels, kept: NDArray[np.int64]) -> tuple[tuple[str, ...], Tensor]:
-    """The levels that somebody of the kept rows has, and each one's place among them."""
-    some, place = np.unique(levels.positions[kept], return_inverse=True)
-    return tuple(levels.names[i] for i in some), torch.from_numpy(place.astype(np.int64))
+def _present(levels: Levels, kept: NDArray[np.int64], known: NDArray[np.bool_] | None = None) -> tuple[tuple[str, ...], Tensor]:
+    """The levels that somebody of the kept rows has, or of the known ones whatever they weigh, and each kept row's place among them."""
+    some = np.unique(levels.positions[kept if known is None else known])
+    return tuple(levels.names[i] for i in some), torch.from_numpy(np.searchsorted(some, levels.positions[kept]))
+
+
+def _lost(levels: Levels, known: NDArray[np.bool_]) -> tuple[str, ...]:
+    """The levels of which no row has all that is needed."""
+    some = set(np.unique(levels.positions[known]).tolist())
+    return tuple(name for i, name in enumerate(levels.names) if i not in some and (levels.positions == i).any())
 
 
 def _beside(
@@ -199,9 +161,3 @@ def _fingerprint(coded: Mapping[str, Floats], attributes: Mapping[str, Levels], 
     for name, values in (columns if weights is None else {**columns, "weights": weights}).items():
         digest.update(name.encode(errors="replace") + np.where(np.isnan(values), np.nan, values).tobytes())
     return digest.hexdigest()
-
-
-def _thirds(table: Table, name: str) -> list[str]:
-    """Bounds that part a number's values into thirds, as a proposal."""
-    values = numbers(table, name)
-    return [f"{bound:g}" for bound in np.unique(np.nanquantile(values, [0, 1 / 3, 2 / 3, 1]))]

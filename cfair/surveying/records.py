@@ -44,6 +44,8 @@ class Judged:
         score: shape (n,); None where there is none.
         threshold: from which score on the decision is 1; None where decisions were given.
         asked: whether the threshold was asked for.
+        prediction: the column of decisions, if there is one.
+        scored_by: the column of scores, if there is one.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Judged:
     score: Tensor | None = None
     threshold: float | None = None
     asked: bool = False
+    prediction: str | None = None
+    scored_by: str | None = None
 
     @property
     def probability(self) -> bool:
@@ -66,13 +70,15 @@ class Surveyed:
         table: that they are from.
         sha256: of its bytes, or of what was read of a DataFrame.
         outcome: of the n people who are measured.
-        judged: what was predicted of them, if anything was.
-        attributes: attribute -> its levels, and each person's place among them, (n,).
+        judged: what was predicted of them; the first is the one to which the others are compared.
+        attributes: attribute with levels or bins -> its levels, and each person's place among them, (n,).
+        numbers: attributes that are numbers, with bins or without, (n,) each.
         bins: attributes that were cut into bins.
         divisions: of the n people.
         weights: shape (n,), above 0; None: one each.
         weightless: rows of weight 0, which were left out.
         dropped: rows left out for want of a value.
+        lost: attribute -> levels of which every row was left out for want of a value.
         missing: column -> who of ``holed`` has no entry, (m,), bool.
         holed: of the m people whose attributes are known, by attribute as ``divisions`` are.
         holed_weights: their weights, (m,).
@@ -83,13 +89,15 @@ class Surveyed:
     table: Table
     sha256: str
     outcome: Outcome
-    judged: Judged | None
+    judged: tuple[Judged, ...]
     attributes: Mapping[str, tuple[tuple[str, ...], Tensor]]
+    numbers: Mapping[str, Tensor]
     bins: Mapping[str, tuple[float, ...]]
     divisions: tuple[Division, ...]
     weights: Tensor | None = None
     weightless: int = 0
     dropped: int = 0
+    lost: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing: Mapping[str, Tensor] = field(default_factory=dict)
     holed: tuple[Division, ...] = ()
     holed_weights: Tensor | None = None
@@ -103,4 +111,11 @@ class Surveyed:
 
     def others(self, attribute: str) -> list[Feature]:
         """The attributes other than this one, as columns from which it may be predicted."""
-        return [Feature(name, member.double(), leveled=True) for name, (_, member) in self.attributes.items() if name != attribute]
+        leveled = [
+            Feature(name, member.double(), leveled=True) for name, (_, member) in self.attributes.items() if name not in self.numbers
+        ]
+        return [
+            each
+            for each in (*leveled, *(Feature(name, own, leveled=False) for name, own in self.numbers.items()))
+            if each.name != attribute
+        ]

@@ -1,6 +1,6 @@
 """A population that the people of a table are held against: another table of people, or known shares."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -9,28 +9,34 @@ import pandas as pd
 import torch
 
 from cfair.comparing import Division
+from cfair.comparing.dividing import divisions
 from cfair.comparing.representation import Reference
+from cfair.data.coding import Floats
+from cfair.data.levels import Levels
 from cfair.data.reading import refuse_absent
 from cfair.data.sources import Source, open_table
 from cfair.data.weighing import weigh
 from cfair.errors import QueryError, nearest
+from cfair.surveying.attributes import level_of
 from cfair.surveying.question import Question
-from cfair.surveying.reading import attribute_of
 from cfair.surveying.records import Surveyed
 from cfair.weights import effective_size
 
 __all__ = ["Shares", "references_of"]
 
-Shares: TypeAlias = Mapping[str, Mapping[str, float]]  # attribute -> level -> its share
+Shares: TypeAlias = Mapping[str, Mapping[str, float]]  # attribute -> level -> its share, or as race x sex -> Black, female -> its share
+FEW = 4  # names in a message
 ROUNDED = 5e-3  # by which shares may fail to add up to 1
 
 
 def references_of(reference: "Source | Shares | None", surveyed: Surveyed, question: Question) -> dict[str, tuple[Division, Reference]]:
-    """Attribute -> the people by its levels, those of the reference among them, and its shares there.
+    """Attribute, or several as ``race x sex`` -> the people by its groups, those of the reference among them, and their shares there.
+
+    A table tells the shares of all attributes and of all of them crossed; known shares are those of whatever they name.
 
     Args:
         reference: a table with the attributes' columns (weighted by a column of the same name as the people's, if it has one), or
-            attribute -> level -> share.
+            attribute -> level -> share, or ``race x sex`` -> ``Black, female`` -> share, named as the report does.
         surveyed: the people.
         question: how their attributes were read.
 
@@ -40,41 +46,73 @@ def references_of(reference: "Source | Shares | None", surveyed: Surveyed, quest
     """
     if reference is None:
         return {}
+    if not surveyed.divisions:
+        raise QueryError("reference", "no attribute divides people into groups whose shares it could tell", "give bins, with --bins")
+    divided = {division.attribute: division for division in surveyed.divisions}
     if isinstance(reference, pd.DataFrame | str | Path):
-        return {name: _of_table(reference, name, surveyed, question) for name in question.attributes}
+        return _of_table(reference, divided, surveyed, question)
     for name in reference:
-        if name not in surveyed.attributes:
-            raise QueryError("reference", f"'{name}' is not one of the attributes", nearest(name, question.attributes))
-    return {name: _known(name, shares, surveyed) for name, shares in reference.items()}
+        if name not in divided:
+            raise QueryError("reference", f"'{name}' is not one of the attributes, nor all of them crossed", nearest(name, divided))
+    return {name: _known(divided[name], shares) for name, shares in reference.items()}
 
 
-def _of_table(reference: Source, name: str, surveyed: Surveyed, question: Question) -> tuple[Division, Reference]:
-    table = open_table(reference, (name, *([question.weights] if question.weights is not None else [])))
-    refuse_absent(table, (name,))
-    levels = attribute_of(table, name, question.bins.get(name), surveyed.attributes[name][0])
+def _of_table(
+    reference: Source, divided: Mapping[str, Division], surveyed: Surveyed, question: Question
+) -> dict[str, tuple[Division, Reference]]:
+    """Each attribute by those of whom it is known, and all crossed by those of whom all are."""
+    table = open_table(reference, (*surveyed.attributes, *([question.weights] if question.weights is not None else [])))
+    refuse_absent(table, tuple(surveyed.attributes))
+    levels = {name: level_of(table, name, question.bins.get(name), declared) for name, (declared, _) in surveyed.attributes.items()}
     own = weigh(table, str(question.weights)) if question.weights in table.columns else np.ones(len(table.frame))
-    known = (levels.positions >= 0) & (own > 0)
+    found = {}
+    for name, each in levels.items():
+        found[name] = _counted(divided[name], {name: each}, own, table.place)
+    if crossed := set(divided) - set(levels):
+        (name,) = crossed
+        found[name] = _counted(divided[name], levels, own, table.place)
+    return found
+
+
+def _counted(division: Division, levels: Mapping[str, Levels], weights: Floats, place: str) -> tuple[Division, Reference]:
+    """The shares of a table's people by one attribute, or by all of them crossed."""
+    known = np.logical_and.reduce([weights > 0, *(each.positions >= 0 for each in levels.values())])
     if not known.any():
-        raise QueryError("reference", f"nobody in {table.place} has a level of '{name}'", "give another table")
-    weights = own[known]
-    total = np.bincount(levels.positions[known], weights=weights, minlength=len(levels.names)) / weights.sum()
-    people = effective_size(torch.from_numpy(weights))
-    return _divided(name, dict(zip(levels.names, total.tolist(), strict=True)), surveyed, people)
+        raise QueryError("reference", f"nobody in {place} has a level of '{division.attribute}'", "give another table")
+    coded = {name: (each.names, torch.from_numpy(each.positions[known])) for name, each in levels.items()}
+    groups = [*divisions(coded)][-1]
+    own = torch.from_numpy(weights[known].astype(np.float64))
+    total = torch.bincount(groups.member, weights=own, minlength=len(groups.names)) / own.sum()
+    return _divided(division, dict(zip(groups.names, total.tolist(), strict=True)), effective_size(own))
 
 
-def _known(name: str, shares: Mapping[str, float], surveyed: Surveyed) -> tuple[Division, Reference]:
+def _known(division: Division, shares: Mapping[str, float]) -> tuple[Division, Reference]:
+    name = division.attribute
     if any(share < 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > ROUNDED:
         problem = f"the shares of '{name}' are negative or add up to {sum(shares.values()):g}, not to 1"
         raise QueryError("reference", problem, "give the share of each level in the reference population")
-    if absent := [level for level in surveyed.attributes[name][0] if level not in shares]:
+    if absent := [level for level in division.names if level not in shares]:
         raise QueryError(
             "reference", f"the shares of '{name}' leave out '{absent[0]}'", f"give one, perhaps 0: {nearest(absent[0], shares)}"
         )
-    return _divided(name, shares, surveyed, None)
+    return _divided(division, shares, None)
 
 
-def _divided(name: str, shares: Mapping[str, float], surveyed: Surveyed, people: float | None) -> tuple[Division, Reference]:
-    """The people by all levels that either has."""
-    names, member = surveyed.attributes[name]
-    everyone = (*names, *(level for level in shares if level not in names))
-    return Division(name, everyone, member), Reference({level: shares.get(level, 0.0) for level in everyone}, people)
+def _divided(division: Division, shares: Mapping[str, float], people: float | None) -> tuple[Division, Reference]:
+    """The people by all groups that either has.
+
+    Raises:
+        QueryError: they have none in common: the reference writes them otherwise.
+    """
+    if not set(division.names) & set(shares):
+        problem = f"no group by '{division.attribute}' of the reference ({_some(shares)}) is one of the people's ({_some(division.names)})"
+        raise QueryError("reference", problem, "write them alike in both")
+    everyone = (*division.names, *(group for group in shares if group not in division.names))
+    shown = Division(division.attribute, everyone, division.member)
+    return shown, Reference({group: shares.get(group, 0.0) for group in everyone}, people)
+
+
+def _some(names: Iterable[str]) -> str:
+    """A few of them, in words."""
+    known = list(names)
+    return ", ".join(known[:FEW]) + (", ..." if len(known) > FEW else "")

@@ -6,14 +6,13 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Literal
 
-import pandas as pd
-
 from cfair.auditing.records import Json, Report
 from cfair.auditing.reporting import VERSIONED
 from cfair.data.sources import Source
 from cfair.spec import ModelSpec, level_text
 from cfair.surveying.carriers import carriers_of
-from cfair.surveying.gathering import Column, gather
+from cfair.surveying.dependence import data_dependence_rows, dependence_rows
+from cfair.surveying.gathering import Column, Several, gather
 from cfair.surveying.notes import notes
 from cfair.surveying.question import MIN_GROUP_SIZE, Question
 from cfair.surveying.reading import read
@@ -30,9 +29,9 @@ def groups(
     data: Source | None = None,
     *,
     outcome: Column,
-    attributes: Sequence[str] | Mapping[str, Column] | pd.DataFrame | str,
-    prediction: Column | None = None,
-    score: Column | None = None,
+    attributes: Several,
+    prediction: Several | None = None,
+    score: Several | None = None,
     threshold: float | None = None,
     weights: Column | None = None,
     reference: Source | Shares | None = None,
@@ -55,12 +54,15 @@ def groups(
     Args:
         data: a DataFrame, a file, or a built-in table's name; None where all columns are given by their values.
         outcome: what happened. Two levels: the second in order is the positive one; more: each against the others; or a number.
-        attributes: by which people are divided, each and all of them at once; values as name -> values.
-        prediction: decisions in the outcome's levels, or numbers where the outcome is one.
-        score: numbers that order people, for a binary outcome; calibration is told of those between 0 and 1.
+        attributes: by which people are divided, each and all of them at once; values as name -> values. One that is a number of more than
+            twenty values divides nobody: how far predictions depend on it is told as it is, and by its ``bins``, too, where it has some.
+        prediction: decisions in the outcome's levels, or numbers where the outcome is one. Several, a list of names or name -> values,
+            are compared on the same people, each to the first.
+        score: numbers that order people, for a binary outcome; calibration is told of those between 0 and 1. Several as above.
         threshold: from which score on a decision is positive.
         weights: how many people like them each person stands for.
-        reference: a population to hold the groups' shares against: a table with the attributes, or attribute -> level -> share.
+        reference: a population to hold the groups' shares against: a table with the attributes, or attribute -> level -> share;
+            also ``race x sex`` -> ``Black, female`` -> share.
         spec: a declared model: orders levels, and says which columns an attribute must not be told from.
         bins: attribute that is a number -> ascending bounds, as ``{"age": [0, 30, 50, 100]}``.
         positive: the level of the outcome whose rates are asked for.
@@ -78,15 +80,15 @@ def groups(
         DataError: the table cannot be read, or a column is not what its role asks for.
         QueryError: what is asked for does not fit the columns.
     """
-    roles = {"outcome": outcome, "prediction": prediction, "score": score, "weights": weights}
-    source, named, by = gather(data, roles, attributes)
+    roles = {"outcome": outcome, "weights": weights, "prediction": prediction, "score": score, "attributes": attributes}
+    source, named = gather(data, roles)
     question = Question(
-        outcome=str(named["outcome"]),
-        attributes=by,
-        prediction=named["prediction"],
-        score=named["score"],
+        outcome=named["outcome"][0],
+        attributes=named["attributes"],
+        prediction=_one_or_all(named["prediction"]),
+        score=_one_or_all(named["score"]),
         threshold=threshold,
-        weights=named["weights"],
+        weights=named["weights"][0] if named["weights"] else None,
         bins={name: tuple(map(float, bounds)) for name, bounds in (bins or {}).items()},
         positive=None if positive is None else level_text(positive),
         kind=kind,
@@ -99,13 +101,18 @@ def groups(
     return survey(source, question, reference=reference, spec=spec)
 
 
+def _one_or_all(named: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    """A column's name, or those of several."""
+    return named if len(named) > 1 else next(iter(named), None)
+
+
 @with_threads
 def survey(source: Source, question: Question, *, reference: Source | Shares | None = None, spec: ModelSpec | None = None) -> Report:
     """The report that ``groups`` gives, of a table whose columns are named."""
     surveyed = read(source, question, spec)
     references = references_of(reference, surveyed, question)
-    judged = list(judged_rows(surveyed, question))
-    before = list(data_rows(surveyed, question, references))
+    judged = [*judged_rows(surveyed, question), *dependence_rows(surveyed, question)]
+    before = [*data_rows(surveyed, question, references), *data_dependence_rows(surveyed, question)]
     carriers = carriers_of(surveyed, question.seed) if question.proxies else None
     rows = [row for row, _ in (*judged, *before)]
     return Report(
@@ -122,9 +129,9 @@ def survey(source: Source, question: Question, *, reference: Source | Shares | N
 def _described(surveyed: Surveyed, question: Question) -> dict[str, Json]:
     """Who was compared by whom, in the terms of an audit's model."""
     outcome, judged = surveyed.outcome, surveyed.judged
-    predictors: dict[str, Json] = {}
-    if judged is not None:
-        predictors[judged.name] = {"prediction": question.prediction, "score": question.score, "threshold": judged.threshold}
+    predictors: dict[str, Json] = {
+        each.name: {"prediction": each.prediction, "score": each.scored_by, "threshold": each.threshold} for each in judged
+    }
     return {
         "name": surveyed.table.name,
         "outcome": outcome.name,
@@ -154,5 +161,5 @@ def _options(question: Question) -> dict[str, Json]:
     """What was asked, as JSON has it."""
     asked = asdict(question)
     bins = {name: list(bounds) for name, bounds in question.bins.items()}
-    constraints = None if question.constraints is None else list(question.constraints)
-    return {**asked, "attributes": list(question.attributes), "bins": bins, "constraints": constraints}
+    several = {name: list(each) for name, each in asked.items() if isinstance(each, tuple)}
+    return {**asked, **several, "bins": bins}

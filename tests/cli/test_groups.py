@@ -60,6 +60,29 @@ def test_the_terminal_shows_groups_constraints_and_the_data(place: Path, capsys:
     assert max(map(len, text.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("words", [("--prediction", "chosen,other"), ("--prediction", "chosen", "--prediction", "other")])
+def test_several_predictions_are_compared(words: tuple[str, ...], place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pd.read_csv("people.csv").assign(other=lambda frame: np.where(frame["score"] > 0.3, "yes", "no"))
+    frame.to_csv("people.csv", index=False)
+    assert main([*WORDS, *words, "--out", "kept"]) == 0
+    text = capsys.readouterr().out
+    for said in ("By race, chosen", "By race, other", "Differences by race less those under chosen", "minus chosen"):
+        assert said in text
+    assert "## Differences by race x sex less those under chosen" in (place / "kept" / "report.md").read_text()
+    rows = told(capsys, *WORDS, *words)["rows"]
+    assert isinstance(rows, list)
+    assert "equalized_odds_difference_minus_chosen" in {row["measure"] for row in rows}
+
+
+def test_a_number_is_an_attribute_without_bins(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*WORDS, "--attributes", "race,age", "--prediction", "chosen", "--out", "kept"]) == 0
+    text, kept = capsys.readouterr().out, (place / "kept" / "report.md").read_text()
+    assert "Dependence on age" in text
+    assert "hired   " in text.partition("Dependence on age")[2]
+    assert "hired is 1" in kept
+    assert "By age" not in text
+
+
 def test_bins_a_reference_and_a_folder_are_read_and_kept(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "shares.json").write_text(json.dumps({"race": {"b": 0.4, "w": 0.6}}))
     asked = ("--attributes", "race,age", "--bins", "age=18,30,70", "--reference", "shares.json", "--out", "kept")
@@ -86,9 +109,9 @@ def test_a_foreign_folder_is_left_alone(place: Path, capsys: pytest.CaptureFixtu
     ("words", "problem", "mend"),
     [
         (("--outcome", "hirde"), "there is no column 'hirde'", "did you mean 'hired'?"),
+        (("--prediction", ","), "it names no column", "name one"),
         (("--bins", "age"), "'age' bounds nothing", "age=0,30,50,100"),
         (("--bins", "age=0,x"), "bounds nothing", "age=0,30,50,100"),
-        (("--attributes", "age"), "'age' is a number with", "give bins"),
         (("--reference", "no.json"), "it cannot be read as JSON", "race"),
         (("--reference", "people.json"), "does not say attribute", "race"),
         (("--dag", "law_scool"), "law_scool", "law_school"),

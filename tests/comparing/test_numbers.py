@@ -126,6 +126,16 @@ def test_distance_correlation_is_1_of_a_line_and_0_on_average_of_what_is_indepen
     assert drawn.mean().abs() <= 5 * drawn.std() / math.sqrt(200)
 
 
+def test_a_constant_that_was_rounded_is_a_constant() -> None:
+    x = torch.arange(100.0, dtype=torch.float64)
+    for constant in (0.27, -3e8):
+        rounded = constant * (1 + 1e-16 * torch.arange(100.0, dtype=torch.float64))
+        assert rounded.unique().numel() > 1
+        for strata in (None, torch.arange(100) % 2):
+            assert distance_correlation(rounded, x, strata) == (None, None, None)
+            assert distance_correlation_p(x, rounded, strata) is None
+
+
 def test_distance_correlation_within_strata_sees_what_they_do_not_explain() -> None:
     source = torch.Generator().manual_seed(0)
     stratum = torch.arange(1_000) % 2

@@ -156,7 +156,10 @@ def test_the_impossibility_is_said_with_the_rates_that_chouldechova_asks_for() -
     (text,) = impossible(figures_of(report), "g")
     assert "Base rates by g differ: 0.200 (0) and 0.476 (1)" in text
     assert "cannot both hold" in text
-    assert "predictive value of 0.600 and a true positive rate of 0.600" in text
+    assert (
+        "Were the predictive value 0.600 and the true positive rate 0.600 in both groups, as they are in the mean under decision, the"
+        in text
+    )
     assert "would have to be 0.100 and 0.364, where decision has 0.100 and 0.364" in text  # equal predictive values: theirs are these
 
 

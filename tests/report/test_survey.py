@@ -14,7 +14,7 @@ from cfair.auditing import Report
 from cfair.comparing.representation import DATA
 from cfair.report import to_survey, to_survey_markdown
 
-KINDS = ("decisions", "scores", "levels", "numbers", "data")
+KINDS = ("decisions", "several", "scores", "levels", "numbers", "data")
 CLAIMS = re.compile(r"\b(fair|unfair|fairer|unbiased|biased|debias\w*)\b", re.IGNORECASE)
 
 
@@ -27,8 +27,9 @@ def report(kind: str) -> Report:
     frame["sex"], frame["chosen"] = source.choice(["m", "f"], 300), (frame["score"] > 0.4).astype(int)
     frame["level"] = source.choice(["low", "mid", "high"], 300)
     frame.loc[:20, "x"] = np.nan
-    asked: dict[str, dict[str, str]] = {
+    asked: dict[str, dict[str, str | list[str]]] = {
         "decisions": {"outcome": "y", "prediction": "chosen"},
+        "several": {"outcome": "y", "score": ["score", "w"]},
         "scores": {"outcome": "y", "score": "score", "weights": "w"},
         "levels": {"outcome": "level", "prediction": "guess"},
         "numbers": {"outcome": "score", "prediction": "w"},
@@ -92,6 +93,41 @@ def test_columns_that_carry_an_attribute_and_missing_values_are_shown() -> None:
 def test_a_group_of_the_reference_that_nobody_is_in_is_shown_with_its_share() -> None:
     (line,) = [line for line in printed("data") if line.startswith("none ")]
     assert line.split()[1] == "0"
+
+
+def test_sixty_small_groups_have_their_rates_and_no_table_of_what_is_not_compared() -> None:
+    source = np.random.default_rng(0)
+    frame = pd.DataFrame({"g": [f"g{i % 60}" for i in range(600)], "score": source.random(600)})
+    frame["y"] = (source.random(600) < frame["score"]).astype(int)
+    found = groups(frame, outcome="y", score="score", attributes=["g"], proxies=False)
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(to_survey(found))
+    text = captured.get()
+    lines = [line.split() for line in text.splitlines() if line.startswith("g") and not line.startswith("group")]
+    assert [words[1] for words in lines] == ["10"] * 120  # by group, and of the data
+    assert "Fewer than two groups have 30 people: none are compared." in text
+    assert "Four-fifths" not in text
+    assert "figures have no value; each stands with its reason" in text
+    assert text.count("undefined") < 20
+    reasons = [each.text for each in found.assumptions if each.name == "undefined"]
+    assert "demographic_parity_difference by g is undefined: fewer than two groups have people enough (score)." in reasons
+    assert to_survey_markdown(found).count("is undefined: ") == len(reasons)
+
+
+def test_of_very_many_groups_the_terminal_shows_the_largest_and_counts_the_others() -> None:
+    source = np.random.default_rng(0)
+    frame = pd.DataFrame({"g": [f"g{i % 80 if i < 160 else i % 60}" for i in range(800)], "y": source.integers(0, 2, 800)})
+    frame["guess"] = source.integers(0, 2, 800)
+    found = groups(frame, outcome="y", prediction="guess", attributes=["g"], proxies=False)
+    console = Console(width=140)
+    with console.capture() as captured:
+        console.print(to_survey(found))
+    text = captured.get()
+    assert text.count("The 60 largest groups; 20 others, of at most 2 people, are in report.md and report.json (--out).") == 2
+    assert "g59 " in text
+    assert "g79" not in text.partition("Assumed")[0]
+    assert to_survey_markdown(found).count("| g79 |") == 2
 
 
 def test_several_levels_are_shown_one_by_one_and_their_mean() -> None:

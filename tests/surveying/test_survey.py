@@ -11,10 +11,13 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from cfair import groups
 from cfair.auditing import Report, audit
+from cfair.comparing import People, continuous_rows
 from cfair.comparing.representation import DATA
 from cfair.data import builtin_path
 from cfair.errors import CfairError
+from cfair.metrics.distance_correlation import distance_correlation
 from cfair.pipeline import Options, fit
+from cfair.report import to_survey_markdown
 
 from school import people, school
 
@@ -28,6 +31,7 @@ def table(seed: int = 0) -> pd.DataFrame:
     score = 1 / (1 + np.exp(-source.normal(0.3 * (race == "w"), 1, N)))
     y = (source.random(N) < score).astype(int)
     frame = {"race": race, "sex": sex, "y": y, "score": score, "decision": (score >= 0.5).astype(int), "proxy": race + "1"}
+    frame["id"] = [f"p{i}" for i in range(N)]
     return pd.DataFrame(frame | {"age": source.integers(18, 80, N), "w": source.integers(1, 4, N)})
 
 
@@ -175,6 +179,59 @@ def test_an_attribute_that_is_a_number_is_cut_into_bins() -> None:
     assert {key[3]: row[3] for key, row in found.items() if key[1] == "share"} == sizes
 
 
+def test_an_attribute_that_is_a_number_needs_no_bins() -> None:
+    frame = table()
+    report = asked(frame, score="score", attributes=["race", "age"])
+    found = figures(report)
+    who = People(torch.tensor(frame["y"].to_numpy(dtype=float)), {"score": torch.tensor(frame["score"])})
+    expected = list(continuous_rows(who, "age", torch.tensor(frame["age"].to_numpy(dtype=float))))
+    assert {row.measure for row, _ in expected} >= {"distance_correlation_squared", "distance_correlation_within_outcome_p"}
+    for row, _ in expected:
+        assert found["score", row.measure, "age", None] == (row.value, row.low, row.high, row.n)
+    own = distance_correlation(who.y, torch.tensor(frame["age"].to_numpy(dtype=float)))
+    assert found[DATA, "distance_correlation_squared", "age", None][:3] == own
+    assert not any(key[2] == "age" and key[3] is not None for key in found)
+    alone = figures(asked(frame, score="score", attributes=["race"]))
+    assert {key: row for key, row in found.items() if key[2] != "age"} == alone
+    assert "'age' is a number: dependence on it" in _said(report)
+    only = asked(frame, attributes=["age"])
+    assert {row.measure for row in only.rows} == {"distance_correlation_squared", "distance_correlation_p"}
+
+
+def test_with_bins_it_is_told_in_both_ways_and_predicts_the_other_attributes_as_a_number() -> None:
+    frame = table()
+    both = figures(asked(frame, prediction="decision", attributes=["age"], bins={"age": [18, 40, 80]}))
+    assert both["decision", "selection_rate", "age", "[18, 40)"][0] == pytest.approx(frame["decision"][frame["age"] < 40].mean())
+    assert both["decision", "distance_correlation_squared", "age", None][0] is not None
+    carried = figures(groups(frame.assign(race=np.where(frame["age"] < 30, "w", "b")), outcome="y", attributes=["race", "age"]))
+    assert carried[DATA, "proxy_auc[age]", "race", None][0] > 0.95  # type: ignore[operator]
+
+
+def test_dependence_is_told_of_each_of_several_levels_and_of_numbers() -> None:
+    frame = table().assign(level=lambda frame: np.where(frame["age"] < 40, "young", np.where(frame["age"] < 60, "mid", "old")))
+    found = figures(asked(frame.assign(guess=frame["level"]), outcome="level", prediction="guess", attributes=["age"]))
+    age = torch.tensor(frame["age"].to_numpy(dtype=float))
+    own = distance_correlation(torch.tensor((frame["level"] == "old").to_numpy(dtype=float)), age)
+    assert found["guess", "distance_correlation_squared[old]", "age", None][:3] == pytest.approx(own)
+    assert found["guess", "distance_correlation_within_outcome_squared[old]", "age", None][0] is None  # given it, nothing is left to vary
+    real = figures(asked(frame.assign(y=frame["age"] * 2.0), prediction="score", attributes=["age"]))
+    assert real[DATA, "distance_correlation_squared", "age", None][0] == pytest.approx(1.0)
+    assert real["score", "distance_correlation_squared", "age", None][0] == pytest.approx(
+        distance_correlation(torch.tensor(frame["score"]), age).value
+    )
+
+
+def test_a_number_that_is_missing_is_refused_or_dropped_and_unequal_weights_are_said() -> None:
+    frame = table().astype({"age": float})
+    frame.loc[3, "age"] = np.nan
+    with pytest.raises(CfairError, match="row 3"):
+        asked(frame, attributes=["race", "age"])
+    report = asked(frame, attributes=["race", "age"], missing="drop", weights="w", prediction="decision")
+    assert report.data["dropped"] == 1
+    assert (DATA, "missing_share[age]", "race", frame["race"][3]) in figures(report)
+    assert "unequal weights, for which there is no unbiased estimate" in _said(report)
+
+
 def test_rows_that_lack_a_value_are_dropped_when_asked_and_told_of_by_group() -> None:
     frame = table()
     frame.loc[frame["race"] == "b", "decision"] = np.nan
@@ -204,6 +261,33 @@ def test_a_reference_may_be_a_table_or_shares() -> None:
     assert wider[0] > wider[1]
 
 
+def test_a_reference_tells_of_intersections_too() -> None:
+    frame, other = table(), pd.DataFrame({"race": ["w"] * 60 + ["b"] * 30 + ["x"] * 10, "sex": ["m", "f"] * 50})
+    other.loc[0, "sex"] = None
+    found = figures(asked(frame, reference=other))
+    share = ((frame["race"] == "b") & (frame["sex"] == "f")).mean()
+    both = other.dropna()
+    expected = ((both["race"] == "b") & (both["sex"] == "f")).mean()
+    assert found[DATA, "share_reference", "race x sex", "b, f"][0] == pytest.approx(expected)
+    assert found[DATA, "share_minus_reference", "race x sex", "b, f"][0] == pytest.approx(share - expected)
+    assert found[DATA, "share", "race x sex", "x, f"][:2] == (0.0, 0.0)
+    assert found[DATA, "share_reference", "race", "w"][0] == pytest.approx(0.6)
+    shares = {f"{race}, {sex}": 1 / 6 for race in "wbh" for sex in "mf"}
+    known = figures(asked(frame, reference={"race x sex": shares}))
+    assert known[DATA, "share_minus_reference", "race x sex", "b, f"][0] == pytest.approx(share - 1 / 6)
+    assert (DATA, "share_reference", "race", "b") not in known
+
+
+def test_a_declared_level_that_nobody_has_is_said() -> None:
+    spec = school("categorical")
+    _, everyone = people(spec, 600)
+    frame = pd.DataFrame({node: [spec.nodes[node].levels[int(i)] for i in everyone[node]] for node in ("race", "sex", "y")})
+    assert "declared level" not in _said(asked(frame, spec=spec))
+    said = _said(asked(frame[(frame["race"] != "h") & (frame["y"] != "honours")], spec=spec))
+    assert "Nobody has race h, a declared level of an attribute" in said
+    assert "Nobody has y honours, a declared level of the outcome" in said
+
+
 def test_the_report_goes_to_json_and_back_and_to_a_frame() -> None:
     report = asked(table(), score="score", bins={}, weights="w")
     content = json.loads(json.dumps(report.to_json(), allow_nan=False))
@@ -228,11 +312,69 @@ def test_a_declared_model_says_which_columns_should_tell_nothing() -> None:
     assert "'age' and 'race'" in contradicted.text
 
 
+def judged_twice() -> pd.DataFrame:
+    frame = table()
+    return frame.assign(other=(frame["score"] >= 0.6).astype(int), raw=frame["score"] ** 2)
+
+
+def test_several_predictions_are_each_measured_as_alone_and_compared_to_the_first() -> None:
+    frame = judged_twice()
+    both = asked(frame, prediction=["decision", "other"])
+    alone = [asked(frame, prediction=name) for name in ("decision", "other")]
+    expected = figures(alone[0]) | figures(alone[1])
+    found = figures(both)
+    assert {key: row for key, row in found.items() if "_minus_" not in str(key[1])} == expected
+    less = {key: row for key, row in found.items() if "_minus_" in str(key[1])}
+    assert {key[0] for key in less} == {"other"}
+    for measure in ("demographic_parity_difference", "equalized_odds_difference", "predictive_parity_difference"):
+        for attribute in ("race", "sex", "race x sex"):
+            value, low, high, _ = less["other", f"{measure}_minus_decision", attribute, None]
+            own, first = (found[name, measure, attribute, None][0] for name in ("other", "decision"))
+            assert value == pytest.approx(own - first), (measure, attribute)  # type: ignore[operator]
+            assert low < value < high  # type: ignore[operator]
+    accuracy = [((frame["y"] == frame[name]).mean()) for name in ("other", "decision")]
+    assert less["other", "accuracy_minus_decision", None, None][0] == pytest.approx(accuracy[0] - accuracy[1])
+    assert both.model["predictors"] == alone[0].model["predictors"] | alone[1].model["predictors"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("kind", ["names", "dict", "frame", "tuple", "arrays alone"])
+def test_several_scores_come_as_names_or_as_values(kind: str) -> None:
+    frame = judged_twice()
+    expected = figures(asked(frame, score=["score", "raw"]))
+    values = {name: frame[name].to_numpy() for name in ("score", "raw")}
+    given = {"names": ["score", "raw"], "tuple": ("score", "raw"), "dict": values, "frame": frame[["score", "raw"]], "arrays alone": values}
+    source = frame if kind in ("names", "tuple") else frame.drop(columns=["score", "raw"])
+    found = asked(source, score=given[kind])
+    if kind == "arrays alone":
+        found = asked(None, outcome=frame["y"], attributes=frame[["race", "sex"]], score=values)
+    assert figures(found) == expected
+    assert found.options["score"] == ["score", "raw"]
+
+
+def test_several_predictions_of_levels_and_of_numbers_are_compared() -> None:
+    frame = judged_twice()
+    frame["level"] = np.where(frame["age"] < 40, "young", np.where(frame["age"] < 60, "mid", "old"))
+    source = np.random.default_rng(1)
+    frame["a"], frame["b"] = (np.where(source.random(N) < right, frame["level"], "mid") for right in (0.8, 0.5))
+    found = figures(asked(frame, outcome="level", prediction=["a", "b"]))
+    key = "demographic_parity_difference"
+    value = found["b", f"{key}_minus_a[old]", "race", None][0]
+    assert value == pytest.approx(found["b", f"{key}[old]", "race", None][0] - found["a", f"{key}[old]", "race", None][0])  # type: ignore[operator]
+    numbers = asked(frame.assign(y=frame["age"], p=frame["age"] + 1.0, q=40.0), prediction=["p", "q"])
+    errors = figures(numbers)
+    assert errors["q", "rmse_minus_p", None, None][0] == pytest.approx(errors["q", "rmse", None, None][0] - 1.0)  # type: ignore[operator]
+
+
+def test_a_list_of_one_prediction_is_that_prediction() -> None:
+    one, listed = asked(table(), prediction="decision"), asked(table(), prediction=["decision"])
+    assert one.to_json() == listed.to_json()
+
+
 MISTAKES: list[tuple[dict[str, object], str, str]] = [
     ({"outcome": "z"}, "there is no column 'z'", "did you mean|y"),
     ({"attributes": ["rcae"]}, "there is no column 'rcae'", "race"),
     ({"attributes": []}, "none is named", "--attributes"),
-    ({"attributes": ["age"]}, "'age' is a number with", r"give bins, as --bins age=18,"),
+    ({"attributes": ["id"]}, "'id' has 240 levels", "merge some"),
     ({"attributes": ["age"], "bins": {"age": [30, 60]}}, "is in none of the bins", "18 to 79"),
     ({"attributes": ["age"], "bins": {"age": [60, 30]}}, "not two or more ascending", "age=0,30"),
     ({"bins": {"rcae": [0, 1]}}, "'rcae' is not one of the attributes", "race"),
@@ -250,10 +392,23 @@ MISTAKES: list[tuple[dict[str, object], str, str]] = [
     ({"min_group_size": 0}, "0 is below 1", "from 1"),
     ({"weights": "proxy"}, "is not a number", ""),
     ({"reference": {"rcae": {"w": 1.0}}}, "'rcae' is not one of the attributes", "race"),
+    ({"reference": {"age": {"old": 1.0}}, "attributes": ["age"]}, "no attribute divides people", "--bins"),
+    ({"attributes": ["sex"], "bins": {"sex": [0, 1]}}, "is not a number", "leave its bins out"),
+    ({"attributes": ["age"], "bins": {"age": [0, 1]}}, "is in none of the bins", "18 to 79"),
+    ({"reference": pd.DataFrame({"race": ["W", "B"], "sex": ["m", "f"]})}, "(B, W) is one of the people's (b, h, w)", "alike"),
+    ({"reference": {"race x age": {"w": 1.0}}}, "nor all of them crossed", "race x sex"),
+    ({"reference": {"race x sex": {"w, m": 1.0}}}, "leave out 'b, f'", "w, m"),
     ({"reference": {"race": {"w": 0.5, "b": 0.3, "h": 0.1}}}, "add up to 0.9", "share"),
     ({"reference": {"race": {"w": 0.7, "b": 0.3}}}, "leave out 'h'", "give one"),
     ({"outcome": "age", "score": "score"}, "has not two levels", "--prediction"),
     ({"outcome": "age", "prediction": "proxy"}, "is not a number", "the outcome is one"),
+    ({"prediction": ["decision", "decison"]}, "there is no column 'decison'", "decision"),
+    ({"prediction": ["decision", "y"]}, "'y' is already the outcome", "one role"),
+    ({"prediction": ["decision", "age"], "score": "score"}, "not which belong together", "one prediction with its score"),
+    ({"score": ["score", "age"]}, "the scores of 'age' go from 18 to 79", "--prediction"),
+    ({"score": ["score", "age"], "threshold": 20}, "20 is outside the scores of 'score'", "--prediction"),
+    ({"prediction": [f"p{k}" for k in range(41)]}, "41 are to be compared", "at most 40"),
+    ({"outcome": {"y": "y", "age": "age"}}, "2 columns are given", "one"),
 ]
 
 
@@ -311,6 +466,33 @@ def test_hard_cases_have_true_numbers_or_reasons() -> None:
     assert "equal_opportunity_difference by race is undefined: " in _said(asked(frame, prediction="decision", attributes=["race"]))
     rows = {row.group for row in asked(frame, prediction="decision", attributes=["many"]).rows if row.measure == "selection_rate"}
     assert len(rows) == 60
+
+
+@pytest.mark.parametrize("kind", ["prediction", "score", "level", "number", "data"])
+def test_a_group_that_weighs_nothing_stands_there_with_a_reason(kind: str) -> None:
+    frame = table().assign(w=lambda frame: 1.0 * (frame["race"] != "b"), level=lambda frame: pd.cut(frame["age"], 3, labels=list("xyz")))
+    how: dict[str, dict[str, object]] = {
+        "prediction": {"prediction": "decision"},
+        "score": {"score": "score"},
+        "level": {"outcome": "level", "prediction": frame["level"].sample(frac=1, random_state=0).to_numpy()},
+        "number": {"outcome": "age", "prediction": "score"},
+        "data": {},
+    }
+    report = asked(frame, weights="w", reference={"race": {"w": 0.6, "b": 0.2, "h": 0.2}}, proxies=True, **how[kind])
+    assert json.dumps(report.to_json(), allow_nan=False)
+    assert figures(report)[DATA, "share", "race", "b"][0] == 0
+    if kind in ("prediction", "score"):
+        assert "group 'b' has nobody of weight above 0" in _said(report)
+        lighter = figures(asked(frame[frame["race"] != "b"], **how[kind]))
+        key = (next(iter(how[kind].values())), "equalized_odds_difference", "race", None)
+        assert figures(report)[key] == pytest.approx(lighter[key])
+    assert to_survey_markdown(report)
+
+
+def test_a_group_of_which_no_row_has_all_that_is_needed_is_named() -> None:
+    frame = table().astype({"decision": float})
+    frame.loc[frame["race"] == "b", "decision"] = np.nan
+    assert "Every row with race b was among them" in _said(asked(frame, prediction="decision", missing="drop"))
 
 
 def test_built_in_tables_are_found_by_name() -> None:
