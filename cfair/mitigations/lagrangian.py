@@ -1,0 +1,97 @@
+"""Violations bounded: the least log loss among weights whose violations stay within a tolerance, by the augmented Lagrangian."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from cfair.constraints import Constraint
+from cfair.mitigations.base import Asked, Mitigation, Rows, Trained
+from cfair.mitigations.descent import Descent, Reached
+from cfair.mitigations.stages import Watched
+
+__all__ = ["lagrangian"]
+
+TEMPERATURES = (1.0, 0.5, 0.3, 0.2)  # of soft decisions in the first rounds, in log-odds
+SHARPEST = 0.1  # and in all that follow
+ROUNDS = 24
+GROWTH, FIRST, STEEPEST = 2.0, 1.0, 1e4  # of the penalty's weight, where a round did not bring violations down by a third
+FALL = 2 / 3
+ENOUGH = 1e-3  # by which a violation may stay above its tolerance at the end
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bounded:
+    """(1/2μ)·Σ_j (max(0, λ_j⁺ + μ(c_j + o_j − t))² + max(0, λ_j⁻ + μ(−c_j − o_j − t))²).
+
+    The offsets o_j are by how much hard violations exceeded soft ones when the round began: what is bounded is the hard violation, to
+    first order.
+
+    Args:
+        above: λ⁺, shape (violations,).
+        below: λ⁻, shape (violations,).
+        offset: o, shape (violations,).
+        weight: μ.
+        bound: t.
+    """
+
+    above: Tensor
+    below: Tensor
+    offset: Tensor
+    weight: float
+    bound: float
+
+    def __call__(self, soft: Tensor) -> Tensor:
+        apart = soft + self.offset
+        high = (self.above + self.weight * (apart - self.bound)).clamp(min=0)
+        low = (self.below + self.weight * (-apart - self.bound)).clamp(min=0)
+        return (high.square() + low.square()).sum() / (2 * self.weight)
+
+    def multipliers(self, apart: Tensor) -> tuple[Tensor, Tensor]:
+        """λ⁺ and λ⁻ after a round that left the violations ``apart``, (violations,)."""
+        high = (self.above + self.weight * (apart - self.bound)).clamp(min=0)
+        return high, (self.below + self.weight * (-apart - self.bound)).clamp(min=0)
+
+
+def _train(rows: Rows, asked: Asked) -> Trained:
+    """The logistic regression of least log loss with |c_sg| ≤ tolerance/2: then no two groups differ by more than the tolerance.
+
+    Of all rounds the one of least loss whose hard decisions keep the tolerance, or else the one that comes nearest.
+
+    Source: Nocedal & Wright (2006), Numerical Optimization, section 17.4.
+    """
+    descent = Descent(rows)
+    watched = Watched(rows, asked, descent)
+    violations, theta, weight = watched.violations, descent.start, FIRST
+    log, best = [watched.stage("without constraints")], (False, -torch.inf, theta)
+    none = torch.zeros(len(violations.names), dtype=torch.float64)
+    above, below, before = none, none, torch.inf
+    for k in range(ROUNDS):
+        temperature = TEMPERATURES[k] if k < len(TEMPERATURES) else SHARPEST
+        scores = descent.scores(theta)
+        offset = violations.hard(scores) - violations.soft(scores, temperature) if k >= len(TEMPERATURES) else none
+        bounded = _Bounded(above, below, offset, weight, asked.tolerance / 2)
+        reached = descent.least(lambda s, b=bounded, t=temperature: b(violations.soft(s, t)), theta)
+        theta, scores = reached.theta, descent.scores(reached.theta)
+        apart = violations.soft(scores, temperature) + offset
+        above, below = bounded.multipliers(apart)
+        log.append(watched.stage(f"round {k + 1}", reached, tuple((above - below).tolist())))
+        left = float((violations.hard(scores).abs() - asked.tolerance / 2).clamp(min=0).max())
+        best = max(best, _rank(left, float(descent.loss(scores)), theta), key=lambda each: each[:2])
+        weight, before = (min(weight * GROWTH, STEEPEST) if left > FALL * before else weight), left
+        if k >= len(TEMPERATURES) and left <= ENOUGH:
+            break
+    return Trained(descent.head(best[2]), False, tuple(log), watched.held)
+
+
+def _rank(left: float, loss: float, theta: Tensor) -> tuple[bool, float, Tensor]:
+    """Whether the tolerance is kept, and then the loss, else what is left, each the higher the better."""
+    return left <= ENOUGH, -loss if left <= ENOUGH else -left, theta
+
+
+def _refuses(constraint: Constraint) -> None:
+    return None
+
+
+lagrangian = Mitigation("lagrangian", "during", _train, _refuses)
