@@ -1,4 +1,4 @@
-"""What every mitigation takes and gives: people whose groups are known, what is to be equal across these, and a head that was trained so."""
+"""What every mitigation takes and gives: people whose groups are known, what is to be equal across these, and a head trained so."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Rows:
             )
         if not ((self.outcome == 0) | (self.outcome == 1)).all():
             raise QueryError("rows.outcome", "an outcome is neither 0 nor 1", "code the two levels as 0 and 1")
-        if n and not (0 <= int(self.group.min()) and int(self.group.max()) < self.groups):
+        if n and not (int(self.group.min()) >= 0 and int(self.group.max()) < self.groups):
             raise QueryError("rows.group", f"a group is not among 0 to {self.groups - 1}", "number the groups from 0 on")
 
     @property

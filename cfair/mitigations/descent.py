@@ -83,8 +83,13 @@ class Descent:
             by_theta = self._design.T @ slope + self._ridge * here
             return float(total.detach() + (self._ridge * here.square()).sum() / 2), (self._stretch.T @ by_theta).numpy()
 
-        options = {"maxcor": 20, "ftol": 1e-12, "gtol": GRADIENT, "maxiter": STEPS}
-        found = minimize(value, np.zeros(len(theta)), jac=True, method="L-BFGS-B", options=options)
+        found = minimize(
+            value,
+            np.zeros(len(theta)),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxcor": 20, "ftol": 1e-12, "gtol": GRADIENT, "maxiter": STEPS},
+        )
         return Reached(theta + self._stretch @ torch.from_numpy(found.x), int(found.nit), bool(found.success))
 
     def head(self, theta: Tensor) -> Logistic:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from cfair.constraints import Constraint
 from cfair.mitigations.base import Asked, Mitigation, Rows, Trained
-from cfair.mitigations.descent import Descent, Reached
+from cfair.mitigations.descent import Descent
+from cfair.mitigations.soft import Violations
 from cfair.mitigations.stages import Watched
 
 __all__ = ["lagrangian"]
@@ -72,7 +73,7 @@ def _train(rows: Rows, asked: Asked) -> Trained:
         scores = descent.scores(theta)
         offset = violations.hard(scores) - violations.soft(scores, temperature) if k >= len(TEMPERATURES) else none
         bounded = _Bounded(above, below, offset, weight, asked.tolerance / 2)
-        reached = descent.least(lambda s, b=bounded, t=temperature: b(violations.soft(s, t)), theta)
+        reached = descent.least(partial(_within, violations, bounded, temperature), theta)
         theta, scores = reached.theta, descent.scores(reached.theta)
         apart = violations.soft(scores, temperature) + offset
         above, below = bounded.multipliers(apart)
@@ -83,6 +84,11 @@ def _train(rows: Rows, asked: Asked) -> Trained:
         if k >= len(TEMPERATURES) and left <= ENOUGH:
             break
     return Trained(descent.head(best[2]), False, tuple(log), watched.held)
+
+
+def _within(violations: Violations, bounded: _Bounded, temperature: float, scores: Tensor) -> Tensor:
+    """What log-odds (n,) lose by their soft violations, shape ()."""
+    return bounded(violations.soft(scores, temperature))
 
 
 def _rank(left: float, loss: float, theta: Tensor) -> tuple[bool, float, Tensor]:
