@@ -9,13 +9,13 @@ from torch import Tensor
 from cfair.constraints import Constraint
 from cfair.mitigations.base import Asked, Mitigation, Rows, Trained
 from cfair.mitigations.descent import Descent
-from cfair.mitigations.soft import Violations
+from cfair.mitigations.soft import Violations, among_decided
 from cfair.mitigations.stages import Watched
 
 __all__ = ["lagrangian"]
 
-TEMPERATURES = (1.0, 0.5, 0.3, 0.2)  # of soft decisions in the first rounds, in log-odds
-SHARPEST = 0.1  # and in all that follow
+GENTLE = (1.0, 0.5)  # temperatures of soft decisions, round by round, in log-odds: sharper ones hang on the few people near the threshold
+SHARP = (1.0, 0.5, 0.3, 0.2, 0.1)  # where rates are of those who are selected, or of errors: at 1, calibrated scores cannot move them
 ROUNDS = 24
 GROWTH, FIRST, STEEPEST = 2.0, 1.0, 1e4  # of the penalty's weight, where a round did not bring violations down by a third
 FALL = 2 / 3
@@ -66,12 +66,13 @@ def _train(rows: Rows, asked: Asked) -> Trained:
     watched = Watched(rows, asked, descent)
     violations, theta, weight = watched.violations, descent.start, FIRST
     log, best = [watched.stage("without constraints")], (False, -torch.inf, theta)
+    temperatures = SHARP if any(map(among_decided, asked.constraints)) else GENTLE
     none = torch.zeros(len(violations.names), dtype=torch.float64)
     above, below, before = none, none, torch.inf
     for k in range(ROUNDS):
-        temperature = TEMPERATURES[k] if k < len(TEMPERATURES) else SHARPEST
+        temperature = temperatures[min(k, len(temperatures) - 1)]
         scores = descent.scores(theta)
-        offset = violations.hard(scores) - violations.soft(scores, temperature) if k >= len(TEMPERATURES) else none
+        offset = violations.hard(scores) - violations.soft(scores, temperature) if k >= len(temperatures) else none
         bounded = _Bounded(above, below, offset, weight, asked.tolerance / 2)
         reached = descent.least(partial(_within, violations, bounded, temperature), theta)
         theta, scores = reached.theta, descent.scores(reached.theta)
@@ -81,7 +82,7 @@ def _train(rows: Rows, asked: Asked) -> Trained:
         left = float((violations.hard(scores).abs() - asked.tolerance / 2).clamp(min=0).max())
         best = max(best, _rank(left, float(descent.loss(scores)), theta), key=lambda each: each[:2])
         weight, before = (min(weight * GROWTH, STEEPEST) if left > FALL * before else weight), left
-        if k >= len(TEMPERATURES) and left <= ENOUGH:
+        if k >= len(temperatures) and left <= ENOUGH:
             break
     return Trained(descent.head(best[2]), False, tuple(log), watched.held)
 

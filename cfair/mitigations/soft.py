@@ -8,7 +8,7 @@ from torch import Tensor
 from cfair.constraints import Constraint
 from cfair.mitigations.base import Rows
 
-__all__ = ["Violations", "of_decisions"]
+__all__ = ["Violations", "among_decided", "of_decisions"]
 
 KNOTS = 10  # of a score, between which its errors are added up with weights that fall off linearly
 
@@ -76,3 +76,11 @@ def of_decisions(constraint: Constraint, counts: Tensor) -> Tensor:
     together = successes.sum(-1, keepdim=True) / trials.sum(-1, keepdim=True).clamp(min=1e-12)
     apart: Tensor = torch.where(trials > 0, successes / trials.clamp(min=1e-12) - together, 0.0)
     return apart.flatten()
+
+
+def among_decided(constraint: Constraint) -> bool:
+    """Whether its rates are of people whom the decisions choose, rather than of people known before."""
+    if not constraint.strata:
+        return False
+    nobody, everybody = torch.tensor([[[2.0, 0.0], [1.0, 0.0]]]), torch.tensor([[[0.0, 2.0], [0.0, 1.0]]])
+    return not torch.equal(constraint.tally(nobody)[1], constraint.tally(everybody)[1])
