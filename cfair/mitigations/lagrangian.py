@@ -9,13 +9,11 @@ from torch import Tensor
 from cfair.constraints import Constraint
 from cfair.mitigations.base import Asked, Mitigation, Rows, Trained
 from cfair.mitigations.descent import Descent
-from cfair.mitigations.soft import Violations, among_decided
+from cfair.mitigations.soft import Violations, temperatures_for
 from cfair.mitigations.stages import Watched
 
 __all__ = ["lagrangian"]
 
-GENTLE = (1.0, 0.5)  # temperatures of soft decisions, round by round, in log-odds: sharper ones hang on the few people near the threshold
-SHARP = (1.0, 0.5, 0.3, 0.2, 0.1)  # where rates are of those who are selected, or of errors: at 1, calibrated scores cannot move them
 ROUNDS = 24
 GROWTH, FIRST, STEEPEST = 2.0, 1.0, 1e4  # of the penalty's weight, where a round did not bring violations down by a third
 FALL = 2 / 3
@@ -66,7 +64,7 @@ def _train(rows: Rows, asked: Asked) -> Trained:
     watched = Watched(rows, asked, descent)
     violations, theta, weight = watched.violations, descent.start, FIRST
     log, best = [watched.stage("without constraints")], (False, -torch.inf, theta)
-    temperatures = SHARP if any(map(among_decided, asked.constraints)) else GENTLE
+    temperatures = temperatures_for(asked.constraints)
     none = torch.zeros(len(violations.names), dtype=torch.float64)
     above, below, before = none, none, torch.inf
     for k in range(ROUNDS):

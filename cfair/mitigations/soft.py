@@ -8,8 +8,10 @@ from torch import Tensor
 from cfair.constraints import Constraint
 from cfair.mitigations.base import Rows
 
-__all__ = ["Violations", "among_decided", "of_decisions"]
+__all__ = ["Violations", "among_decided", "of_decisions", "temperatures_for"]
 
+GENTLE = (1.0, 0.5)  # temperatures of soft decisions, stage by stage, in log-odds: sharper ones hang on the few people near the threshold
+SHARP = (1.0, 0.5, 0.3, 0.2, 0.1)  # where rates are of those who are selected, or of errors: at 1, calibrated scores cannot move them
 KNOTS = 10  # of a score, between which its errors are added up with weights that fall off linearly
 
 
@@ -84,3 +86,8 @@ def among_decided(constraint: Constraint) -> bool:
         return False
     nobody, everybody = torch.tensor([[[2.0, 0.0], [1.0, 0.0]]]), torch.tensor([[[0.0, 2.0], [0.0, 1.0]]])
     return not torch.equal(constraint.tally(nobody)[1], constraint.tally(everybody)[1])
+
+
+def temperatures_for(constraints: Sequence[Constraint]) -> tuple[float, ...]:
+    """Of soft decisions, stage by stage, each of which starts where the one before it ended."""
+    return SHARP if any(map(among_decided, constraints)) else GENTLE

@@ -97,7 +97,9 @@ def test_no_penalty_with_as_small_a_violation_has_less_loss_than_the_lagrangian(
 
 def test_violations_fall_as_the_strength_grows() -> None:
     rows, constraint = people(), CONSTRAINTS["equal_opportunity"]
-    path = [difference(MITIGATIONS["penalty"].train(rows, asked("equal_opportunity", strength=s)), rows, constraint) for s in (0.0, 0.3, 3, 30)]
+    path = [
+        difference(MITIGATIONS["penalty"].train(rows, asked("equal_opportunity", strength=s)), rows, constraint) for s in (0.0, 0.3, 3, 30)
+    ]
     assert path == sorted(path, reverse=True)
     assert path[-1] < path[0] / 5
 
