@@ -9,4 +9,5 @@ MITIGATIONS: Registry[Mitigation] = Registry(
     "mitigation",
     penalty="cfair.mitigations.penalty:penalty",
     lagrangian="cfair.mitigations.lagrangian:lagrangian",
+    threshold="cfair.mitigations.threshold:threshold",
 )

@@ -1,4 +1,4 @@
-"""What every mitigation takes and gives: people whose groups are known, what is to be equal across these, and a head that was trained so."""
+"""What every mitigation takes and gives: people whose groups are known, what is to be equal across them, and a head so trained."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from cfair.constraints import Cells, Constraint, count
 from cfair.errors import QueryError
 from cfair.heads.base import Head
 
-__all__ = ["DECIDED", "Asked", "Mitigation", "Rows", "Stage", "Trained", "decided"]
+__all__ = ["DECIDED", "Asked", "Mitigation", "Rows", "Stage", "Trained", "decided", "refuse"]
 
 DECIDED = 0.5  # a decision is 1 from this prediction on
 
@@ -45,7 +45,7 @@ class Rows:
             )
         if not ((self.outcome == 0) | (self.outcome == 1)).all():
             raise QueryError("rows.outcome", "an outcome is neither 0 nor 1", "code the two levels as 0 and 1")
-        if n and not (0 <= int(self.group.min()) and int(self.group.max()) < self.groups):
+        if n and not (int(self.group.min()) >= 0 and int(self.group.max()) < self.groups):
             raise QueryError("rows.group", f"a group is not among 0 to {self.groups - 1}", "number the groups from 0 on")
 
     @property
@@ -76,6 +76,7 @@ class Asked:
         tolerance: of a mitigation that bounds them: the largest difference that is let be.
         min_group_size: smaller groups take no part in a constraint, and are listed.
         seed: of whatever is drawn.
+        reads_group: whether a mitigation that comes after training may treat groups apart at prediction time.
     """
 
     constraints: tuple[Constraint, ...]
@@ -83,6 +84,7 @@ class Asked:
     tolerance: float = 0.0
     min_group_size: int = 30
     seed: int = 0
+    reads_group: bool = True
 
     def __post_init__(self) -> None:
         if not self.constraints:
@@ -121,7 +123,7 @@ class Trained:
         head: predictions from DECIDED on are decisions of 1.
         reads_group: whether the head wants the index of the group as its last feature, at prediction time, too.
         log: of the training, in order.
-        held: indices of groups too small to take part.
+        held: indices of groups too small to take part, or without anybody of whom a constraint asks.
     """
 
     head: Head
@@ -145,6 +147,17 @@ class Mitigation:
     stage: Literal["before", "during", "after"]
     train: Callable[[Rows, Asked], Trained]
     refuses: Callable[[Constraint], str | None]
+
+
+def refuse(asked: Asked, refuses: Callable[[Constraint], str | None]) -> None:
+    """Raise why one of the constraints asked for cannot be trained in so.
+
+    Raises:
+        QueryError: one of them is refused.
+    """
+    for constraint in asked.constraints:
+        if problem := refuses(constraint):
+            raise QueryError("constraints", problem, "name another mitigation for it")
 
 
 def decided(prediction: Tensor) -> Tensor:
