@@ -10,4 +10,5 @@ MITIGATIONS: Registry[Mitigation] = Registry(
     penalty="cfair.mitigations.penalty:penalty",
     lagrangian="cfair.mitigations.lagrangian:lagrangian",
     threshold="cfair.mitigations.threshold:threshold",
+    reweighing="cfair.mitigations.reweighing:reweighing",
 )
