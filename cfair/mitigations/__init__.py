@@ -11,4 +11,5 @@ MITIGATIONS: Registry[Mitigation] = Registry(
     lagrangian="cfair.mitigations.lagrangian:lagrangian",
     threshold="cfair.mitigations.threshold:threshold",
     reweighing="cfair.mitigations.reweighing:reweighing",
+    recalibration="cfair.mitigations.recalibration:recalibration",
 )
