@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from cfair.constraints import Constraint
-from cfair.mitigations.ladders import Ladder
+from cfair.mitigations.boxes import start_in_a_box
+from cfair.mitigations.ladders import Ladder, rungs
 
 __all__ = ["best_by_coordinates", "best_for_all", "excess"]
 
@@ -33,8 +34,8 @@ def best_by_coordinates(found: Sequence[Ladder], constraints: Sequence[Constrain
     """The place of each group's threshold, (groups,): an optimum that no change of one group's threshold betters, nor of two groups'.
 
     The price of a violation rises from stage to stage. Two groups' thresholds are tried in all pairs, of long ladders in pairs of some
-    rungs: with two groups of few people the optimum is that of all pairs. Of several starts the end with the least excess is taken, then
-    the most accurate.
+    rungs: with two groups of few people the optimum is that of all pairs. It starts in a box, too, which keeps the tolerance or nearly, and
+    stays there. Of several starts the end with the least excess is taken, then the most accurate.
 
     Args:
         found: of each group.
@@ -43,9 +44,9 @@ def best_by_coordinates(found: Sequence[Ladder], constraints: Sequence[Constrain
         starts: places to start from, each (groups,).
     """
     search, ends = _Search(tuple(found), tuple(constraints), tolerance), []
-    for start in starts:
-        place = start
-        for price in PRICES:
+    inside = start_in_a_box(found, constraints, tolerance)
+    for place, prices in [(inside, PRICES[-1:]), *((start, PRICES) for start in starts)]:
+        for price in prices:
             place = search.settled(place, price)
         for _ in range(SWEEPS):
             before = place
@@ -94,7 +95,7 @@ class _Search:
 
     def _move(self, place: Tensor, groups: tuple[int, ...], price: float, *, most: int) -> None:
         """Set the places of some groups to the best combination of at most so many rungs of each, if that is better."""
-        tried = torch.cartesian_prod(*(self._rungs(group, most) for group in groups)).reshape(-1, len(groups))
+        tried = torch.cartesian_prod(*(rungs(self.found[group], most) for group in groups)).reshape(-1, len(groups))
         now = self.counts(place)
         counts = now.repeat(len(tried), 1, 1, 1)
         for i, group in enumerate(groups):
@@ -103,11 +104,6 @@ class _Search:
         best = value.argmax()
         if value[best] > self.value(now, price):
             place[list(groups)] = tried[best]
-
-    def _rungs(self, group: int, most: int) -> Tensor:
-        """Places spread evenly over a ladder, both ends among them."""
-        rungs = len(self.found[group].values)
-        return torch.linspace(0, rungs - 1, min(most, rungs)).round().long()
 
 
 def _correct(counts: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from cfair.constraints.thresholds import at_thresholds
 from cfair.mitigations.base import Rows
 
-__all__ = ["Ladder", "ladders", "pooled_ladder"]
+__all__ = ["Ladder", "ladders", "pooled_ladder", "rungs"]
 
 CLOSE = 1e-12  # scores nearer to one another, relative to their size, differ by rounding alone: no threshold parts them
 BEYOND = 1.0  # log-odds from the outermost score to the threshold that selects nobody, or everybody
@@ -55,6 +55,11 @@ def pooled_ladder(rows: Rows, score: Tensor) -> Ladder:
     values = _values(score[some])
     reached = at_thresholds(rows.outcome[some], score[some], rows.group[some], rows.groups, thresholds=values, weights=rows.weights[some])
     return Ladder(reached.values, reached.cells.weight)
+
+
+def rungs(ladder: Ladder, most: int) -> Tensor:
+    """At most so many places spread evenly over a ladder, both ends among them."""
+    return torch.linspace(0, len(ladder.values) - 1, min(most, len(ladder.values)), dtype=torch.float64).round().long()
 
 
 def _values(score: Tensor) -> Tensor:

@@ -16,7 +16,9 @@ from cfair.weights import evened
 __all__ = ["platt", "recalibration"]
 
 SCATTER = 1.0  # standard deviation of groups' offsets and slopes about the pooled ones, by which a small group is shrunken
-ISOTONIC = 1000.0  # people of whom an isotonic map weighs half: with fewer, its steps cost more where Platt is right than they save where not
+ISOTONIC = (
+    1000.0  # people of whom an isotonic map weighs half: with fewer, its steps cost more where Platt is right than they save where not
+)
 STEPS, SLOPE = 100, 1e-10  # of Newton's method, and the gradient left, per person
 
 

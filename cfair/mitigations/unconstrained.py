@@ -29,7 +29,7 @@ def taking_part(rows: Rows, asked: Asked) -> Tensor:
     A group has a rate if it is defined where half of each outcome's people are selected: so no threshold gives a true positive rate to
     people of whom none has outcome 1, or false positives to those who all have it.
     """
-    part = rows.large(asked.min_group_size)
+    part = rows.large(max(1, asked.min_group_size))
     half = counts_of(rows, torch.full_like(rows.outcome, 0.5))
     for constraint in asked.constraints:
         if constraint.strata:

@@ -190,6 +190,15 @@ def test_a_group_that_is_too_small_is_listed_and_changes_no_constraint_of_the_ot
 
 
 @of_pairs
+def test_where_features_say_nothing_and_a_group_is_of_nobody_the_head_is_finite(name: str, constraint: str) -> None:
+    rows = people(200)
+    blank = Rows(torch.ones(200, 2, dtype=torch.float64), rows.outcome, rows.group * 2, 4, rows.weights)
+    everybody = Asked(constraints=(CONSTRAINTS[constraint],), min_group_size=0)
+    trained = MITIGATIONS[name].train(blank, everybody)
+    assert trained.head.predict(seen(blank, trained)).isfinite().all()
+
+
+@of_pairs
 def test_the_log_ends_with_what_the_training_rows_show(name: str, constraint: str) -> None:
     rows = people()
     trained = usual(name, constraint)

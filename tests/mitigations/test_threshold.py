@@ -218,6 +218,22 @@ def test_two_constraints_that_are_not_linear_are_kept_by_the_best_of_all_pairs(s
     assert accuracy(rows, decided(trained.head.predict(rows.with_group()))) == pytest.approx(max(kept) / 150, abs=1e-12)
 
 
+def test_two_constraints_of_three_groups_are_kept_nearly_as_accurately_as_by_the_best_of_all_triples() -> None:
+    rows, names, tolerance = people(75, groups=3, seed=3), ("predictive_parity", "demographic_parity"), 0.15
+    named = tuple(CONSTRAINTS[name] for name in names)
+    trained = MITIGATIONS["threshold"].train(rows, Asked(constraints=named, tolerance=tolerance, min_group_size=5))
+    each = [[(*(rate(name, cells) for name in names), right) for right, cells, _ in thresholds] for thresholds in every_decision(rows)]
+    rates = [
+        np.array(thresholds)[list(place)] for thresholds, place in zip(each, np.indices([len(t) for t in each]).reshape(3, -1), strict=True)
+    ]
+    together = np.stack(rates)  # (groups, triples, 3)
+    kept = (np.ptp(together[:, :, :2], axis=0) <= tolerance + 1e-12).all(1)
+    assert kept.any()
+    assert max(trained.log[-1].violations.values()) <= tolerance + 1e-12
+    best = together[:, kept, 2].sum(0).max()
+    assert accuracy(rows, decided(trained.head.predict(rows.with_group()))) >= best / 75 - 0.02  # a local optimum
+
+
 def test_without_the_group_one_threshold_is_the_most_accurate_within_the_tolerance() -> None:
     rows = people(300, seed=8)
     score, tolerance = logits(rows), 0.1
