@@ -24,7 +24,8 @@ def _train(rows: Rows, asked: Asked) -> Trained:
     One constraint on one rate: exact, one threshold per group. Demographic parity and equal opportunity are then kept to half of what one
     step of a threshold changes, in each group; predictive parity and treatment equality, whose rates do not rise steadily, to one row of
     the smallest group, or the tolerance if that is more. Several rates that are linear in decisions, as equalized odds: exact in
-    expectation, by a lottery among up to three thresholds. Several others: one threshold per group, moved in turn, a local optimum.
+    expectation, by a lottery among up to three thresholds. Several others: one threshold per group, moved by one and two groups in turn,
+    a local optimum that may miss a tolerance: the last line of the log says what is left.
 
     Without the group at prediction time one threshold for everybody is moved, which cannot make rates equal where scores differ: with a
     tolerance it finds the most accurate that keeps it, and without one it most often ends at selecting nobody, or everybody. Groups that
