@@ -82,6 +82,15 @@ def test_predictions_are_never_0_or_1_and_grow_with_the_score_within_a_group() -
         assert (prediction.diff() > 0).all()
 
 
+def test_maps_of_groups_that_hardly_scatter_are_the_pooled_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cfair.mitigations.recalibration.SCATTER", 1e-4)
+    monkeypatch.setattr("cfair.mitigations.recalibration.ISOTONIC", 1e12)
+    rows = people(500)
+    predicted = MITIGATIONS["recalibration"].train(rows, ASKED).head.predict(rows.with_group())
+    base = Logistic(2).fit([(rows.features, rows.outcome)])  # of which the pooled map is none
+    torch.testing.assert_close(predicted, base.predict(rows.features), rtol=0, atol=1e-4)
+
+
 def test_a_group_held_has_the_pooled_map() -> None:
     rows = people(500)
     group = rows.group.clone()
