@@ -1,8 +1,8 @@
 """Equalized odds by sex on Adult, 45,222 rows: a curve of 20 points by cfair's penalty, and fairlearn's exponentiated gradient.
 
 Both are logistic regressions of the same standardised columns. fairlearn's randomised classifiers are scored in expectation, one for each
-bound on the violation. On held-out rows, for each of its points, is some point of ours as good; and which curve dominates the larger area of
-accuracies above 0.8 and differences below 0.15, ours of those points alone that no other dominates on rows kept to choose by.
+bound on the violation. On held-out rows: is some point of ours as good as each of its points; and which curve dominates the larger area
+of accuracies above 0.8 and differences below 0.15, ours of those points alone that no other dominates on rows kept to choose by.
 """
 
 import argparse

@@ -9,4 +9,7 @@ MITIGATIONS: Registry[Mitigation] = Registry(
     "mitigation",
     penalty="cfair.mitigations.penalty:penalty",
     lagrangian="cfair.mitigations.lagrangian:lagrangian",
+    threshold="cfair.mitigations.threshold:threshold",
+    reweighing="cfair.mitigations.reweighing:reweighing",
+    recalibration="cfair.mitigations.recalibration:recalibration",
 )

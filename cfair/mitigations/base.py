@@ -11,7 +11,7 @@ from cfair.constraints import Cells, Constraint, count
 from cfair.errors import QueryError
 from cfair.heads.base import Head
 
-__all__ = ["DECIDED", "Asked", "Mitigation", "Rows", "Stage", "Trained", "decided"]
+__all__ = ["DECIDED", "Asked", "Mitigation", "Rows", "Stage", "Trained", "decided", "refuse"]
 
 DECIDED = 0.5  # a decision is 1 from this prediction on
 
@@ -76,6 +76,7 @@ class Asked:
         tolerance: of a mitigation that bounds them: the largest difference that is let be.
         min_group_size: smaller groups take no part in a constraint, and are listed.
         seed: of whatever is drawn.
+        reads_group: whether a mitigation that comes after training may treat groups apart at prediction time.
     """
 
     constraints: tuple[Constraint, ...]
@@ -83,6 +84,7 @@ class Asked:
     tolerance: float = 0.0
     min_group_size: int = 30
     seed: int = 0
+    reads_group: bool = True
 
     def __post_init__(self) -> None:
         if not self.constraints:
@@ -121,7 +123,7 @@ class Trained:
         head: predictions from DECIDED on are decisions of 1.
         reads_group: whether the head wants the index of the group as its last feature, at prediction time, too.
         log: of the training, in order.
-        held: indices of groups too small to take part.
+        held: indices of groups too small to take part, or without anybody of whom a constraint asks.
     """
 
     head: Head
@@ -145,6 +147,17 @@ class Mitigation:
     stage: Literal["before", "during", "after"]
     train: Callable[[Rows, Asked], Trained]
     refuses: Callable[[Constraint], str | None]
+
+
+def refuse(asked: Asked, refuses: Callable[[Constraint], str | None]) -> None:
+    """Raise why one of the constraints asked for cannot be trained in so.
+
+    Raises:
+        QueryError: one of them is refused.
+    """
+    for constraint in asked.constraints:
+        if problem := refuses(constraint):
+            raise QueryError("constraints", problem, "name another mitigation for it")
 
 
 def decided(prediction: Tensor) -> Tensor:

@@ -1,16 +1,16 @@
 """Violations bounded: the least log loss among weights whose violations stay within a tolerance, by the augmented Lagrangian."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from cfair.constraints import Constraint
-from cfair.mitigations.base import Asked, Mitigation, Rows, Trained
+from cfair.mitigations.base import Asked, Mitigation, Rows, Trained, refuse
 from cfair.mitigations.descent import Descent
 from cfair.mitigations.soft import Violations, temperatures_for
-from cfair.mitigations.stages import Watched
+from cfair.mitigations.unconstrained import positions, stage, taking_part
 
 __all__ = ["lagrangian"]
 
@@ -60,14 +60,15 @@ def _train(rows: Rows, asked: Asked) -> Trained:
 
     Source: Nocedal & Wright (2006), Numerical Optimization, section 17.4.
     """
-    descent = Descent(rows)
-    watched = Watched(rows, asked, descent)
-    violations, theta, weight = watched.violations, descent.start, FIRST
-    log, best = [watched.stage("without constraints")], (False, -torch.inf, theta)
+    refuse(asked, _refuses)
+    descent, part = Descent(rows), taking_part(rows, asked)
+    violations = Violations(rows, asked.constraints, part, descent.scores(descent.start))
+    theta, weight = descent.start, FIRST
+    log, best = [stage("without constraints", rows, asked, head=descent.head(theta), seen=rows.features)], (False, -torch.inf, theta)
     temperatures = temperatures_for(asked.constraints)
     none = torch.zeros(len(violations.names), dtype=torch.float64)
     above, below, before = none, none, torch.inf
-    for k in range(ROUNDS):
+    for k in range(ROUNDS if part.any() else 0):
         temperature = temperatures[min(k, len(temperatures) - 1)]
         scores = descent.scores(theta)
         offset = violations.hard(scores) - violations.soft(scores, temperature) if k >= len(temperatures) else none
@@ -76,13 +77,14 @@ def _train(rows: Rows, asked: Asked) -> Trained:
         theta, scores = reached.theta, descent.scores(reached.theta)
         apart = violations.soft(scores, temperature) + offset
         above, below = bounded.multipliers(apart)
-        log.append(watched.stage(f"round {k + 1}", reached, tuple((above - below).tolist())))
+        now = stage(f"round {k + 1}", rows, asked, head=descent.head(theta), seen=rows.features)
+        log.append(replace(now, steps=reached.steps, converged=reached.converged, multipliers=tuple((above - below).tolist())))
         left = float((violations.hard(scores).abs() - asked.tolerance / 2).clamp(min=0).max())
         best = max(best, _rank(left, float(descent.loss(scores)), theta), key=lambda each: each[:2])
         weight, before = (min(weight * GROWTH, STEEPEST) if left > FALL * before else weight), left
         if k >= len(temperatures) and left <= ENOUGH:
             break
-    return Trained(descent.head(best[2]), False, tuple(log), watched.held)
+    return Trained(descent.head(best[2]), False, tuple(log), positions(~part))
 
 
 def _within(violations: Violations, bounded: _Bounded, temperature: float, scores: Tensor) -> Tensor:
@@ -95,8 +97,10 @@ def _rank(left: float, loss: float, theta: Tensor) -> tuple[bool, float, Tensor]
     return left <= ENOUGH, -loss if left <= ENOUGH else -left, theta
 
 
-def _refuses(constraint: Constraint) -> None:
-    return None
+def _refuses(constraint: Constraint) -> str | None:
+    if constraint.strata:
+        return None
+    return f"a head that does not see the group cannot bound the errors of all deciles of all groups' scores, which {constraint.name} asks for"
 
 
 lagrangian = Mitigation("lagrangian", "during", _train, _refuses)

@@ -1,15 +1,16 @@
 """Violations weighed against errors: the log loss and, times a strength, the squares of soft violations."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor
 
 from cfair.constraints import Constraint
-from cfair.mitigations.base import Asked, Mitigation, Rows, Stage, Trained
-from cfair.mitigations.descent import Descent, Reached
+from cfair.mitigations.base import Asked, Mitigation, Rows, Trained
+from cfair.mitigations.descent import Descent
 from cfair.mitigations.soft import Violations, temperatures_for
-from cfair.mitigations.stages import Watched
+from cfair.mitigations.unconstrained import positions, stage, taking_part
 
 __all__ = ["penalised_path", "penalty"]
 
@@ -24,24 +25,19 @@ def penalised_path(rows: Rows, asked: Asked, strengths: Sequence[float]) -> Iter
         asked: what is to be equal; its own strength is not read.
         strengths: from 0 on, best in ascending order.
     """
-    descent = Descent(rows)
-    watched = Watched(rows, asked, descent)
+    descent, part = Descent(rows), taking_part(rows, asked)
+    violations = Violations(rows, asked.constraints, part, descent.scores(descent.start))
     temperatures, theta = temperatures_for(asked.constraints), descent.start
-    first = watched.stage("without constraints")
+    first = stage("without constraints", rows, asked, head=descent.head(theta), seen=rows.features)
     for strength in strengths:
-        stages = list(_stages(descent, watched, theta, strength, temperatures)) if strength else []
-        if stages:
-            theta, temperatures = stages[-1][0].theta, temperatures[-1:]
-        yield Trained(descent.head(theta), False, (first, *(stage for _, stage in stages)), watched.held)
-
-
-def _stages(
-    descent: Descent, watched: Watched, theta: Tensor, strength: float, temperatures: Sequence[float]
-) -> Iterator[tuple[Reached, Stage]]:
-    for temperature in temperatures:
-        reached = descent.least(partial(_weighed, watched.violations, strength, temperature), theta)
-        theta = reached.theta
-        yield reached, watched.stage(f"strength {strength:g}, temperature {temperature:g}", reached)
+        log = [first]
+        for temperature in temperatures if strength and part.any() else ():
+            reached = descent.least(partial(_weighed, violations, strength, temperature), theta)
+            theta = reached.theta
+            now = stage(f"strength {strength:g}, temperature {temperature:g}", rows, asked, head=descent.head(theta), seen=rows.features)
+            log.append(replace(now, steps=reached.steps, converged=reached.converged))
+        temperatures = temperatures if len(log) == 1 else temperatures[-1:]
+        yield Trained(descent.head(theta), False, tuple(log), positions(~part))
 
 
 def _weighed(violations: Violations, strength: float, temperature: float, scores: Tensor) -> Tensor:
