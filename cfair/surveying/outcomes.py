@@ -34,11 +34,22 @@ def read_outcome(table: Table, question: Question, spec: ModelSpec | None) -> Co
     if question.kind == "number" or (question.kind == "auto" and number):
         _check_varies(table, column, found)
         return numbers(table, column), ()
+    if len(found.names) == 1 and (both := _with_the_other(table, found.names[0], question)):
+        return level_places(table, column, both, what="a level"), both
     _check_varies(table, column, found)
     if len(found.names) > MOST_LEVELS:
         problem = f"the outcome has {len(found.names):,} levels"
         raise DataError(f"{table.place}, column '{shown(column)}'", problem, "merge some of them, or name another column")
     return found.floats, found.names
+
+
+def _with_the_other(table: Table, level: str, question: Question) -> tuple[str, ...]:
+    """Both levels of an outcome of which everyone has one: as decisions are written, or as predictions have them; none if neither tells."""
+    for pair in TRUTH:
+        if level in pair:
+            return pair
+    predicted = {text for name in question.predictions for text in read_levels(table, name, ()).names}
+    return tuple(sorted({level, *predicted})) if len({level, *predicted}) == 2 else ()
 
 
 def outcome_of(values: Floats, levels: tuple[str, ...], question: Question) -> Outcome:

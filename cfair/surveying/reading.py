@@ -49,7 +49,7 @@ def read(source: Source, question: Question, spec: ModelSpec | None = None) -> S
     weights = None if question.weights is None else weigh(table, question.weights)
     known = _known(table, coded, attributes, drop=question.missing == "drop")
     kept = np.flatnonzero(known if weights is None else known & (weights > 0))
-    _check_left(table, coded[question.outcome][kept])
+    _check_left(table, coded[question.outcome][kept], levels)
     outcome = outcome_of(coded[question.outcome][kept], levels, question)
     grouped = {name: _present(each, kept, known) for name, each in attributes.items()}
     surveyed = Surveyed(
@@ -95,15 +95,15 @@ def _known(table: Table, coded: Mapping[str, Floats], attributes: Mapping[str, L
     return ~gap
 
 
-def _check_left(table: Table, y: Floats) -> None:
-    """Refuse a table of which nothing is left, or only one outcome.
+def _check_left(table: Table, y: Floats, levels: tuple[str, ...]) -> None:
+    """Refuse a table of which nothing is left, or one number as everyone's outcome; of levels one alone has rates, too.
 
     Raises:
         DataError: with what is left.
     """
     if len(y) == 0:
         raise DataError(table.place, "no row has all that is needed and a weight above 0", "fill some of them in")
-    if (y == y[0]).all():
+    if not levels and (y == y[0]).all():
         raise DataError(table.place, f"the outcome is the same in all {len(y):,} rows that can be used", "give rows in which it varies")
 
 

@@ -1,6 +1,7 @@
 """``cfair.groups``: the rows of an audit from any table or arrays, and what it refuses."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -428,15 +429,29 @@ def test_a_missing_value_names_its_rows(column: str) -> None:
         asked(frame, prediction="decision", weights="w")
 
 
-def test_one_outcome_only_and_no_rows_are_refused() -> None:
-    for frame in (table().assign(y=1), table().assign(y=np.nan)):
+def test_outcomes_of_which_one_level_is_known_and_no_rows_are_refused() -> None:
+    for frame in (table().assign(y="hired"), table().assign(y=0.5), table().assign(y=np.nan)):
         with pytest.raises(CfairError, match="the outcome is"):
             asked(frame)
     with pytest.raises(CfairError, match="has no rows"):
         asked(table()[:0])
+
+
+@pytest.mark.parametrize("outcome", [0, 1, True])
+def test_where_everyone_has_one_outcome_rates_have_a_value_or_the_reason_why_not(outcome: object) -> None:
+    found = asked(table().assign(y=outcome), prediction="decision")
+    rates = {(row.measure, row.group): row.value for row in found.rows if row.attribute == "sex"}
+    known, unknown = ("false_positive_rate", "true_positive_rate") if not outcome else ("true_positive_rate", "false_positive_rate")
+    for group in {group for measure, group in rates if measure == known}:
+        assert rates[known, group] is not None
+        assert rates[unknown, group] is None
+    assert all(row.value is None or math.isfinite(row.value) for row in found.rows)
+    assert any(unknown in str(each) and "undefined" in str(each) for each in found.assumptions)
+
+
+def test_one_outcome_left_by_what_is_missing_is_measured_too() -> None:
     one_left = table().assign(decision=lambda frame: frame["y"].where(frame["y"] == 1))
-    with pytest.raises(CfairError, match="the outcome is the same in all"):
-        asked(one_left, prediction="decision", missing="drop")
+    assert asked(one_left, prediction="decision", missing="drop").rows
 
 
 def test_arrays_that_do_not_fit_together_are_refused() -> None:
