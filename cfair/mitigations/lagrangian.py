@@ -100,7 +100,7 @@ def _rank(left: float, loss: float, theta: Tensor) -> tuple[bool, float, Tensor]
 def _refuses(constraint: Constraint) -> str | None:
     if constraint.strata:
         return None
-    return f"a head that does not see the group cannot bound errors of all deciles of each group's scores, as {constraint.name} asks"
+    return f"a head that does not see the group cannot bound errors of all deciles of each group, which {constraint.name} asks for"
 
 
 lagrangian = Mitigation("lagrangian", "during", _train, _refuses)
