@@ -1,9 +1,10 @@
 """How a group constraint is trained in, by the name used on the command line."""
 
 from cfair.mitigations.base import Asked, Mitigation, Rows, Stage, Trained, decided
+from cfair.mitigations.constraining import constrain
 from cfair.registry import Registry
 
-__all__ = ["MITIGATIONS", "Asked", "Mitigation", "Rows", "Stage", "Trained", "decided"]
+__all__ = ["MITIGATIONS", "Asked", "Mitigation", "Rows", "Stage", "Trained", "constrain", "decided"]
 
 MITIGATIONS: Registry[Mitigation] = Registry(
     "mitigation",

@@ -64,7 +64,7 @@ def _train(rows: Rows, asked: Asked) -> Trained:
     descent, part = Descent(rows), taking_part(rows, asked)
     violations = Violations(rows, asked.constraints, part, descent.scores(descent.start))
     theta, weight = descent.start, FIRST
-    log, best = [stage("without constraints", rows, asked, head=descent.head(theta), seen=rows.features)], (False, -torch.inf, theta)
+    log, best = [stage("without constraints", rows, asked, head=descent.head(theta), seen=rows.features)], (False, -torch.inf, theta, 0)
     temperatures = temperatures_for(asked.constraints)
     none = torch.zeros(len(violations.names), dtype=torch.float64)
     above, below, before = none, none, torch.inf
@@ -80,11 +80,13 @@ def _train(rows: Rows, asked: Asked) -> Trained:
         now = stage(f"round {k + 1}", rows, asked, head=descent.head(theta), seen=rows.features)
         log.append(replace(now, steps=reached.steps, converged=reached.converged, multipliers=tuple((above - below).tolist())))
         left = float((violations.hard(scores).abs() - asked.tolerance / 2).clamp(min=0).max())
-        best = max(best, _rank(left, float(descent.loss(scores)), theta), key=lambda each: each[:2])
+        best = max(best, (*_rank(left, float(descent.loss(scores))), theta, k + 1), key=lambda each: each[:2])
         weight, before = (min(weight * GROWTH, STEEPEST) if left > FALL * before else weight), left
         if k >= len(temperatures) and left <= ENOUGH:
             break
-    return Trained(descent.head(best[2]), False, tuple(log), positions(~part))
+    *_, theta, place = best
+    log.append(replace(log[place], what=f"chosen: {log[place].what}"))
+    return Trained(descent.head(theta), False, tuple(log), positions(~part))
 
 
 def _within(violations: Violations, bounded: _Bounded, temperature: float, scores: Tensor) -> Tensor:
@@ -92,9 +94,9 @@ def _within(violations: Violations, bounded: _Bounded, temperature: float, score
     return bounded(violations.soft(scores, temperature))
 
 
-def _rank(left: float, loss: float, theta: Tensor) -> tuple[bool, float, Tensor]:
+def _rank(left: float, loss: float) -> tuple[bool, float]:
     """Whether the tolerance is kept, and then the loss, else what is left, each the higher the better."""
-    return left <= ENOUGH, -loss if left <= ENOUGH else -left, theta
+    return left <= ENOUGH, -loss if left <= ENOUGH else -left
 
 
 def _refuses(constraint: Constraint) -> str | None:

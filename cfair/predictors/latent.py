@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cfair.access import guard, needs, sees
 from cfair.errors import LeakageError, QueryError
+from cfair.heads.base import Head
 from cfair.inference import completed, expectation, expectation_of_incomplete, fingerprint, patterns, posterior, posterior_of_rows
 from cfair.inference.patterns import Pattern, together
 from cfair.interfaces import Columns, Moments, Values, World, Worlds
@@ -68,6 +69,11 @@ class _OnLatents(ABC):
     def predict(self, world: World) -> Tensor:
         """Predictions (draws, n[, classes]); the latents do not move between worlds of the same people."""
         return in_every_draw(self.fitted.predict(self.seen(world)), world)
+
+    @property
+    def head(self) -> Head:
+        """What makes predictions of what it sees."""
+        return self.fitted
 
     @abstractmethod
     def seen(self, world: World) -> Tensor:
@@ -188,6 +194,15 @@ class Latent:
     def monotone(self) -> bool:
         """As of the chosen variant."""
         return self.chosen.monotone
+
+    @property
+    def head(self) -> Head:
+        """The chosen variant's."""
+        return self.chosen.head
+
+    def seen(self, world: World) -> Tensor:
+        """What the chosen variant's head reads of a world, shape (draws or 1, n, k)."""
+        return self.chosen.seen(world)
 
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Validate both variants, then fit each on everyone."""

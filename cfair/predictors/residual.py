@@ -75,12 +75,12 @@ class Residual:
             numbers = torch.cat([self._first_draw([v], world) for world in each_block(worlds)], 1)[0]  # (n, numbers that code v)
             for model, number in zip(models, numbers.unbind(-1), strict=True):
                 model.fit(Batches(worlds, number, partial(self._first_draw, self._parents[v]), weights=weights))
-        self._head.fit(Batches(worlds, outcome, self._seen_in, weights=weights))
+        self._head.fit(Batches(worlds, outcome, self.seen, weights=weights))
         return self
 
     def predict(self, world: World) -> Tensor:
         """Predictions (draws, n), or (draws, n, classes)."""
-        return in_every_draw(self._head.predict(self._seen_in(world)), world)
+        return in_every_draw(self._head.predict(self.seen(world)), world)
 
     def deploy(self, columns: Values, n: int) -> Tensor:
         """Predictions (n,) of rows, or (n, classes)."""
@@ -117,7 +117,12 @@ class Residual:
         """m_v, shape (..., numbers that code v)."""
         return torch.stack([model.predict(inputs) for model in models], -1)
 
-    def _seen_in(self, world: World) -> Tensor:
+    @property
+    def head(self) -> Head:
+        """What makes predictions of what it sees."""
+        return self._head
+
+    def seen(self, world: World) -> Tensor:
         """Level 1's columns and the residuals of a world, one draw where all agree: shape (draws or 1, n, k)."""
         values = {node: collapse(world.values[node]) for node in self.needs}
         draws = max((value.shape[0] for value in values.values()), default=1)

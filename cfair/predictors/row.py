@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, Self
 from torch import Tensor
 
 from cfair.access import guard, sees
+from cfair.heads.base import Head
 from cfair.interfaces import Values, World, Worlds
 from cfair.predictors.features import Batches, features, head_of, in_every_draw, observed_features
 from cfair.scm import SCM
@@ -53,12 +54,21 @@ class _FromRow(ABC):
 
     def fit(self, worlds: Worlds, outcome: Tensor, *, weights: Tensor | None = None) -> Self:
         """Learn the head from people, whole or in blocks, their outcomes, (n,), and their weights, (n,), if they have any."""
-        self.fitted.fit(Batches(worlds, outcome, lambda world: observed_features(self.scm.spec, self.sees, world), weights=weights))
+        self.fitted.fit(Batches(worlds, outcome, self.seen, weights=weights))
         return self
+
+    @property
+    def head(self) -> Head:
+        """What makes predictions of what it sees."""
+        return self.fitted
+
+    def seen(self, world: World) -> Tensor:
+        """What the head reads of a world, shape (draws or 1, n, k)."""
+        return observed_features(self.scm.spec, self.sees, world)
 
     def predict(self, world: World) -> Tensor:
         """Predictions (draws, n), or (draws, n, classes)."""
-        return in_every_draw(self.fitted.predict(observed_features(self.scm.spec, self.sees, world)), world)
+        return in_every_draw(self.fitted.predict(self.seen(world)), world)
 
     def deploy(self, columns: Values, n: int) -> Tensor:
         """Predictions (n,) of rows, or (n, classes)."""
