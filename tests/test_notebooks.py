@@ -30,6 +30,7 @@ def test_it_is_short(path: Path) -> None:
     assert len(nbformat.read(path, as_version=4).cells) <= 15
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the kernel's own libraries; the committed outputs must hold none
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path: Path, tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def test_the_order_of_rows_changes_only_who_is_tested() -> None:
     assert run.report.data["training_rows"] == train.n
 
 
+@pytest.mark.slow
 def test_several_splits_give_means_and_keep_the_first_as_the_run() -> None:
     spec, columns = learned()
     one, three = fit(spec, columns, QUICK), fit(spec, columns, replace(QUICK, splits=3))
@@ -141,6 +142,7 @@ def test_weights_of_1_give_the_run_that_no_weights_give(outcome: str) -> None:
     same_rows(fit(spec, weighted, QUICK).report, fit(spec, columns, QUICK).report)
 
 
+@pytest.mark.slow
 def test_neither_the_unit_of_weights_nor_people_of_weight_0_change_a_run() -> None:
     spec, columns = learned("bernoulli")
     weights = torch.arange(columns.n).remainder(5).double()

@@ -149,6 +149,7 @@ def test_svi_runs_on_the_model_with_its_parameters() -> None:
         assert all(isfinite(svi.step(columns)) for _ in range(3))
 
 
+@pytest.mark.slow
 def test_nuts_runs_on_the_model_with_and_without_its_parameters() -> None:
     spec = declare(
         {

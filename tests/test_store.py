@@ -57,6 +57,7 @@ def amend(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_loaded_model_stands_where_its_log_posterior_is_highest(tmp_path: Path) -> None:
     """Its priors are stated in the units of the rows that it learned from, and these come back with it."""
     graph = school().to_graph()

@@ -166,6 +166,7 @@ def test_what_cannot_be_audited_is_refused_before_any_work() -> None:
         audit(scm, predictors, test, points={"race": [1.0]})
 
 
+@pytest.mark.slow
 def test_a_block_that_a_world_leaves_as_it_is_has_no_gap_there() -> None:
     scm, predictors, test, _ = audited("gaussian")
     test = test.take(torch.arange(0, test.n, 5))

@@ -174,6 +174,7 @@ def test_when_every_draw_is_the_estimate_it_is_the_reabducted_gap_without_parame
             assert row.value == pytest.approx(0, abs=1e-15)
 
 
+@pytest.mark.slow
 def test_the_sampling_error_is_that_of_each_persons_mean_over_worlds() -> None:
     scm, predictor, test, _ = audited("unaware", "gaussian")
     moves = torch.zeros(N, dtype=torch.float64)

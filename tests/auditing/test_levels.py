@@ -211,6 +211,7 @@ def test_a_categorical_outcome_of_two_levels_is_audited_as_a_binary_one() -> Non
     assert reports[1].model["outcome_kind"] == "binary"
 
 
+@pytest.mark.slow
 def test_block_size_changes_no_number_and_json_has_no_nan() -> None:
     scm, predictors, test, report = audited("categorical")
     again = audit(scm, predictors, test, draws=DRAWS, min_group_size=10, block_rows=70)

@@ -180,6 +180,7 @@ def test_a_count_responds_at_whole_numbers_and_a_user_may_name_the_points() -> N
             audit(scm, {"full": full}, columns, draws=1, points=points)
 
 
+@pytest.mark.slow
 def test_a_whole_run_has_response_curves_with_frozen_gaps_over_splits() -> None:
     scm, columns, _ = numbers()
     declared = scm.spec.to_graph()

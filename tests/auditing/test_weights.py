@@ -83,6 +83,7 @@ def test_whole_weights_say_of_every_measure_what_so_many_people_say(outcome: str
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("scale", [1e-170, 1 / 7, 4_000.0, 1e150])
 def test_the_unit_of_weights_changes_no_number(outcome: str, scale: float) -> None:
@@ -94,6 +95,7 @@ def test_people_of_weight_0_change_no_number(outcome: str) -> None:
     alike(audited(outcome, weights()), audited(outcome, weights(), weights().nonzero()[:, 0]))
 
 
+@pytest.mark.slow
 def test_the_block_size_changes_no_weighted_number() -> None:
     scm, predictors, test = fitted("bernoulli")
     columns = replace(test, weights=weights())

@@ -87,6 +87,7 @@ def test_json_is_the_diagnosis_of_the_rows_that_the_run_held_out(capsys: pytest.
     assert (expected.rows, expected.training_rows) == (120, 480)
 
 
+@pytest.mark.slow
 def test_a_table_that_has_moved_is_asked_for_and_taken_from_where_it_is(capsys: pytest.CaptureFixture[str], fitted: Path) -> None:
     before = told(capsys, "--run", "run", *QUICK, "--json")[1]
     (fitted / "moved").mkdir(exist_ok=True)

@@ -44,6 +44,7 @@ def test_differences_of_numbers_are_those_of_numpy_and_scipy(weighted: bool) -> 
         assert row.low <= row.value <= row.high
 
 
+@pytest.mark.slow
 def test_intervals_of_numbers_cover_all_pairs_at_once() -> None:
     source, covered, distant = torch.Generator().manual_seed(1), 0, 0
     for _ in range(300):
@@ -69,6 +70,7 @@ def test_a_distance_covers_the_true_one_where_distributions_differ() -> None:
     assert covered / 300 >= 0.95 - 5 * math.sqrt(0.95 * 0.05 / 300)
 
 
+@pytest.mark.slow
 def test_the_noise_of_a_distribution_is_how_far_samples_are_from_it() -> None:
     source = np.random.default_rng(0)
     whole = source.normal(size=200_000)
@@ -146,6 +148,7 @@ def test_distance_correlation_within_strata_sees_what_they_do_not_explain() -> N
     assert distance_correlation_p(x, y + 0.5 * x, stratum) == pytest.approx(1 / 200)
 
 
+@pytest.mark.slow
 def test_permutations_of_a_distance_correlation_have_their_size() -> None:
     source = torch.Generator().manual_seed(3)
     p = [distance_correlation_p(*torch.randn(2, 60, generator=source, dtype=torch.float64), replicates=99, seed=k) for k in range(300)]

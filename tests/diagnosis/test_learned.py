@@ -86,6 +86,7 @@ def test_the_curvature_is_that_of_the_exact_marginal_likelihood() -> None:
     assert {check.check: check.verdict for check in found.engine} == {"distance from the peak": "passes", "flat directions": "passes"}
 
 
+@pytest.mark.slow
 def test_a_loading_without_data_of_its_own_keeps_its_prior() -> None:
     """One child reads two latents, so that of its loadings only the sum of squares is known; the outcome's prior outweighs the data."""
     spec = declare({"a": A, "k": K, "l": K, "x0": child("k", "l"), "y": child("a", "k", prior={"weights": {"normal": 1e-4}})})

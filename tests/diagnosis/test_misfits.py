@@ -221,6 +221,7 @@ def test_groups_of_a_protected_number_are_its_quarters(seed: int) -> None:
     assert found.support == ()
 
 
+@pytest.mark.slow
 def test_a_latent_that_causes_the_protected_attribute_is_allowed_and_said() -> None:
     dice = Dice(4_000)
     u = dice.normal()

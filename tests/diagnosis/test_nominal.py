@@ -42,6 +42,7 @@ def diagnoses() -> tuple[Diagnosis, ...]:
     return tuple(diagnose(scm, people(scm, 250, seed=seed), draws=60, seed=seed) for seed in range(TABLES))
 
 
+@pytest.mark.slow
 def test_p_values_of_a_right_model_are_uniform() -> None:
     found = defaultdict(list)
     for diagnosis in diagnoses():

@@ -106,6 +106,7 @@ def test_a_doubt_of_any_split_is_that_of_them_all() -> None:
         assert together["doubt"] == doubt
 
 
+@pytest.mark.slow
 def test_over_splits_the_interval_is_said_to_be_over_them() -> None:
     report = learned(splits=2)
     assert "95 % intervals over 2 random splits; sampling error" in in_words(report)
