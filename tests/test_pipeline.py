@@ -73,6 +73,7 @@ def test_several_splits_give_means_and_keep_the_first_as_the_run() -> None:
     assert row.low < row.value < row.high
 
 
+@pytest.mark.slow
 def test_progress_never_goes_back_and_ends_at_1() -> None:
     spec, columns = learned()
     told: list[float] = []
@@ -135,6 +136,7 @@ def same_rows(here: Report, there: Report) -> None:
             assert ours is theirs is None or ours == pytest.approx(theirs, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_weights_of_1_give_the_run_that_no_weights_give(outcome: str) -> None:
     spec, columns = learned(outcome)

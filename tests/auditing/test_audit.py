@@ -87,6 +87,7 @@ def test_the_worst_pair_is_the_largest_among_groups_that_are_large_enough() -> N
     assert found(report, "residual", "gap_same_noise_worst", "race") == max(row.value or 0 for row in pairs if row.group == "w")
 
 
+@pytest.mark.slow
 def test_the_block_size_changes_no_number() -> None:
     scm, predictors, test, whole = audited("bernoulli")
     small = audit(scm, predictors, test, draws=DRAWS, min_group_size=10, block_rows=7)

@@ -39,6 +39,7 @@ def found(report: Report, predictor: str, measure: str, group: str | None = None
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_accuracy_is_that_of_the_deployed_map_on_whoever_has_an_outcome(name: str) -> None:
     scm, predictors, test, report = audited()

@@ -67,6 +67,7 @@ def row(report: Report, *key: str | None) -> Row:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_weights_of_1_say_what_no_weights_say(outcome: str) -> None:
     alike(audited(outcome, torch.ones(N, dtype=torch.float64)), audited(outcome, None), rel=1e-12)

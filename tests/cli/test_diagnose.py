@@ -114,6 +114,7 @@ def test_a_run_of_a_data_frame_or_no_run_says_what_to_do(capsys: pytest.CaptureF
     assert "ask for at least 20" in refused(capsys, "--run", "run", "--draws", "2").replace("Ask", "ask")
 
 
+@pytest.mark.slow
 def test_a_run_with_weights_is_diagnosed_on_rows_that_stand_for_as_many_each(capsys: pytest.CaptureFixture[str]) -> None:
     law_school().assign(stands_for=[1.0, 2.0] * 300).to_csv("weighed.csv", index=False)
     flags = ["--data", "weighed.csv", "--weights", "stands_for", "--predictors", "constant", "--draws", "2", "--quiet"]

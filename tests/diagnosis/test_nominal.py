@@ -55,6 +55,7 @@ def test_p_values_of_a_right_model_are_uniform() -> None:
         assert kstest(p, "uniform").pvalue > WEAK, place
 
 
+@pytest.mark.slow
 def test_p_values_of_shares_are_below_a_level_no_more_often_than_it_says() -> None:
     p = torch.tensor([check.p for diagnosis in diagnoses() for check in diagnosis.checks if check.statistic.startswith("share")])
     assert len(p) > 10 * TABLES

@@ -218,6 +218,7 @@ def test_a_binary_outcome_has_rates_and_constraints_by_group_and_a_real_one_has_
     assert "Mean residual by group" in printed(report())
 
 
+@pytest.mark.slow
 def test_intervals_are_said_to_be_what_they_are() -> None:
     assert "95 % intervals over the audited people" in in_words(report())
     assert "95 % intervals over 3 random splits, by Nadeau and Bengio (2003)" in in_words(report(splits=3))
