@@ -178,4 +178,5 @@ def test_on_adult_violations_by_sex_fall_to_a_fifth_at_little_cost(adult: tuple[
         rates = constraint.rates(test.cells(decided(trained.head.predict(test.features))).weight)
         signed.append((rates[:, 1] - rates[:, 0]).log1p() if constraint.scale == "odds" else rates[:, 1] - rates[:, 0])
     apart = torch.stack(signed)
-    assert bool((apart.mean(0).abs() <= 2 * apart.std(0)).all())
+    error = apart.std(0) * (1 / 5 + 0.2 / 0.8) ** 0.5  # of splits that overlap (Nadeau & Bengio 2003)
+    assert bool((apart.mean(0).abs() <= 2 * error).all()), (apart.mean(0), error)
