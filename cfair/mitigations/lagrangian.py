@@ -54,7 +54,8 @@ class _Bounded:
 
 
 def _train(rows: Rows, asked: Asked) -> Trained:
-    """The logistic regression of least log loss with |c_sg| ≤ tolerance/2: then no two groups differ by more than the tolerance.
+    """The logistic regression of least log loss with |c_sg| ≤ tolerance/2: then no two groups differ by more than the tolerance, but
+    for twice ENOUGH. Odds are compared as shares, see ``Violations``: of treatment equality it is the tolerance of FN/(FN + FP).
 
     Of all rounds the one of least loss whose hard decisions keep the tolerance, or else the one that comes nearest.
 

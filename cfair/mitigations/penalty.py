@@ -23,14 +23,14 @@ def penalised_path(rows: Rows, asked: Asked, strengths: Sequence[float]) -> Iter
     Args:
         rows: people to train on.
         asked: what is to be equal; its own strength is not read.
-        strengths: from 0 on, best in ascending order.
+        strengths: from 0 on, best in ascending order; at 0 it is the logistic regression without constraints, wherever it stands.
     """
     descent, part = Descent(rows), taking_part(rows, asked)
     violations = Violations(rows, asked.constraints, part, descent.scores(descent.start))
     temperatures, theta = temperatures_for(asked.constraints), descent.start
     first = stage("without constraints", rows, asked, head=descent.head(theta), seen=rows.features)
     for strength in strengths:
-        log = [first]
+        log, theta = [first], theta if strength else descent.start
         for temperature in temperatures if strength and part.any() else ():
             reached = descent.least(partial(_weighed, violations, strength, temperature), theta)
             theta = reached.theta
