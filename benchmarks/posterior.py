@@ -38,7 +38,7 @@ from cfair.inference.chains import bulk_ess
 MODEL = Path(__file__).parent.parent / "models" / "law_school" / "dag.yaml"
 RATE, DECAY = 0.05, 0.1  # AutoNormal's first learning rate, and the share of it that is left at the end
 ESS = 400.0  # effective draws at which NUTS is timed: what R-hat wants (Vehtari et al. 2021)
-DRAWS = 496  # of cfair's, weighted, that are worth ESS
+DRAWS = 474  # of cfair's, weighted, that are worth ESS
 LOOSE = 0.005  # posterior sds by which a rival's error may be smaller and still count as no better
 
 

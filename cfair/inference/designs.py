@@ -49,6 +49,10 @@ class Design:
         """The same for some people only, given by position, shape (m,), int64."""
         return replace(self, place=people if self.place is None else self.place[people])
 
+    def to(self, dtype: torch.dtype) -> "Design":
+        """The same in another precision."""
+        return replace(self, matrix=self.matrix.to(dtype), constant=self.constant.to(dtype))
+
     @property
     def sizes(self) -> list[int]:
         """Rows of M of η₀, and of each λ."""

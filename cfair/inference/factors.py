@@ -104,14 +104,15 @@ class Linear:
 
         Their shapes broadcast to (n,), (d, n) and (n,). μ is linear in η, or the density would not be quadratic.
         """
-        at_none = self.mechanism.at(self.base)
-        mean, own = at_none.mean, self.x if isinstance(self.x, int) else None
+        mean, own = self.mechanism.at(self.base).mean, self.x if isinstance(self.x, int) else None
         rest = -mean if own is not None else self.x - mean
         slopes = []
         for j in range(d):
-            moved = self._moved(self.slopes[j]) if j in self.slopes else torch.zeros((), dtype=torch.float64)
+            moved = self._moved(self.slopes[j]) if j in self.slopes else mean.new_zeros(())
             slopes.append(torch.atleast_1d(moved + 1 if own == j else moved))
-        return rest, torch.stack(torch.broadcast_tensors(*slopes)), at_none.variance
+        shared = self.base.dim() == 2 and self.base.shape[1] == 1  # η is the mean's alone: the variance is everyone's
+        variance = self.mechanism.at(self.base[:1] if shared else self.base).variance
+        return rest, torch.stack(torch.broadcast_tensors(*slopes)), variance
 
     def _moved(self, slope: Tensor) -> Tensor:
         """By how much μ is lower where η is higher by ``slope``, shape (n,) or ()."""

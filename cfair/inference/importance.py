@@ -20,7 +20,7 @@ def importance(land: Landscape, top: Summit, count: int) -> Rule:
     """``count`` points around the mode, each weighted by the inverse of the density from which it comes (see ``cloud``)."""
     t, log_weights = cloud(count, land.d)
     turned = top.root if top.turn is None else torch.einsum("ijn,jkn->ikn", top.root, top.turn)
-    return Rule(carried(top.center, turned, t), log_weights.unsqueeze(-1) + log_volume(top.root))
+    return Rule(carried(top.center, turned, t), log_weights.unsqueeze(-1), log_volume(top.root))
 
 
 def proposal(area: Neighbourhood, land: Landscape, start: Tensor | None = None, *, close: float = CLOSE) -> Summit:

@@ -1,9 +1,7 @@
 """The log joint density of real latents and a person's evidence, as a function of the latents."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +9,7 @@ from torch import Tensor
 from cfair.inference.designs import Prepared
 from cfair.inference.factors import Factor, Linear, factor
 from cfair.inference.neighbourhood import Neighbourhood
+from cfair.inference.quadratics import Bowl, Quadratic, bowl, squares
 from cfair.inference.rule import times
 from cfair.inference.summit import Summit
 
@@ -19,34 +18,13 @@ __all__ = ["Landscape", "landscape"]
 FLATTER = 0.1  # share of the curvature at the top below which a curvature nearby is not believed
 
 
-class _Bowl(NamedTuple):
-    """The quadratic h − ½·(u − m)ᵀ·P·(u − m), for n people: written around its own top m, where it does not cancel."""
-
-    height: Tensor  # h, (n,)
-    center: Tensor  # m, (d, n)
-    precision: Tensor  # P, (d, d, n)
-
-    def __call__(self, u: Tensor) -> Tensor:
-        """At ``u``, shape (d, ..., n), of shape (..., n)."""
-        away = [each - center for each, center in zip(u.unbind(0), self.center.unbind(0), strict=True)]
-        if len(away) == 1:
-            return torch.addcmul(self.height, away[0].square(), self.precision[0, 0], value=-0.5)
-        total = self.height
-        for j, one in enumerate(away):
-            pull = 0.5 * self.precision[j, j] * one
-            for k, other in enumerate(away[:j]):
-                pull = torch.addcmul(pull, self.precision[j, k], other)
-            total = torch.addcmul(total, pull, one, value=-1)
-        return total
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Landscape:
     """log p(u, evidence) of d real latents and n people, up to a constant per person.
 
     Args:
         factors: whose sum it is, the latents' own first, in their order.
-        bowl: the sum of those that are quadratic in u, or constant.
+        quadratic: the sum of those that are quadratic in u, or constant.
         others: the others.
         d: how many latents.
         n: how many people.
@@ -54,7 +32,7 @@ class Landscape:
     """
 
     factors: tuple[Factor, ...]
-    bowl: _Bowl
+    quadratic: Quadratic
     others: tuple[Factor, ...]
     d: int
     n: int
@@ -67,10 +45,10 @@ class Landscape:
 
     @property
     def log_mass(self) -> Tensor:
-        """The log of its integral over u where it is quadratic: h + d/2·log 2π − ½·log det P, shape (n,)."""
+        """The log of its integral over u where it is normal, shape (n,)."""
         assert self.normal
-        log_det = self.bowl.precision[0, 0].log() if self.d == 1 else torch.logdet(self.bowl.precision.movedim(2, 0))
-        return self.bowl.height + (self.d * math.log(2 * math.pi) - log_det) / 2
+        assert isinstance(self.quadratic, Bowl)
+        return self.quadratic.log_mass
 
     @property
     def concave(self) -> bool:
@@ -79,10 +57,19 @@ class Landscape:
 
     def __call__(self, u: Tensor) -> Tensor:
         """The log density at ``u``, shape (d, ..., n); of shape (..., n)."""
-        parts, total = u.unbind(0), self.bowl(u)
+        return (self.height + self.over(u)).expand(u.shape[1:])
+
+    @property
+    def height(self) -> Tensor:
+        """What of the log density does not depend on u, shape (n,)."""
+        return self.quadratic.height
+
+    def over(self, u: Tensor) -> Tensor:
+        """The log density over ``height`` at ``u``, shape (d, ..., n); of a shape that broadcasts to (..., n)."""
+        parts, total = u.unbind(0), self.quadratic.over(u)
         for each in self.others:
             total = total + each.log_prob(parts)
-        return total.expand(u.shape[1:])
+        return total
 
     def prior(self) -> tuple[Tensor, Tensor]:
         """Mean and sd of each latent given its observed parents and the other latents at 0, each of shape (d, n)."""
@@ -93,6 +80,7 @@ class Landscape:
     def derivatives(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Slope (d, n) and curvature (d, d, n) in ``u``, shape (d, n)."""
         slope, curvature, rest = self._written(u)
+        curvature = curvature.expand(self.d, self.d, self.n)
         if not rest:
             return slope, curvature
         with torch.enable_grad():
@@ -125,8 +113,8 @@ class Landscape:
 
     def _written(self, u: Tensor) -> tuple[Tensor, Tensor, list[Factor]]:
         """Slope (d, n) and curvature (d, d, n) at ``u`` of all factors that know them, and the others."""
-        slope = times(self.bowl.precision, self.bowl.center - u)
-        curvature, rest = -self.bowl.precision, list[Factor]()
+        slope, curvature = self.quadratic.bend(u)
+        rest = list[Factor]()
         for each in self.others:
             if (known := each.bend(u.unbind(0))) is None:
                 rest.append(each)
@@ -137,12 +125,12 @@ class Landscape:
     def detached(self) -> "Landscape":
         """The same without derivatives by parameters."""
         factors, others = (tuple(each.detached() for each in those) for those in (self.factors, self.others))
-        return replace(self, factors=factors, bowl=_Bowl(*(part.detach() for part in self.bowl)), others=others)
+        return replace(self, factors=factors, quadratic=self.quadratic.detached(), others=others)
 
     def take(self, people: Tensor) -> "Landscape":
         """The same for some people only, given by position, shape (m,), int64."""
         factors, others = (tuple(each.take(people) for each in those) for those in (self.factors, self.others))
-        return replace(self, factors=factors, bowl=_Bowl(*(part[..., people] for part in self.bowl)), others=others, n=len(people))
+        return replace(self, factors=factors, quadratic=self.quadratic.take(people), others=others, n=len(people))
 
     def given_first(self, k: Tensor) -> "Landscape":
         """The log joint of the other latents where the first is known to be ``k``, shape (count, n): everyone count times."""
@@ -156,7 +144,7 @@ def _near_root(precision: Tensor, known: Tensor) -> Tensor:
     if len(precision) == 1:
         return torch.maximum(precision, FLATTER / known.square()).rsqrt()
     lower, wrong = torch.linalg.cholesky_ex(precision.movedim(2, 0))
-    eye = torch.eye(len(precision), dtype=torch.float64).expand_as(lower)
+    eye = torch.eye(len(precision), dtype=lower.dtype).expand_as(lower)
     upper = torch.linalg.solve_triangular(torch.where(wrong.reshape(-1, 1, 1) == 0, lower, eye), eye, upper=False).mT
     return torch.where(wrong == 0, upper.movedim(0, 2), known)
 
@@ -178,48 +166,22 @@ def _is_concave(each: Factor) -> bool:
     return isinstance(each, Linear) and (each.mechanism.quadratic or each.mechanism.log_concave)
 
 
-def landscape(area: Neighbourhood, prepared: Mapping[str, Prepared] | None = None) -> Landscape:
-    """The log joint of the real latents of ``area``, which has no discrete one left; from nodes' designs where they are ``prepared``."""
+def landscape(area: Neighbourhood, prepared: Mapping[str, Prepared] | None = None, *, single: bool = False) -> Landscape:
+    """The log joint of the real latents of ``area``, which has no discrete one left.
+
+    Args:
+        area: the latents and their evidence.
+        prepared: the designs of some nodes.
+        single: whether values and parameters are in single precision.
+    """
     assert not area.discrete
     nodes = (*area.real, *(node for node in area.factors if node not in area.real))
     factors = tuple(factor(area, node, prepared.get(node) if prepared else None) for node in nodes)
-    return replace(_landscape(factors, len(area.real), area.n), sampled=area.sampled)
+    return replace(_landscape(factors, len(area.real), area.n, squares if single else bowl), sampled=area.sampled)
 
 
-def _landscape(factors: tuple[Factor, ...], d: int, n: int) -> Landscape:
+def _landscape(factors: tuple[Factor, ...], d: int, n: int, added: Callable[..., Quadratic] = bowl) -> Landscape:
     moving = [each for each in factors if each.moves or not d]
     quadratic = [each for each in moving if d and isinstance(each, Linear) and each.mechanism.quadratic]
     others = tuple(each for each in moving if each not in quadratic)
-    return Landscape(factors, _bowl(quadratic, [each for each in factors if each not in moving], d, n), others, d, n)
-
-
-def _bowl(factors: Sequence[Linear], constants: Sequence[Factor], d: int, n: int) -> _Bowl:
-    """The sum of normal log densities −½·(r₀ + Σ_j ρ_j·u_j)²/σ² − ½·log 2πσ²: P = Σ ρρᵀ/σ², and P·m = −Σ ρ·r₀/σ²; and constants."""
-    precision, pull = torch.zeros(d, d, 1, dtype=torch.float64), torch.zeros(d, 1, dtype=torch.float64)  # one for all as long as may be
-    residuals = [each.residual(d) for each in factors]
-    for rest, slopes, variance in residuals:
-        steep = slopes / variance
-        precision = torch.addcmul(precision, slopes.unsqueeze(0), steep.unsqueeze(1))
-        pull = torch.addcmul(pull, steep, rest, value=-1)
-    precision, pull = precision.expand(d, d, n), pull.expand(d, n)
-    center = _top(precision, pull, proper=sum(isinstance(each.x, int) for each in factors) == d)
-    height = torch.zeros(1, dtype=torch.float64)
-    for rest, slopes, variance in residuals:
-        left = rest
-        for slope, one in zip(slopes.unbind(0), center.unbind(0), strict=True):
-            left = torch.addcmul(left, slope, one)
-        height = torch.addcmul(height - (2 * math.pi * variance).log() / 2, left.square(), 1 / variance, value=-0.5)
-    for part in constants:
-        height = height + part.log_prob(center.unbind(0))
-    return _Bowl(height.expand(n), center, precision)
-
-
-def _top(precision: Tensor, pull: Tensor, *, proper: bool) -> Tensor:
-    """M with P·m = pull, shape (d, n); where not every latent's own density is in P, which may then be singular, the shortest such m."""
-    if not proper:
-        shortest: Tensor = (torch.linalg.pinv(precision.movedim(2, 0), hermitian=True) @ pull.T.unsqueeze(-1)).squeeze(-1).T
-        return shortest
-    if len(pull) == 1:
-        return pull / precision[0]
-    top: Tensor = torch.linalg.solve(precision.movedim(2, 0), pull.T).T
-    return top
+    return Landscape(factors, added(quadratic, [each for each in factors if each not in moving], d, n), others, d, n)

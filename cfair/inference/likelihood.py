@@ -1,10 +1,12 @@
 """The log likelihood of each row by parameters: of a node by itself, and of a neighbourhood with its latents integrated out."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cfair.inference.cloud import rotations
 from cfair.inference.curvature import Given, hessian_by_rows
@@ -17,6 +19,7 @@ from cfair.inference.neighbourhood import Neighbourhood
 from cfair.inference.quadrature import RuleOf, ladder, log_integral
 from cfair.inference.shape import CLOSE, summit
 from cfair.inference.standing import Standing, leaning
+from cfair.inference.summit import Summit
 from cfair.interfaces import Values
 from cfair.mechanisms import Indexed
 from cfair.mechanisms.own import Own
@@ -41,10 +44,11 @@ class LogLikelihood(Protocol):
         """Of the parameters and the positions (m,) of some rows, to (m,); differentiable by the parameters."""
         ...
 
-    def near(self, parameters: Overrides, people: Tensor, nodes: int) -> Tensor:
-        """The same at parameters near those of the last call: one sequence of operations whatever they are.
+    def near(self, people: Tensor, nodes: int, dtype: torch.dtype) -> Callable[[Overrides], Tensor]:
+        """The same, to (m,), at parameters near the mechanisms' own, of which the last call was: one sequence of operations for all.
 
-        By a first rule of ``nodes`` per dimension, after one of Newton's steps: few err by what hardly changes with the parameters.
+        By a first rule of ``nodes`` per dimension, after one of Newton's steps: few err by what hardly changes with the parameters. What
+        is done at the nodes is done in ``dtype``: in single precision a row errs by some 1e-7 of its log density, at random.
         """
         ...
 
@@ -67,9 +71,9 @@ class Alone:
         """Of the parameters and the positions (m,) of some rows, to (m,)."""
         return log_prob(self._scm, self._node, {name: column[people] for name, column in self._own.items()}, parameters).expand(len(people))
 
-    def near(self, parameters: Overrides, people: Tensor, nodes: int) -> Tensor:
-        """The same: there are no nodes."""
-        return self(parameters, people)
+    def near(self, people: Tensor, nodes: int, dtype: torch.dtype) -> Callable[[Overrides], Tensor]:
+        """The same, in doubles: there are no nodes."""
+        return partial(self, people=people)
 
     def hessian(self, free: FreeParameters, theta: Tensor, people: Tensor, weights: Tensor) -> Tensor | None:
         """None: there is no short cut."""
@@ -123,15 +127,38 @@ class Marginal:
             log_mass = self._around_proposals(rows, land, people) if self._area.sampled else self._around_modes(land, people)
         return self._together(log_mass)
 
-    def near(self, parameters: Overrides, people: Tensor, nodes: int) -> Tensor:
-        """The same at parameters near those of the last call, by a first rule of ``nodes`` after one of Newton's steps, to (m,)."""
-        _, land = self._land(parameters, people, self._designs_of(people))
-        if land.normal:
-            log_mass = land.log_mass
-        else:
-            around = land.stepped(self._nodes.of(people).summit)
-            log_mass = log_integral(land, self._rule(land, nodes)(land, around))
-        return self._together(log_mass)
+    def near(self, people: Tensor, nodes: int, dtype: torch.dtype) -> Callable[[Overrides], Tensor]:
+        """The same, to (m,), at parameters near the mechanisms' own, of which the last call was, by ``nodes`` after one of Newton's steps.
+
+        Each row's integral at the mechanisms' own parameters is the unit of its densities, which so need no other.
+        """
+        rows, prepared = self._area.take(people).enumerated(), self._designs_of(people)
+        if landscape(rows, prepared).normal:
+            return lambda parameters: self._together(landscape(rows.at(parameters), prepared).log_mass)
+        rows = replace(rows, values={node: column.to(dtype) for node, column in rows.values.items()})
+        prepared = {node: each.to(dtype) for node, each in prepared.items()}
+        held = {node: _held(self._area.scm.mechanisms[node], dtype) for node in rows.factors}
+        standing = self._nodes.of(people)
+        before = Summit(standing.center.to(dtype), standing.root.to(dtype))
+
+        def at(parameters: Overrides) -> Landscape:
+            own = {node: {name: value.to(dtype) for name, value in parameters.get(node, {}).items()} for node in held}
+            return landscape(rows.at({node: held[node] | own[node] for node in held}), prepared, single=dtype == torch.float32)
+
+        first = at({})
+        rule = self._rule(first, nodes)
+        there = rule(first, before)
+        own = first.over(there.points)
+        unit = (own + there.log_weights).logsumexp(0)
+        weights = (own + there.log_weights - unit).exp()
+
+        def of(parameters: Overrides) -> Tensor:
+            land = at(parameters)
+            there = rule(land, land.stepped(before))
+            log_mass = (weights * (land.over(there.points) - own).expm1()).sum(0).log1p() + (there.log_volume + unit)
+            return self._together(land.height + log_mass.double())
+
+        return of
 
     def _together(self, log_mass: Tensor) -> Tensor:
         """The log of the sum over combinations of levels, (m,), from that of each row with each, (combinations·m,)."""
@@ -177,11 +204,11 @@ class Marginal:
         """The log integral (m,) by nodes that stand so, how the posterior leans there, and the rows where it no more leans as it did."""
         rule = self._rule(land)(land, around.summit)
         log_joint = land(rule.points) + rule.log_weights
-        log_mass = log_joint.logsumexp(0)
+        whole = log_joint.logsumexp(0)
         lean = torch.full_like(around.lean, torch.nan)
         if rule.z is not None:
-            lean = leaning(rule.z, (log_joint.detach() - log_mass.detach()).exp())
-        return log_mass, lean, around.moved(lean)
+            lean = leaning(rule.z, (log_joint.detach() - whole.detach()).exp())
+        return whole + rule.log_volume, lean, around.moved(lean)
 
     def _is_everyone(self, people: Tensor) -> bool:
         return len(people) == self.n and torch.equal(people, self._everyone)
@@ -198,3 +225,10 @@ class Marginal:
         part = self._area if self._is_everyone(people) else self._area.take(people)
         rows = part.at(parameters).enumerated()
         return rows, landscape(rows, prepared)
+
+
+def _held(mechanism: object, dtype: torch.dtype) -> dict[str, Tensor]:
+    """All parameters and buffers of a mechanism, the numbers among them in this precision."""
+    module = cast("nn.Module", mechanism)
+    tensors = {name: value.detach() for name, value in (*module.named_parameters(), *module.named_buffers())}
+    return {name: value.to(dtype) if value.is_floating_point() else value for name, value in tensors.items()}

@@ -21,10 +21,11 @@ from cfair.scm import SCM
 __all__ = ["FEW", "MOVED", "LogPosterior", "alone", "fine_enough", "log_densities", "log_posteriors", "marginal", "marginals"]
 
 POINTS = 262_144  # quadrature points evaluated at a time: bounds the memory, and fits the processor's cache
-MANY = 1_048_576  # of them, where many parameters are tried at once
+MANY = 4_194_304  # of them, where many parameters are tried at once
 ALIKE = 1e-3  # nats: draws' weights are then right to a thousandth
 FARTHEST = 3  # draws that are asked for one by one as well, since a step from the top errs most far away
 FEWER = 3  # nodes per dimension with which they are tried first
+TRIES = ((FEWER, torch.float32), (FEWER, torch.float64), (FIRST, torch.float64))  # nodes and precision, the fastest first
 SETTLED = 3e-5  # nats per √n, summed over n rows, that a finer quadrature may change
 MOVED = 0.1  # posterior sds that more points of importance sampling may move a parameter
 SOME, FEW = 500, 250  # rows by which that is judged, and those of them that give the curvature
@@ -78,16 +79,16 @@ class LogPosterior:
         """
         if self.log_likelihood.smooth and len(thetas):
             away = ((thetas - self.start) / (thetas - self.start).square().mean(0).sqrt().clamp(min=1e-300)).square().sum(1)
-            for nodes in (FEWER, FIRST):
-                found, moved = self._at_once(thetas, nodes)
+            for nodes, dtype in TRIES:
+                found, moved = self._at_once(thetas, nodes, dtype)
                 least = found.nan_to_num(nan=-torch.inf).argmin()
                 some = torch.stack([least, moved.argmin(), moved.argmax(), *away.topk(min(FARTHEST, len(thetas))).indices])
                 asked = torch.tensor([self.value(theta) for theta in thetas[some]], dtype=torch.float64)
-                if torch.allclose(found[some], asked, rtol=0, atol=ALIKE):
+                if found.isfinite().all() and torch.allclose(found[some], asked, rtol=0, atol=ALIKE):
                     return found
         return torch.tensor([self.value(theta) for theta in thetas.unbind(0)], dtype=torch.float64)
 
-    def _at_once(self, thetas: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
+    def _at_once(self, thetas: Tensor, nodes: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
         """The log density at each of ``thetas``, (S,), but for the bend of a rule's error, and how far this error moves along its tangent.
 
         A rule of few nodes errs by what hardly changes with the parameters: its error at ``start``, and the slope there, are taken off.
@@ -97,7 +98,7 @@ class LogPosterior:
         moved = torch.zeros_like(total)
         for block in self._blocks(rows, POINTS // 8):
             exact, slope = self._tangent(partial(self._likelihood, people=block))  # puts the nodes where the steps begin
-            near = partial(self._near, people=block, nodes=nodes)
+            near = self._near(block, nodes, dtype)
             own, lean = self._tangent(near)
             chunk = max(MANY // (self.log_likelihood.points * len(block)), 1)
             total = total + torch.func.vmap(near, chunk_size=chunk)(thetas) + (exact - own)
@@ -147,8 +148,9 @@ class LogPosterior:
     def _likelihood(self, theta: Tensor, people: Tensor) -> Tensor:
         return self.weights[people] @ self.log_likelihood(self.free.unpack(theta), people)
 
-    def _near(self, theta: Tensor, people: Tensor, nodes: int) -> Tensor:
-        return self.weights[people] @ self.log_likelihood.near(self.free.unpack(theta), people, nodes)
+    def _near(self, people: Tensor, nodes: int, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        weights, near = self.weights[people], self.log_likelihood.near(people, nodes, dtype)
+        return lambda theta: weights @ near(self.free.unpack(theta))
 
     def _blocks(self, people: Tensor, points: int = POINTS) -> Sequence[Tensor]:
         blocks: tuple[Tensor, ...] = people.split(max(points // self.log_likelihood.points, 1))

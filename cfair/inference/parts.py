@@ -1,7 +1,8 @@
 """The likelihood of rows with missing values, in the factors that it falls into."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -59,9 +60,9 @@ class InTurn:
                 total = total.index_add(0, own, part(parameters, people[own] - first).expand(len(own)))
         return total
 
-    def near(self, parameters: Overrides, people: Tensor, nodes: int) -> Tensor:
-        """The same: missing values have no short cut."""
-        return self(parameters, people)
+    def near(self, people: Tensor, nodes: int, dtype: torch.dtype) -> Callable[[Overrides], Tensor]:
+        """The same, in doubles: missing values have no short cut."""
+        return partial(self, people=people)
 
     def hessian(self, free: FreeParameters, theta: Tensor, people: Tensor, weights: Tensor) -> Tensor | None:
         """None: missing values have no short cut."""

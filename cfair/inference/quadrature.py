@@ -70,19 +70,18 @@ def ladder(land: Landscape, nodes: int | None = None) -> list[RuleOf]:
 
 def gauss_hermite(land: Landscape, top: Summit, nodes: int) -> Rule:
     """The rule that is exact for the normal approximation at the mode times a polynomial of degree 2·nodes − 1 in each direction."""
-    t, log_weights = _hermite(nodes, land.d)
-    z = 2**0.5 * t
-    return Rule(carried(top.center, top.root, z), log_weights.unsqueeze(-1) + log_volume(2**0.5 * top.root), z)
+    z, log_weights = (each.to(top.center) for each in _hermite(nodes, land.d))
+    return Rule(carried(top.center, top.root, z), log_weights.unsqueeze(-1), log_volume(top.root), z)
 
 
 @cache
 def _hermite(nodes: int, dimensions: int) -> tuple[Tensor, Tensor]:
-    """Points (d, Q) and log weights (Q,) of the product rule, times exp(t²)."""
+    """Points z (d, Q) and log weights (Q,) of the product rule for ∫ f(z) dz."""
     points, weights = np.polynomial.hermite.hermgauss(nodes)
     grids = np.meshgrid(*[points] * dimensions, indexing="ij")
-    logs = np.meshgrid(*[np.log(weights) + points**2] * dimensions, indexing="ij")
+    logs = np.meshgrid(*[np.log(2**0.5 * weights) + points**2] * dimensions, indexing="ij")
     t = np.stack([grid.ravel() for grid in grids]) if dimensions else np.zeros((0, 1))
-    return torch.from_numpy(t), torch.from_numpy(np.sum([each.ravel() for each in logs], 0) if dimensions else np.zeros(1))
+    return 2**0.5 * torch.from_numpy(t), torch.from_numpy(np.sum([each.ravel() for each in logs], 0) if dimensions else np.zeros(1))
 
 
 def gauss_legendre(land: Landscape, top: Summit, count: int) -> Rule:
@@ -101,12 +100,12 @@ def gauss_legendre(land: Landscape, top: Summit, count: int) -> Rule:
     t, weights = (torch.from_numpy(each).view(-1, 1, 1) for each in np.polynomial.legendre.leggauss(4))
     half = ends.diff(dim=0) / 2
     points = ends[:-1] + half * (1 + t)
-    return Rule(points.flatten(0, 1).unsqueeze(0), (half * weights).log().flatten(0, 1))
+    return Rule(points.flatten(0, 1).unsqueeze(0), (half * weights).log().flatten(0, 1), torch.zeros((), dtype=torch.float64))
 
 
 def log_integral(land: Landscape, rule: Rule) -> Tensor:
     """The log of ∫ p(u, evidence) du, shape (n,); differentiable by the parameters."""
-    return (land(rule.points) + rule.log_weights).logsumexp(0)
+    return land.height + (land.over(rule.points) + rule.log_weights).logsumexp(0) + rule.log_volume
 
 
 def integrate(area: Neighbourhood, function: PointFunction | None = None, *, outputs: int = 1, nodes: int | None = None) -> Integral:
@@ -162,14 +161,14 @@ def _moments(land: Landscape, rule: Rule, rows: Tensor, function: PointFunction 
     """Means and sds of d latents, E[function] and sd[function], k-hat and the log evidence, stacked, shape (2·(d + outputs + 1), n)."""
     log_mass = land(rule.points) + rule.log_weights
     k_hat, log_mass = tail_shape(log_mass) if land.sampled else (torch.zeros_like(log_mass[0]), log_mass)
-    log_evidence = log_mass.logsumexp(0)
-    weights = (log_mass - log_evidence).exp()
+    whole = log_mass.logsumexp(0)
+    weights = (log_mass - whole).exp()
     mean = (weights * rule.points).sum(1)
     sd = (weights * (rule.points - mean.unsqueeze(1)).square()).sum(1).sqrt()
     values = weights.new_zeros(*weights.shape, outputs) if function is None else function(rule.points, rows)
     expected = (weights.unsqueeze(-1) * values).sum(0)
     spread = (weights.unsqueeze(-1) * (values - expected).square()).sum(0).sqrt()
-    return torch.cat([mean, sd, expected.T, spread.T, torch.stack([k_hat, log_evidence])])
+    return torch.cat([mean, sd, expected.T, spread.T, torch.stack([k_hat, whole + rule.log_volume])])
 
 
 def _mixed(area: Neighbourhood, moments: Tensor) -> Integral:

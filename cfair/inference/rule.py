@@ -10,13 +10,18 @@ __all__ = ["Rule", "carried", "log_volume", "times"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """∫ f(u) du ≈ Σ_q exp(log_weights_q)·f(points_q), with points (d, Q, n) and log weights that broadcast to (Q, n).
+    """∫ f(u) du ≈ exp(log_volume)·Σ_q exp(log_weights_q)·f(points_q).
 
-    Where every row has the same points but for place and stretch, ``z``, (d, Q), are those of a row of mean 0 and sd 1.
+    Args:
+        points: u_q, shape (d, Q, n).
+        log_weights: of a shape that broadcasts to (Q, n).
+        log_volume: of each row, shape (n,), or ().
+        z: where every row has the same points but for place and stretch, those of a row of mean 0 and sd 1, shape (d, Q).
     """
 
     points: Tensor
     log_weights: Tensor
+    log_volume: Tensor
     z: Tensor | None = None
 
 
@@ -34,4 +39,4 @@ def times(matrices: Tensor, vectors: Tensor) -> Tensor:
 
 def log_volume(scale: Tensor) -> Tensor:
     """The log determinant of a lower triangular (d, d, n), shape (n,)."""
-    return scale.diagonal(dim1=0, dim2=1).log().sum(-1)
+    return scale[0, 0].log() if len(scale) == 1 else scale.diagonal(dim1=0, dim2=1).log().sum(-1)

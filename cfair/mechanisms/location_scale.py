@@ -86,7 +86,7 @@ class LocationScale(Indexed, ABC):
     def at(self, eta: Tensor) -> Distribution:
         """The distribution of c + s·(η + σ·u)."""
         log_scale = self.log_scale if self.spread is None else eta[..., 1]
-        return self.located(self.center + self.unit * eta[..., 0], self.unit * log_scale.exp())
+        return self.located(torch.addcmul(self.center, self.unit, eta[..., 0]), self.unit * log_scale.exp())
 
     def value(self, noise: Tensor, parents: Values) -> Tensor:
         """The sum c + s·(η + σ·u)."""

@@ -92,6 +92,35 @@ MODELS = {family: lambda family=family: one_latent(family) for family in FAMILIE
 }
 
 
+def crossed_latents(n: int = 150) -> LogPosterior:
+    """A latent that is a parent of another, and the product of one with an observed parent."""
+    g, h, w = node("gaussian", "a", "u"), node("gaussian", "v"), {**U, "parents": ["a", "u"]}
+    y = {"mechanism": {"family": "gaussian", "interactions": [["a", "v"]]}, "parents": ["a", "u", "v"]}
+    return settled(SCM(declare({"a": A, "u": U, "v": w, "g": g, "h": h, "y": y})), n)
+
+
+def known_table(n: int = 150) -> LogPosterior:
+    """A latent with levels whose probabilities are declared by its parent's, and ordered levels that it moves."""
+    probabilities = [{"a": level, "p": p} for level, p in (("no", [0.3, 0.7]), ("yes", [0.6, 0.4]))]
+    k = {"mechanism": "table", "latent": True, "levels": ["r", "s"], "parents": ["a"], "parameters": {"probabilities": probabilities}}
+    g, y = node("gaussian", "u"), node("ordinal", "a", "k", "u")
+    return settled(SCM(declare({"a": A, "k": k, "u": U, "g": g, "y": y})), n)
+
+
+SINGLE = MODELS | {"crossed latents": crossed_latents, "known table": known_table}
+
+
+@pytest.mark.parametrize("model", SINGLE)
+def test_single_precision_errs_by_its_rounding_alone(model: str) -> None:
+    density = SINGLE[model]()
+    thetas = around(density)
+    with torch.no_grad():
+        found, _ = density._at_once(thetas, FIRST, torch.float32)
+        exact, _ = density._at_once(thetas, FIRST)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, exact, rtol=0, atol=2e-4)  # 150 rows of some 10 nats
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_the_densities_of_many_parameters_are_those_of_each(model: str) -> None:
     density = MODELS[model]()
@@ -194,5 +223,5 @@ def test_draws_that_come_out_otherwise_at_once_are_asked_for_one_by_one(monkeypa
     thetas = around(density, 6)
     each = one_by_one(density, thetas)
     nothing = torch.zeros(len(thetas), dtype=torch.float64)
-    monkeypatch.setattr(LogPosterior, "_at_once", lambda self, thetas, nodes: (nothing, nothing))
+    monkeypatch.setattr(LogPosterior, "_at_once", lambda self, thetas, nodes, dtype: (nothing, nothing))
     torch.testing.assert_close(density.values(thetas), each, rtol=1e-7, atol=1e-6)
