@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeAlias, cast
 
 from cfair.access import needs
-from cfair.auditing import audit
+from cfair.auditing import Json, audit
 from cfair.auditing.audit import MIN_GROUP_SIZE, WORLDS
 from cfair.auditing.crossing import crossing_of
 from cfair.auditing.splits import over_splits
@@ -16,6 +16,7 @@ from cfair.inference import abduct, check_patterns, learn
 from cfair.inference.engines import check_engine, check_uncertainty, choose
 from cfair.inference.learning import how_drawn
 from cfair.interfaces import Columns, Predictor, World
+from cfair.mitigations import MITIGATIONS, Constrained, Plan, plans, trained_in
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, few_indicators
@@ -29,6 +30,7 @@ Progress: TypeAlias = Callable[[str, float], None]  # what is being done, and th
 
 FIT_DRAWS = 50  # draws per training row that a head on draws is fitted on: their stratification makes more of them change nothing
 BLOCK_DRAWS = 400_000  # draws in a block of training rows
+STRENGTH = 30.0  # of a penalty: most of a difference between groups is gone
 PARAMETER_DRAWS = 64  # of the parameters, at least: of fewer, nobody could tell how far they can be trusted
 
 
@@ -50,6 +52,12 @@ class Options:
         test_share: share of people held out for the audit, in (0, 1).
         min_group_size: people below which a group takes no part in a worst pair or a largest difference.
         seed: of the splits and the draws.
+        constraints: that are trained in, each by each mitigation that can: names in CONSTRAINTS, with ``+`` between those that go together.
+        mitigations: names in MITIGATIONS.
+        features: the predictor that is constrained.
+        by: protected attributes whose levels together make the groups; all that have levels if empty.
+        strength: of mitigations that weigh violations against errors.
+        tolerance: of mitigations that bound violations.
 
     Raises:
         QueryError: an option is out of its range, or names what does not exist.
@@ -65,6 +73,12 @@ class Options:
     test_share: float = 0.2
     min_group_size: int = MIN_GROUP_SIZE
     seed: int = 0
+    constraints: tuple[str, ...] = ()
+    mitigations: tuple[str, ...] = ()
+    features: str = "unaware"
+    by: tuple[str, ...] = ()
+    strength: float = STRENGTH
+    tolerance: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.test_share < 1:
@@ -106,7 +120,8 @@ def fit(spec: ModelSpec, columns: Columns, options: Options | None = None, *, pr
     check(spec, options)
     check_variation(columns, spec)
     _how_drawn(spec, columns, options)
-    check_patterns(spec, columns, needs=[needs(spec, name) for name in options.predictors])
+    constrained = [(*needs(spec, plan.features), *plan.by) for plan in _plans(spec, options)[0]]
+    check_patterns(spec, columns, needs=[*(needs(spec, name) for name in options.predictors), *constrained])
     tell = progress or (lambda what, share: None)
     runs = []
     points = crossing_of(spec, columns.counted()).points  # the same in all splits
@@ -115,7 +130,7 @@ def fit(spec: ModelSpec, columns: Columns, options: Options | None = None, *, pr
         own = replace(options, seed=split_seed(options.seed, k))
         runs.append(_fit_once(spec, columns, own, points, _part(tell, k, options.splits)))
     report = over_splits([run.report for run in runs], test_share=options.test_share, min_group_size=options.min_group_size)
-    return replace(runs[0], report=replace(report, options={**report.options, **asdict(options), "predictors": list(options.predictors)}))
+    return replace(runs[0], report=replace(report, options={**report.options, **_asked(options)}))
 
 
 def check(spec: ModelSpec, options: Options) -> None:
@@ -127,6 +142,29 @@ def check(spec: ModelSpec, options: Options) -> None:
     choose(spec, options.engine)
     crossing_of(spec)
     head_for(spec.outcome_kind, options.head)
+    _plans(spec, options)
+
+
+def _plans(spec: ModelSpec, options: Options) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
+    """What is to be constrained, and which pairs of mitigation and constraint cannot be had."""
+    if not options.constraints and not options.mitigations:
+        return (), ()
+    like = Plan(
+        mitigation="",
+        constraints=(),
+        features=options.features,
+        by=options.by,
+        strength=options.strength,
+        tolerance=options.tolerance,
+        min_group_size=options.min_group_size,
+        seed=options.seed,
+    )
+    found = plans(spec, options.constraints, options.mitigations, like)
+    anew = next((plan.mitigation for plan in found[0] if MITIGATIONS[plan.mitigation].stage != "after"), None)
+    if anew and options.head not in ("auto", "logistic"):
+        problem = f"'{anew}' trains constraints into logistic heads, and head='{options.head}' was asked for"
+        raise QueryError("head", problem, "use head='logistic', or mitigations after training: threshold, recalibration")
+    return found
 
 
 def split_seed(seed: int, k: int) -> int:
@@ -137,7 +175,7 @@ def split_seed(seed: int, k: int) -> int:
 def _fit_once(spec: ModelSpec, columns: Columns, options: Options, points: Mapping[str, Sequence[float]], tell: Progress) -> Run:
     train, test = split(columns, spec, test_share=options.test_share, seed=options.seed)
     tell("learning the model", 0.0)
-    scm = _learned(spec, train, options)
+    scm = learned(spec, train, options)
     tell("fitting predictors", 0.15)
     predictors = _fitted(scm, train, options)
     tell("auditing", 0.4)
@@ -155,11 +193,12 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, points: Mappi
     )
     trained = {"training_rows": train.n}
     weighed = {} if train.weights is None else {"effective_training_rows": effective_size(train.weights)}
-    report = replace(report, data={**report.data, **trained, **weighed})
+    log = trained_in(predictors, _plans(spec, options)[1])
+    report = replace(report, data={**report.data, **trained, **weighed, **log})
     return Run(scm, predictors, report, options.head)
 
 
-def _learned(spec: ModelSpec, train: Columns, options: Options) -> SCM:
+def learned(spec: ModelSpec, train: Columns, options: Options) -> SCM:
     """The SCM, with draws of its parameters unless the options say otherwise."""
     drawn = max(options.parameter_draws, PARAMETER_DRAWS)
     how = _how_drawn(spec, train, options)
@@ -196,20 +235,30 @@ def _fitted(scm: SCM, train: Columns, options: Options) -> dict[str, Predictor]:
     """
     if scm.spec.outcome in train.missing:
         train = train.take((~train.missing[scm.spec.outcome]).nonzero().squeeze(-1))
-    worlds = _worlds(scm, train, options, given=None)
-    filled = _worlds(scm, train, options, given=scm.spec.observed) if train.missing else worlds
+    worlds = worlds_of(scm, train, options, given=None)
+    filled = worlds_of(scm, train, options, given=scm.spec.observed) if train.missing else worlds
     outcome = train[scm.spec.outcome]
-    made = {name: PREDICTORS[name](scm, head=options.head) for name in options.predictors}
+    made: dict[str, Predictor] = {name: PREDICTORS[name](scm, head=options.head) for name in options.predictors}
+    made |= {plan.name: Constrained(scm, plan, head=options.head) for plan in _plans(scm.spec, options)[0]}
     return {
         name: predictor.fit(filled if predictor.function_of_row else worlds, outcome, weights=train.weights)
         for name, predictor in made.items()
     }
 
 
-def _worlds(scm: SCM, train: Columns, options: Options, *, given: Sequence[str] | None) -> list[World]:
+def worlds_of(scm: SCM, train: Columns, options: Options, *, given: Sequence[str] | None) -> list[World]:
     """The factual worlds of training rows, a block at a time."""
     draws = min(options.draws, FIT_DRAWS)
     return [abduct(scm, block, given=given, draws=draws, seed=options.seed) for block in blocks(train, max(BLOCK_DRAWS // draws, 1))]
+
+
+def _asked(options: Options) -> dict[str, Json]:
+    """The options as JSON has them; what is trained in, if anything is, apart from what is measured."""
+    said: dict[str, Json] = {**asdict(options), "predictors": list(options.predictors)}
+    lists: dict[str, Json] = {name: list(getattr(options, name)) for name in ("constraints", "mitigations", "by")}
+    own: dict[str, Json] = {**lists, **{name: said[name] for name in ("features", "strength", "tolerance")}}
+    said = {name: value for name, value in said.items() if name not in own}
+    return {**said, "trained_in": own} if options.mitigations else said
 
 
 def _part(tell: Progress, k: int, splits: int) -> Progress:

@@ -37,6 +37,19 @@ def fit(
     weights: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="The column that says how many people each row stands for.", show_default=False)
     ] = None,
+    constraints: Annotated[
+        str | None,
+        typer.Option(
+            help="Group constraints to train in, separated by commas; with + between those to train in at once.", show_default=False
+        ),
+    ] = None,
+    mitigations: Annotated[str | None, typer.Option(help="How they are trained in, separated by commas.", show_default=False)] = None,
+    features: Annotated[str, typer.Option(help="The predictor that is constrained: it sees what that sees.")] = "unaware",
+    by: Annotated[
+        str | None, typer.Option(help="Attributes whose levels together make the groups. By default all.", show_default=False)
+    ] = None,
+    strength: Annotated[float, typer.Option(help="Of mitigations that weigh violations against errors.")] = 30.0,
+    tolerance: Annotated[float, typer.Option(help="Of mitigations that bound violations.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the splits and the draws.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Of torch. More of them are slower on small models.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
@@ -61,6 +74,12 @@ def fit(
         splits=splits,
         test_share=test_share,
         seed=seed,
+        constraints=names_of(constraints or ""),
+        mitigations=names_of(mitigations or ""),
+        features=features,
+        by=names_of(by or ""),
+        strength=strength,
+        tolerance=tolerance,
     )
     asked = Asked(dag, out, missing=missing, weights=weights, allow_python=allow_python)
     report = fit_and_save(spec, table, folder, work, asked=asked, threads=threads, quiet=quiet)

@@ -1,6 +1,6 @@
 """What every mitigation takes and gives: people whose groups are known, what is to be equal across these, and a head trained so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -141,12 +141,18 @@ class Mitigation:
         stage: whether it changes the rows before training, the training, or the decisions after it.
         train: does it.
         refuses: why a constraint cannot be trained in so; None where it can.
+        dial: what of ``Asked`` decides how near to equal it comes; None where it knows but one way.
+        in_shares: whether its tolerance bounds each group's distance from all groups together, odds as shares, by half.
+        shaped: of one after training, an empty head of the shape of a state_dict.
     """
 
     name: str
     stage: Literal["before", "during", "after"]
     train: Callable[[Rows, Asked], Trained]
     refuses: Callable[[Constraint], str | None]
+    dial: Literal["strength", "tolerance"] | None = None
+    in_shares: bool = False
+    shaped: Callable[[Mapping[str, Tensor]], Head] | None = None
 
 
 def refuse(asked: Asked, refuses: Callable[[Constraint], str | None]) -> None:

@@ -1,7 +1,7 @@
 """Predictors of any kind whose head is trained anew, so that a group constraint holds: they see what they saw."""
 
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,9 +13,10 @@ from cfair.interfaces import World, Worlds
 from cfair.mitigations.base import Asked, Mitigation, Rows, Trained
 from cfair.predictors.features import each_block
 
-__all__ = ["Headed", "constrain"]
+__all__ = ["Headed", "constrain", "training_rows"]
 
 
+@runtime_checkable
 class Headed(Protocol):
     """A predictor that makes predictions of what it sees of a world."""
 
@@ -58,15 +59,37 @@ def constrain(
     Raises:
         QueryError: the predictor has another head, or the mitigation refuses a constraint or decides by the group.
     """
+    if mitigation.stage == "after":
+        raise QueryError("mitigation", f"'{mitigation.name}' changes decisions after training, and not the head", "use it on predictions")
+    counts = torch.ones_like(outcome) if weights is None else weights
+    trained = mitigation.train(*training_rows(predictor, worlds, outcome, group, counts, asked=asked))
+    predictor.head.load_state_dict(trained.head.state_dict())
+    return trained
+
+
+def training_rows(
+    predictor: Headed, worlds: Worlds, outcome: Tensor, group: Tensor, weights: Tensor, *, asked: Asked, groups: int | None = None
+) -> tuple[Rows, Asked]:
+    """What the head of a predictor reads of every (draw, person) pair, and what is asked of them.
+
+    Args:
+        predictor: fitted on these people, with the head ``logistic``.
+        worlds: abducted people, whole or in blocks.
+        outcome: of all people, shape (n,).
+        group: index of each person's group, shape (n,), int64.
+        weights: of people, shape (n,).
+        asked: what is to be equal.
+        groups: how many there are; up to the last that has anybody if None.
+
+    Raises:
+        QueryError: the predictor has another head than a logistic one.
+    """
     if not isinstance(predictor.head, Logistic):
         problem = f"constraints are trained into logistic heads, and this predictor has {type(predictor.head).__name__}"
         raise QueryError("head", problem, "fit it with head='logistic'")
-    if mitigation.stage == "after":
-        raise QueryError("mitigation", f"'{mitigation.name}' changes decisions after training, and not the head", "use it on predictions")
-    rows, draws = _rows(predictor, worlds, outcome, group, torch.ones_like(outcome) if weights is None else weights)
-    trained = mitigation.train(rows, replace(asked, min_group_size=asked.min_group_size * draws))
-    predictor.head.load_state_dict(trained.head.state_dict())
-    return trained
+    rows, draws = _rows(predictor, worlds, outcome, group, weights)
+    rows = rows if groups is None else replace(rows, groups=groups)
+    return rows, replace(asked, min_group_size=asked.min_group_size * draws)
 
 
 def _rows(predictor: Headed, worlds: Worlds, outcome: Tensor, group: Tensor, weights: Tensor) -> tuple[Rows, int]:

@@ -1,5 +1,6 @@
 """A head whose decisions are made by thresholds, one or a lottery among several for each group."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 import torch
@@ -43,6 +44,12 @@ class Decider(Head):
         self.register_buffer("thresholds", torch.zeros(groups, MOST, dtype=torch.float64))
         self.register_buffer("shares", torch.eye(1, MOST, dtype=torch.float64).repeat(groups, 1))
         self.register_buffer("seed", torch.zeros((), dtype=torch.int64))
+
+    @classmethod
+    def shaped(cls, state: Mapping[str, Tensor]) -> Self:
+        """An empty head of the shape of a ``state_dict``."""
+        groups = len(state["thresholds"])
+        return cls(len(state["base.coefficients"]) + (groups > 1), groups)
 
     def hold(self, base: Logistic, thresholds: Tensor, shares: Tensor, seed: int) -> Self:
         """Keep a fitted head, and thresholds and their shares, both (groups, MOST)."""

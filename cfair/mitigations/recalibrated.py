@@ -1,5 +1,6 @@
 """A head whose probabilities go through a map of each group's own."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 import torch
@@ -40,6 +41,12 @@ class Recalibrated(Head):
         self.register_buffer("share", torch.zeros(groups, dtype=torch.float64))
         self.register_buffer("at", torch.zeros(groups, knots, dtype=torch.float64))
         self.register_buffer("value", torch.zeros(groups, knots, dtype=torch.float64))
+
+    @classmethod
+    def shaped(cls, state: Mapping[str, Tensor]) -> Self:
+        """An empty head of the shape of a ``state_dict``."""
+        groups, knots = state["at"].shape
+        return cls(len(state["base.coefficients"]) + (groups > 1), groups, knots)
 
     def fit(self, batches: Batches) -> Self:
         """Learn the log-odds anew, and keep the maps.

@@ -111,4 +111,4 @@ def _refuses(constraint: Constraint) -> str | None:
     return f"recalibration makes probabilities true in each group, which aims at calibration, not at {constraint.name}"
 
 
-recalibration = Mitigation("recalibration", "after", _train, _refuses)
+recalibration = Mitigation("recalibration", "after", _train, _refuses, shaped=Recalibrated.shaped)

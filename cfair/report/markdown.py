@@ -12,6 +12,7 @@ from cfair.report.groups import constraints, groups_in_full
 from cfair.report.moves import most_moved, responses
 from cfair.report.relation import related
 from cfair.report.sheets import Sheet
+from cfair.report.trained import trained
 from cfair.report.trust import trust_in_full
 from cfair.report.words import assumed, opening, provenance, seen
 
@@ -36,6 +37,7 @@ def to_markdown(report: Report, *, out: str | None = None) -> str:
         *constraints(figures, full=True),
         *dependences(figures, full=True),
         *related(figures, full=True),
+        *trained(report),
         seen(report),
         *accuracy[1:],
         *groups_in_full(figures),

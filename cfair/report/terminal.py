@@ -16,6 +16,7 @@ from cfair.report.groups import constraints, groups_in_short
 from cfair.report.moves import most_moved, responses
 from cfair.report.relation import related
 from cfair.report.sheets import SPACE, Sheet, lined_up, parts
+from cfair.report.trained import trained
 from cfair.report.trust import trust
 from cfair.report.words import assumed, opening, provenance, seen
 
@@ -59,6 +60,7 @@ def to_table(report: Report, *, out: str | None = None) -> Printed:
             *constraints(figures),
             *dependences(figures),
             *related(figures),
+            *trained(report),
             seen(report),
             *groups_in_short(figures),
             *assumed(report, in_short=True),

@@ -16,6 +16,8 @@ FLAGS = (  # of cfair fit
     *("splits", "test_share", "missing", "weights", "seed", "threads"),
 )
 
+TRAINED = ("constraints", "mitigations", "features", "by", "strength", "tolerance")  # those of what is trained in, if anything is
+
 
 def opening(report: Report) -> Sheet:
     """Which model, which people, and what the intervals are."""
@@ -154,8 +156,10 @@ def _flags(report: Report) -> Iterator[str]:
     yield f"--dag {shlex.quote(str(report.options.get('dag', 'dag.yaml')))}"
     if report.options.get("allow_python"):
         yield "--allow-python"
-    for name in ("data", *FLAGS):
-        value = report.options.get(name)
+    asked = {**report.options, **_mapping(report.options.get("trained_in", {}))}
+    for name in ("data", *FLAGS, *TRAINED):
+        value = asked.get(name) if name not in TRAINED or "trained_in" in report.options else None
+        value = None if value == [] else value
         if value is not None:
             yield f"--{name.replace('_', '-')} {shlex.quote(','.join(map(str, value)) if isinstance(value, list) else str(value))}"
 

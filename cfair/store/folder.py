@@ -5,9 +5,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from cfair.errors import StoreError
 
@@ -28,12 +29,14 @@ class Contents:
         head: that was asked for.
         versions: package -> version that wrote it.
         files: name -> bytes, without the manifest.
+        plans: predictor -> which constraints are trained in and how, of those in which some are.
     """
 
     predictors: tuple[str, ...]
     head: str
     versions: Mapping[str, str]
     files: Mapping[str, bytes]
+    plans: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def check_target(folder: Path) -> None:
@@ -69,6 +72,7 @@ def write_folder(folder: Path, contents: Contents) -> None:
         "predictors": list(contents.predictors),
         "head": contents.head,
         "versions": dict(contents.versions),
+        "plans": dict(contents.plans),
         "files": {name: sha256(content).hexdigest() for name, content in contents.files.items()},
     }
     try:
@@ -93,7 +97,10 @@ def read_folder(folder: Path) -> Contents:
     assert isinstance(predictors, list)
     assert isinstance(versions, dict)
     checked = {name: _checked(folder, name, digest) for name, digest in files.items()}
-    return Contents(tuple(map(str, predictors)), str(manifest["head"]), versions, checked)
+    plans = manifest.get("plans", {})
+    if not isinstance(plans, dict) or not all(isinstance(plan, dict) for plan in plans.values()):
+        raise StoreError(str(folder / MANIFEST), "the manifest is damaged: 'plans' is none", AGAIN)
+    return Contents(tuple(map(str, predictors)), str(manifest["head"]), versions, checked, plans)
 
 
 def check_place(folder: Path) -> None:

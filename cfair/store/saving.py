@@ -14,6 +14,8 @@ from torch import nn
 
 from cfair.auditing import Report
 from cfair.errors import CodeError, QueryError, SpecError, StoreError
+from cfair.interfaces import Predictor
+from cfair.mitigations import Constrained, Plan
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, dump_spec, read_spec
@@ -50,7 +52,8 @@ def save(run: Run, folder: str | Path, *, texts: Mapping[str, str] | None = None
         **_own_sources(run.spec),
         **{name: text.encode() for name, text in (texts or {}).items()},
     }
-    write_folder(Path(folder), Contents(tuple(run.predictors), run.head, run.report.versions, files))
+    plans = {name: each.plan.to_json() for name, each in run.predictors.items() if isinstance(each, Constrained)}
+    write_folder(Path(folder), Contents(tuple(run.predictors), run.head, run.report.versions, files, plans))
     return Path(folder)
 
 
@@ -79,8 +82,7 @@ def load(folder: str | Path, *, allow_python: bool = False) -> Run:
     predictors = {}
     for name in contents.predictors:
         with _reading(folder / _file(name)):
-            predictors[name] = PREDICTORS[name](scm, head=contents.head)
-            _restore(predictors[name].fitted, contents.files[_file(name)])
+            predictors[name] = _restored(scm, name, contents)
     with _reading(folder / REPORT):
         report = Report.from_json(json.loads(contents.files[REPORT]))
         scm.unseen = cast("dict[str, list[str]]", report.data.get("unseen_levels", {}))
@@ -112,8 +114,16 @@ def _bytes(module: nn.Module) -> bytes:
     return bytes_of({name: tensor.detach().clone().contiguous() for name, tensor in module.state_dict().items()})
 
 
-def _restore(module: nn.Module, content: bytes) -> None:
-    module.load_state_dict(tensors_of(content))
+def _restored(scm: SCM, name: str, contents: Contents) -> Predictor:
+    """A predictor of a run, with what it learned."""
+    state = tensors_of(contents.files[_file(name)])
+    if name in contents.plans:
+        constrained = Constrained(scm, Plan.from_json(contents.plans[name]), head=contents.head)
+        constrained.restore(state)
+        return constrained
+    predictor = PREDICTORS[name](scm, head=contents.head)
+    predictor.fitted.load_state_dict(state)
+    return predictor
 
 
 @contextmanager

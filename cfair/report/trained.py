@@ -1,0 +1,50 @@
+"""Which group constraints were trained in, how, and what is left of their violations."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from cfair.auditing import Report
+from cfair.report.numbers import plain
+from cfair.report.sheets import Sheet
+
+__all__ = ["trained"]
+
+NOTE = (
+    "Differences between groups in hard decisions of training rows, without and with; held-out rows stand under the constraints. "
+    "Of calibration it is the largest calibration error of a group."
+)
+
+
+def trained(report: Report) -> Iterator[Sheet]:
+    """A line for each constraint of each predictor in which some were trained; nothing where none was asked for.
+
+    Args:
+        report: of a run. Of several splits it is the first that is shown.
+    """
+    own, refused = report.data.get("trained_in", {}), report.data.get("refused", [])
+    if not own and not refused:
+        return
+    assert isinstance(own, Mapping)
+    assert isinstance(refused, list)
+    rows = [row for name, record in own.items() for row in _rows(name, cast("Mapping[str, Any]", record))]
+    after = [*_held(own), *(f"Not trained: {why}." for why in refused)]
+    header = ("predictor", "features", "groups by", "constraint", "without", "with", "stages", "settled")
+    yield Sheet(title="Constraints trained in", note=NOTE, header=header, rows=rows, names=4, keys=1, after=tuple(after))
+
+
+def _rows(name: str, record: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    first, last = record["log"][0], record["log"][-1]
+    for constraint in record["constraints"]:
+        before, left = (plain(line["violations"].get(constraint)) for line in (first, last))
+        settled = "yes" if last["converged"] else "no"
+        yield (name, record["features"], " x ".join(record["by"]), constraint, before, left, str(len(record["log"]) - 1), settled)
+
+
+def _held(own: Mapping[str, Any]) -> Iterator[str]:
+    """Groups that took no part, said once for all predictors that left the same out."""
+    found: dict[str, list[str]] = {}
+    for name, record in own.items():
+        if record["held"]:
+            found.setdefault("; ".join(record["held"]), []).append(name)
+    for groups, names in found.items():
+        yield f"Took no part, being too small or without anybody of whom the constraint asks ({', '.join(names)}): {groups}."
