@@ -20,6 +20,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {  # name -> "module:function", imported when called, and its line in ``cfair --help``
     "check": ("cfair.cli.check:check", "Say what a DAG declares, and what each predictor may see."),
     "fit": ("cfair.cli.fit:fit", "Learn a declared model, fit predictors on it, audit them, and keep the run."),
+    "sweep": ("cfair.cli.sweep:sweep", "Train a group constraint in at many settings, and show what each costs."),
     "predict": ("cfair.cli.predict:predict", "Predict the outcome of the people in a table with a run."),
     "decompose": ("cfair.cli.decompose:decompose", "Take a difference between groups apart: direct, indirect, spurious, by path."),
     "explain": ("cfair.cli.explain:explain", "Say what one person's prediction would have been, and what moved it."),
