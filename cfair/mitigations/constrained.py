@@ -24,6 +24,7 @@ from cfair.scm import SCM
 __all__ = ["Constrained", "group_names", "trained_in"]
 
 EDGE = 1e-12  # from 0 and 1, where log-odds are infinite
+GRAIN = 2.0**-24  # of log-odds
 
 
 class Constrained:
@@ -194,7 +195,8 @@ def group_names(scm: SCM, by: tuple[str, ...]) -> list[str]:
 
 
 def _log_odds(prediction: Tensor) -> Tensor:
-    return prediction.clamp(EDGE, 1 - EDGE).logit()
+    """Log-odds (...) of predictions, to GRAIN: what a row and a batch round differently is then one score, on one side of a threshold."""
+    return (prediction.clamp(EDGE, 1 - EDGE).logit() / GRAIN).round() * GRAIN
 
 
 def trained_in(predictors: Mapping[str, Predictor], refused: Sequence[str]) -> dict[str, Any]:
