@@ -10,6 +10,7 @@ from cfair.cli import COMMANDS, main
 from cfair.constraints import CONSTRAINTS, GROUP_RATES
 from cfair.inference import abduct
 from cfair.metrics import METRICS
+from cfair.mitigations import MITIGATIONS
 from cfair.predictors import PREDICTORS
 from cfair.spec import read_spec, shipped_models
 
@@ -39,6 +40,13 @@ def test_its_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_names_every_command_predictor_and_model() -> None:
     for name in [*COMMANDS, *PREDICTORS, *shipped_models(), *METRICS, *CONSTRAINTS, *GROUP_RATES]:
         assert re.search(rf"\b{name}", README), name
+
+
+def test_its_table_says_which_mitigation_serves_which_constraint() -> None:
+    served = {name: [MITIGATIONS[name].refuses(CONSTRAINTS[each]) is None for each in CONSTRAINTS] for name in MITIGATIONS}
+    rows = [f"| `{name}`, {MITIGATIONS[name].stage} | {' | '.join('yes' if one else '' for one in own)} |" for name, own in served.items()]
+    header = f"| | {' | '.join(name.replace('_', ' ') for name in CONSTRAINTS)} |"
+    assert "\n".join([header, "|" + "---|" * (len(CONSTRAINTS) + 1), *rows]) in README
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
