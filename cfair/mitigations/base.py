@@ -143,6 +143,7 @@ class Mitigation:
         refuses: why a constraint cannot be trained in so; None where it can.
         dial: what of ``Asked`` decides how near to equal it comes; None where it knows but one way.
         in_shares: whether its tolerance bounds each group's distance from all groups together, odds as shares, by half.
+        probabilities: whether what it predicts still stands for probabilities, rather than for decisions alone.
         shaped: of one after training, an empty head of the shape of a state_dict.
     """
 
@@ -152,6 +153,7 @@ class Mitigation:
     refuses: Callable[[Constraint], str | None]
     dial: Literal["strength", "tolerance"] | None = None
     in_shares: bool = False
+    probabilities: bool = True
     shaped: Callable[[Mapping[str, Tensor]], Head] | None = None
 
 

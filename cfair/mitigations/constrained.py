@@ -216,4 +216,5 @@ def _record(predictor: Constrained, trained: Trained) -> dict[str, Any]:
         {**asdict(line), "violations": {name: value if isfinite(value) else None for name, value in line.violations.items()}}
         for line in trained.log
     ]
-    return {**predictor.plan.to_json(), "stage": predictor.stage, "held": [names[place] for place in trained.held], "log": log}
+    said = {"stage": predictor.stage, "probabilities": MITIGATIONS[predictor.plan.mitigation].probabilities}
+    return {**predictor.plan.to_json(), **said, "held": [names[place] for place in trained.held], "log": log}

@@ -94,4 +94,4 @@ def _refuses(constraint: Constraint) -> str | None:
     return f"thresholds move decisions, and {constraint.name} is a property of scores, which they leave as they are"
 
 
-threshold = Mitigation("threshold", "after", _train, _refuses, dial="tolerance", shaped=Decider.shaped)
+threshold = Mitigation("threshold", "after", _train, _refuses, dial="tolerance", probabilities=False, shaped=Decider.shaped)

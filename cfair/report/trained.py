@@ -27,7 +27,7 @@ def trained(report: Report) -> Iterator[Sheet]:
     assert isinstance(own, Mapping)
     assert isinstance(refused, list)
     rows = [row for name, record in own.items() for row in _rows(name, cast("Mapping[str, Any]", record))]
-    after = [*_held(own), *(f"Not trained: {why}." for why in refused)]
+    after = [*_held(own), *_decisions(own), *(f"Not trained: {why}." for why in refused)]
     header = ("predictor", "features", "groups by", "constraint", "without", "with", "stages", "settled")
     yield Sheet(title="Constraints trained in", note=NOTE, header=header, rows=rows, names=4, keys=1, after=tuple(after))
 
@@ -38,6 +38,13 @@ def _rows(name: str, record: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         before, left = (plain(line["violations"].get(constraint)) for line in (first, last))
         settled = "yes" if last["converged"] else "no"
         yield (name, record["features"], " x ".join(record["by"]), constraint, before, left, str(len(record["log"]) - 1), settled)
+
+
+def _decisions(own: Mapping[str, Any]) -> Iterator[str]:
+    """Predictions that are no probabilities."""
+    names = [name for name, record in own.items() if not record["probabilities"]]
+    if names:
+        yield f"These decide from 0.5 on and are no probabilities; log-loss and Brier score mean little: {', '.join(names)}."
 
 
 def _held(own: Mapping[str, Any]) -> Iterator[str]:
