@@ -188,3 +188,27 @@ def test_on_adult_violations_by_sex_fall_to_a_fifth_at_little_cost(adult: tuple[
     apart = torch.stack(signed)
     error = apart.std(0) * (1 / 5 + 0.2 / 0.8) ** 0.5  # of splits that overlap (Nadeau & Bengio 2003)
     assert bool((apart.mean(0).abs() <= 2 * error).all()), (apart.mean(0), error)
+
+
+@pytest.mark.slow
+def test_on_compas_predictive_values_by_race_are_equal_to_a_head_that_sees_neither_race_nor_sex() -> None:
+    """Precision among non-Caucasians is 0.04 to 0.06 above that among Caucasians before."""
+    frame, constraint, signed = pd.read_parquet(builtin_path("compas")), CONSTRAINTS["predictive_parity"], []
+    y = torch.tensor(frame["two_year_recid"].to_numpy(), dtype=torch.float64)
+    x = torch.from_numpy(pd.get_dummies(frame.drop(columns=["two_year_recid", "race", "sex"]), drop_first=True).to_numpy(float))
+    group = torch.from_numpy(pd.factorize(frame["race"], sort=True)[0])
+    for seed in range(5):
+        order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
+        train, test = (Rows(x[some], y[some], group[some], 2, torch.ones(len(some)).double()) for some in order.split(len(y) * 4 // 5)[:2])
+        free = MITIGATIONS["penalty"].train(train, asked("predictive_parity", strength=0.0))
+        trained = MITIGATIONS["lagrangian"].train(train, asked("predictive_parity", tolerance=0.002))
+        assert difference(trained, train, constraint) <= difference(free, train, constraint) / 5
+        decisions = decided(trained.head.predict(train.features))
+        correct, before = ((each == train.outcome).double().mean() for each in (decisions, decided(free.head.predict(train.features))))
+        assert float(correct) >= float(before) - 0.03
+        cells = train.cells(decisions).weight
+        assert float((cells[:, 1, 1] / cells[:, 1].sum(1)).min()) > 0.2
+        rates = constraint.rates(test.cells(decided(trained.head.predict(test.features))).weight)
+        signed.append(rates[0, 1] - rates[0, 0])
+    apart = torch.stack(signed)
+    assert float(apart.mean().abs()) <= 2 * float(apart.std()) * (1 / 5 + 0.2 / 0.8) ** 0.5  # of splits that overlap (Nadeau & Bengio 2003)
