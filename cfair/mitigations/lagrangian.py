@@ -15,7 +15,7 @@ from cfair.mitigations.unconstrained import positions, stage, taking_part
 
 __all__ = ["bounded_path", "lagrangian"]
 
-ROUNDS = 24
+ROUNDS, FURTHER = 24, 6  # at the first tolerance of a path, and at each that starts where one before it ended
 GROWTH, FIRST, STEEPEST = 2.0, 1.0, 1e4  # of the penalty's weight, where a round did not bring violations down by a third
 FALL = 2 / 3
 ENOUGH = 1e-3  # by which a violation may stay above its tolerance at the end
@@ -126,7 +126,7 @@ class _Rounds:
     def until_kept(self, state: _State, tolerance: float, *, blunt: bool) -> Iterator[tuple[_State, Reached]]:
         """Where each round ended, with soft violations at first if ``blunt``, until hard decisions keep the tolerance."""
         before, soft = torch.inf, len(self.temperatures) if blunt else 0
-        for k in range(ROUNDS):
+        for k in range(ROUNDS if blunt else FURTHER):
             temperature = self.temperatures[k] if k < soft else self.temperatures[-1]
             state, reached = self._round(state, tolerance / 2, temperature, hard=k >= soft)
             left = self.left(state.theta, tolerance)
@@ -150,7 +150,10 @@ class _Rounds:
         soft = self.violations.soft(scores, temperature)
         offset = self.violations.hard(scores) - soft if hard else torch.zeros_like(soft)
         bounded = _Bounded(state.above, state.below, offset, state.weight, bound)
-        reached = self.descent.least(partial(_within, self.violations, bounded, temperature), state.theta)
+        steep = self.descent.slopes(partial(self.violations.soft, temperature=temperature), state.theta)
+        active = torch.cat(bounded.multipliers(soft + offset)).reshape(2, -1).amax(0) > 0
+        objective = partial(_within, self.violations, bounded, temperature)
+        reached = self.descent.least(objective, state.theta, steep[active] * state.weight**0.5)
         apart = self.violations.soft(self.descent.scores(reached.theta), temperature) + offset
         return _State(reached.theta, *bounded.multipliers(apart), state.weight), reached
 
