@@ -1,9 +1,10 @@
-"""Equalized odds by sex on Adult, 45,222 rows: a curve of 20 points by cfair's augmented Lagrangian, and fairlearn's exponentiated gradient.
+"""Equalized odds by sex on Adult, 45,222 rows: a curve of 20 points by cfair's augmented Lagrangian, and exponentiated gradient.
 
 Both are logistic regressions of the same standardised columns. fairlearn's randomised classifiers are scored in expectation, one for each
 bound on the difference of a group from all (``difference_bound``; its ``eps`` is no such bound any more). The kind of our curve and its
-tolerances were chosen on splits by the seeds 100 to 109, none of which is reported. On held-out rows: is some point of ours as good as each of its points; and which curve dominates the larger area
-of accuracies above 0.8 and differences below 0.15, ours of those points alone that no other dominates on rows kept to choose by.
+tolerances were chosen on the splits of seeds 100 to 109, of which none is reported. On held-out rows: is some point of ours as good as each
+of its points; and which curve dominates the larger area of accuracies above 0.8 and differences below 0.15, ours of those points alone that
+no other dominates on rows kept to choose by.
 """
 
 import argparse
