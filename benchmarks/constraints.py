@@ -1,8 +1,10 @@
-"""Equalized odds by sex on Adult, 45,222 rows: a curve of 20 points by cfair's penalty, and fairlearn's exponentiated gradient.
+"""Equalized odds by sex on Adult, 45,222 rows: a curve of 20 points by cfair's augmented Lagrangian, and exponentiated gradient.
 
 Both are logistic regressions of the same standardised columns. fairlearn's randomised classifiers are scored in expectation, one for each
-bound on the violation. On held-out rows: is some point of ours as good as each of its points; and which curve dominates the larger area
-of accuracies above 0.8 and differences below 0.15, ours of those points alone that no other dominates on rows kept to choose by.
+bound on the difference of a group from all (``difference_bound``; its ``eps`` is no such bound any more). The kind of our curve and its
+tolerances were chosen on the splits of seeds 100 to 109, of which none is reported. On held-out rows: is some point of ours as good as each
+of its points; and which curve dominates the larger area of accuracies above 0.8 and differences below 0.15, ours of those points alone that
+no other dominates on rows kept to choose by.
 """
 
 import argparse
@@ -21,10 +23,10 @@ from torch import Tensor
 from cfair.constraints import CONSTRAINTS
 from cfair.data import builtin_path
 from cfair.mitigations import Asked, Rows, decided
-from cfair.mitigations.penalty import penalised_path
+from cfair.mitigations.lagrangian import bounded_path
 
-STRENGTHS = (0.0, *np.geomspace(0.05, 300, 19).tolist())
-BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1)  # of exponentiated gradient: its eps
+TOLERANCES = (1.0, 0.15, 0.12, 0.1, 0.09, 0.08, 0.07, 0.06, 0.05, 0.04, 0.035, 0.03, 0.025, 0.02, 0.016, 0.012, 0.009, 0.006, 0.003, 0.0)
+BOUNDS = (0.005, 0.01, 0.02, 0.035, 0.05)  # of exponentiated gradient, on differences of a group from all; 0.1 binds nothing
 LEAST_ACCURACY, MOST_DIFFERENCE = 0.8, 0.15  # of the corner from which hypervolume is measured
 ACCURACY, DIFFERENCE = 0.003, 0.01  # by which a point of ours may be worse than one of theirs
 ODDS = CONSTRAINTS["equalized_odds"]
@@ -76,7 +78,7 @@ def point(rows: Rows, positive: Tensor) -> Point:
 def by_cfair(train: Rows, validation: Rows, test: Rows) -> Found:
     """The curve on held-out rows, and the points that no other dominates on validation rows."""
     start = time.perf_counter()
-    heads = [trained.head for trained in penalised_path(train, Asked(constraints=(ODDS,)), STRENGTHS)]
+    heads = [trained.head for trained in bounded_path(train, Asked(constraints=(ODDS,)), TOLERANCES)]
     seconds = time.perf_counter() - start
     chosen = [point(validation, decided(head.predict(validation.features))) for head in heads]
     points = tuple(point(test, decided(head.predict(test.features))) for head in heads)
@@ -87,9 +89,9 @@ def by_cfair(train: Rows, validation: Rows, test: Rows) -> Found:
 def by_fairlearn(train: Rows, test: Rows, bounds: Sequence[float]) -> Found:
     """One randomised classifier for each bound."""
     points, seconds = [], 0.0
-    for eps in bounds:
+    for bound in bounds:
         start = time.perf_counter()
-        reduced = ExponentiatedGradient(LogisticRegression(max_iter=200), EqualizedOdds(), eps=eps)
+        reduced = ExponentiatedGradient(LogisticRegression(max_iter=200), EqualizedOdds(difference_bound=bound))
         reduced.fit(train.features.numpy(), train.outcome.numpy(), sensitive_features=train.group.numpy())
         seconds += time.perf_counter() - start
         points.append(point(test, torch.from_numpy(reduced._pmf_predict(test.features.numpy())[:, 1])))
@@ -120,14 +122,18 @@ def main() -> None:
     """Measure, show."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--splits", type=int, default=10, help="random splits")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first split")
     parser.add_argument("--bounds", type=int, default=len(BOUNDS), help="points of exponentiated gradient")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     found = []
-    for seed in range(arguments.splits):
+    for seed in range(arguments.first, arguments.first + arguments.splits):
         train, validation, test = split(seed)
         found.append((by_cfair(train, validation, test), by_fairlearn(train, test, BOUNDS[: arguments.bounds])))
-        print(f"split {seed + 1}: {found[-1][0].seconds:.1f} s and {found[-1][1].seconds:.1f} s", flush=True)
+        own, theirs = found[-1]
+        better = hypervolume(own.front) - hypervolume(theirs.front)
+        equal = f"{matched(own.points, theirs.points)} of {len(theirs.points)} points matched, hypervolume {better:+.4f}"
+        print(f"split {seed}: {own.seconds:.1f} s and {theirs.seconds:.1f} s, {equal}", flush=True)
     _show(found)
 
 
@@ -137,7 +143,12 @@ def _show(found: Sequence[tuple[Found, Found]]) -> None:
     own, theirs = (float(np.median([each[k].seconds for each in found])) for k in (0, 1))
     equal, points = sum(matched(ours.points, his.points) for ours, his in found), sum(len(his.points) for _, his in found)
     rows = [
-        ("cfair, penalty", str(len(STRENGTHS)), f"{own:.1f}", f"{np.mean([hypervolume(ours.front) for ours, _ in found]):.4f}"),
+        (
+            "cfair, augmented Lagrangian",
+            str(len(TOLERANCES)),
+            f"{own:.1f}",
+            f"{np.mean([hypervolume(ours.front) for ours, _ in found]):.4f}",
+        ),
         (
             "fairlearn, exponentiated gradient",
             str(len(found[0][1].points)),

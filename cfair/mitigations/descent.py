@@ -71,17 +71,24 @@ class Descent:
         """The mean log loss of log-odds (n,), shape ()."""
         return self._weights @ (softplus(scores) - self._outcome * scores)
 
-    def least(self, objective: Callable[[Tensor], Tensor], theta: Tensor) -> Reached:
-        """The weights at which loss and ``objective``, of log-odds (n,) to (), are least together, from ``theta`` on."""
+    def least(self, objective: Callable[[Tensor], Tensor], theta: Tensor, steep: Tensor | None = None) -> Reached:
+        """The weights at which loss and ``objective``, of log-odds (n,) to (), are least together, from ``theta`` on.
+
+        Args:
+            objective: what is added to the loss.
+            theta: the weights to start from, (k + 1,).
+            steep: F of an objective whose curvature is about FᵀF, (m, k + 1), by which coordinates are whitened, too.
+        """
+        stretch = self._stretch if steep is None else _narrowed(self._stretch, steep)
 
         def value(phi: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            here = theta + self._stretch @ torch.from_numpy(phi)
+            here = theta + stretch @ torch.from_numpy(phi)
             scores = self.scores(here).requires_grad_()
             with torch.enable_grad():
                 total = self.loss(scores) + objective(scores)
             (slope,) = torch.autograd.grad(total, scores)
             by_theta = self._design.T @ slope + self._ridge * here
-            return float(total.detach() + (self._ridge * here.square()).sum() / 2), (self._stretch.T @ by_theta).numpy()
+            return float(total.detach() + (self._ridge * here.square()).sum() / 2), (stretch.T @ by_theta).numpy()
 
         found = minimize(
             value,
@@ -90,8 +97,21 @@ class Descent:
             method="L-BFGS-B",
             options={"maxcor": 20, "ftol": 1e-12, "gtol": GRADIENT, "maxiter": STEPS},
         )
-        return Reached(theta + self._stretch @ torch.from_numpy(found.x), int(found.nit), bool(found.success))
+        return Reached(theta + stretch @ torch.from_numpy(found.x), int(found.nit), bool(found.success))
+
+    def slopes(self, of: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
+        """How each of some numbers, of log-odds (n,) to (m,), changes with the weights, (m, k + 1)."""
+        scores = self.scores(theta).requires_grad_()
+        with torch.enable_grad():
+            values = of(scores)
+        return torch.stack([torch.autograd.grad(each, scores, retain_graph=True)[0] for each in values]) @ self._design
 
     def head(self, theta: Tensor) -> Logistic:
         """The head that these weights are."""
         return Logistic(self._design.shape[1] - 1).hold(theta[0], theta[1:], self._standard)
+
+
+def _narrowed(stretch: Tensor, steep: Tensor) -> Tensor:
+    """L(I + (FL)ᵀFL)^(−½), (k + 1, k + 1), which whitens (LLᵀ)⁻¹ + FᵀF: by the singular vectors of FL, few if F is flat."""
+    _, size, along = torch.linalg.svd(steep @ stretch, full_matrices=False)
+    return stretch + (stretch @ along.T) * ((1 + size.square()).rsqrt() - 1) @ along

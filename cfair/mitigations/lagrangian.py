@@ -1,5 +1,6 @@
 """Violations bounded: the least log loss among weights whose violations stay within a tolerance, by the augmented Lagrangian."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -8,16 +9,71 @@ from torch import Tensor
 
 from cfair.constraints import Constraint
 from cfair.mitigations.base import Asked, Mitigation, Rows, Trained, refuse
-from cfair.mitigations.descent import Descent
+from cfair.mitigations.descent import Descent, Reached
 from cfair.mitigations.soft import Violations, temperatures_for
 from cfair.mitigations.unconstrained import positions, stage, taking_part
 
-__all__ = ["lagrangian"]
+__all__ = ["bounded_path", "lagrangian"]
 
-ROUNDS = 24
+ROUNDS, FURTHER = 24, 6  # at the first tolerance of a path, and at each that starts where one before it ended
 GROWTH, FIRST, STEEPEST = 2.0, 1.0, 1e4  # of the penalty's weight, where a round did not bring violations down by a third
 FALL = 2 / 3
 ENOUGH = 1e-3  # by which a violation may stay above its tolerance at the end
+
+
+def bounded_path(rows: Rows, asked: Asked, tolerances: Sequence[float]) -> Iterator[Trained]:
+    """For each tolerance, the logistic regression of least mean log loss with |c_sg| ≤ tolerance/2.
+
+    Then no two groups differ by more than the tolerance, but for twice ENOUGH. Odds are compared as shares, see ``Violations``: of
+    treatment equality it is the tolerance of FN/(FN + FP). Decisions are sharpened round by round at the first tolerance; each further
+    one starts with the weights, the multipliers and the μ with which the one before it ended.
+
+    Of all rounds at a tolerance it is the one of least loss whose hard decisions keep it, or else the one that comes nearest.
+
+    Args:
+        rows: people to train on.
+        asked: what is to be equal; its own tolerance is not read.
+        tolerances: from 0 on, best in descending order.
+
+    Raises:
+        QueryError: a constraint cannot be bounded.
+
+    Source: Nocedal & Wright (2006), Numerical Optimization, section 17.4.
+    """
+    refuse(asked, _refuses)
+    descent, part = Descent(rows), taking_part(rows, asked)
+    violations = Violations(rows, asked.constraints, part, descent.scores(descent.start))
+    none = torch.zeros(len(violations.names), dtype=torch.float64)
+    state, rounds = _State(descent.start, none, none, FIRST), _Rounds(descent, violations, temperatures_for(asked.constraints))
+    first = stage("without constraints", rows, asked, head=descent.head(descent.start), seen=rows.features)
+    for i, tolerance in enumerate(tolerances):
+        log, best = [first], (False, -torch.inf, state.theta, 0)
+        ends = rounds.until_kept(state, tolerance, blunt=i == 0) if part.any() else ()
+        for k, (state, reached) in enumerate(ends, 1):
+            now = stage(f"round {k}", rows, asked, head=descent.head(state.theta), seen=rows.features)
+            multipliers = tuple((state.above - state.below).tolist())
+            log.append(replace(now, steps=reached.steps, converged=reached.converged, multipliers=multipliers))
+            best = max(best, (*rounds.rank(state.theta, tolerance), state.theta, k), key=lambda each: each[:2])
+        *_, theta, place = best
+        log.append(replace(log[place], what=f"chosen: {log[place].what}"))
+        yield Trained(descent.head(theta), False, tuple(log), positions(~part))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _State:
+    """Where a round begins.
+
+    Args:
+        theta: the weights, shape (k + 1,).
+        above: λ⁺, shape (violations,).
+        below: λ⁻, shape (violations,).
+        weight: μ.
+    """
+
+    theta: Tensor
+    above: Tensor
+    below: Tensor
+    weight: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,41 +109,53 @@ class _Bounded:
         return high, (self.below + self.weight * (-apart - self.bound)).clamp(min=0)
 
 
-def _train(rows: Rows, asked: Asked) -> Trained:
-    """The logistic regression of least log loss with |c_sg| ≤ tolerance/2: then no two groups differ by more than the tolerance, but
-    for twice ENOUGH. Odds are compared as shares, see ``Violations``: of treatment equality it is the tolerance of FN/(FN + FP).
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rounds:
+    """Rounds of the augmented Lagrangian: weights first, then multipliers, then μ.
 
-    Of all rounds the one of least loss whose hard decisions keep the tolerance, or else the one that comes nearest.
-
-    Source: Nocedal & Wright (2006), Numerical Optimization, section 17.4.
+    Args:
+        descent: of the weights.
+        violations: what is bounded.
+        temperatures: of soft decisions, the last of them the sharpest.
     """
-    refuse(asked, _refuses)
-    descent, part = Descent(rows), taking_part(rows, asked)
-    violations = Violations(rows, asked.constraints, part, descent.scores(descent.start))
-    theta, weight = descent.start, FIRST
-    log, best = [stage("without constraints", rows, asked, head=descent.head(theta), seen=rows.features)], (False, -torch.inf, theta, 0)
-    temperatures = temperatures_for(asked.constraints)
-    none = torch.zeros(len(violations.names), dtype=torch.float64)
-    above, below, before = none, none, torch.inf
-    for k in range(ROUNDS if part.any() else 0):
-        temperature = temperatures[min(k, len(temperatures) - 1)]
-        scores = descent.scores(theta)
-        offset = violations.hard(scores) - violations.soft(scores, temperature) if k >= len(temperatures) else none
-        bounded = _Bounded(above, below, offset, weight, asked.tolerance / 2)
-        reached = descent.least(partial(_within, violations, bounded, temperature), theta)
-        theta, scores = reached.theta, descent.scores(reached.theta)
-        apart = violations.soft(scores, temperature) + offset
-        above, below = bounded.multipliers(apart)
-        now = stage(f"round {k + 1}", rows, asked, head=descent.head(theta), seen=rows.features)
-        log.append(replace(now, steps=reached.steps, converged=reached.converged, multipliers=tuple((above - below).tolist())))
-        left = float((violations.hard(scores).abs() - asked.tolerance / 2).clamp(min=0).max())
-        best = max(best, (*_rank(left, float(descent.loss(scores))), theta, k + 1), key=lambda each: each[:2])
-        weight, before = (min(weight * GROWTH, STEEPEST) if left > FALL * before else weight), left
-        if k >= len(temperatures) and left <= ENOUGH:
-            break
-    *_, theta, place = best
-    log.append(replace(log[place], what=f"chosen: {log[place].what}"))
-    return Trained(descent.head(theta), False, tuple(log), positions(~part))
+
+    descent: Descent
+    violations: Violations
+    temperatures: tuple[float, ...]
+
+    def until_kept(self, state: _State, tolerance: float, *, blunt: bool) -> Iterator[tuple[_State, Reached]]:
+        """Where each round ended, with soft violations at first if ``blunt``, until hard decisions keep the tolerance."""
+        before, soft = torch.inf, len(self.temperatures) if blunt else 0
+        for k in range(ROUNDS if blunt else FURTHER):
+            temperature = self.temperatures[k] if k < soft else self.temperatures[-1]
+            state, reached = self._round(state, tolerance / 2, temperature, hard=k >= soft)
+            left = self.left(state.theta, tolerance)
+            yield state, reached
+            state = replace(state, weight=min(state.weight * GROWTH, STEEPEST)) if left > FALL * before else state
+            before = left
+            if k >= soft and left <= ENOUGH:
+                break
+
+    def left(self, theta: Tensor, tolerance: float) -> float:
+        """By how much a hard violation exceeds half of the tolerance."""
+        return float((self.violations.hard(self.descent.scores(theta)).abs() - tolerance / 2).clamp(min=0).max())
+
+    def rank(self, theta: Tensor, tolerance: float) -> tuple[bool, float]:
+        """Whether the tolerance is kept, and then the loss, else what is left, each the higher the better."""
+        left = self.left(theta, tolerance)
+        return left <= ENOUGH, -float(self.descent.loss(self.descent.scores(theta))) if left <= ENOUGH else -left
+
+    def _round(self, state: _State, bound: float, temperature: float, *, hard: bool) -> tuple[_State, Reached]:
+        scores = self.descent.scores(state.theta)
+        soft = self.violations.soft(scores, temperature)
+        offset = self.violations.hard(scores) - soft if hard else torch.zeros_like(soft)
+        bounded = _Bounded(state.above, state.below, offset, state.weight, bound)
+        steep = self.descent.slopes(partial(self.violations.soft, temperature=temperature), state.theta)
+        active = torch.cat(bounded.multipliers(soft + offset)).reshape(2, -1).amax(0) > 0
+        objective = partial(_within, self.violations, bounded, temperature)
+        reached = self.descent.least(objective, state.theta, steep[active] * state.weight**0.5)
+        apart = self.violations.soft(self.descent.scores(reached.theta), temperature) + offset
+        return _State(reached.theta, *bounded.multipliers(apart), state.weight), reached
 
 
 def _within(violations: Violations, bounded: _Bounded, temperature: float, scores: Tensor) -> Tensor:
@@ -95,9 +163,10 @@ def _within(violations: Violations, bounded: _Bounded, temperature: float, score
     return bounded(violations.soft(scores, temperature))
 
 
-def _rank(left: float, loss: float) -> tuple[bool, float]:
-    """Whether the tolerance is kept, and then the loss, else what is left, each the higher the better."""
-    return left <= ENOUGH, -loss if left <= ENOUGH else -left
+def _train(rows: Rows, asked: Asked) -> Trained:
+    """The one point of the path that was asked for."""
+    (trained,) = bounded_path(rows, asked, (asked.tolerance,))
+    return trained
 
 
 def _refuses(constraint: Constraint) -> str | None:

@@ -11,7 +11,7 @@ from cfair.constraints.calibration_error import calibration_error
 from cfair.constraints.scores import bin_scores
 from cfair.errors import QueryError
 from cfair.heads.logistic import Logistic
-from cfair.mitigations import MITIGATIONS, Asked, Rows
+from cfair.mitigations import MITIGATIONS, Asked, Rows, decided
 from cfair.mitigations.recalibrated import Recalibrated
 from cfair.mitigations.recalibration import platt
 
@@ -107,3 +107,26 @@ def test_a_group_held_has_the_pooled_map() -> None:
 def test_without_the_group_it_is_refused() -> None:
     with pytest.raises(QueryError, match="penalty"):
         MITIGATIONS["recalibration"].train(people(200), Asked(constraints=(CONSTRAINTS["calibration"],), reads_group=False))
+
+
+@pytest.mark.slow
+def test_of_a_score_0_7_logits_off_in_one_group_no_error_is_left_on_held_out_rows_of_five_splits() -> None:
+    everybody, signed = people(25_000), []
+    for seed in range(5):
+        order = torch.randperm(everybody.n, generator=torch.Generator().manual_seed(seed))
+        train, test = (
+            Rows(everybody.features[some], everybody.outcome[some], everybody.group[some], 2, everybody.weights[some])
+            for some in order.split(everybody.n * 4 // 5)
+        )
+        trained = MITIGATIONS["recalibration"].train(train, ASKED)
+        assert trained.log[-1].violations["calibration"] < trained.log[0].violations["calibration"] / 5
+        free = decided(Logistic(2).fit([(train.features, train.outcome)]).predict(train.features))
+        decisions = decided(trained.head.predict(train.with_group()))
+        assert (decisions == train.outcome).double().mean() >= (free == train.outcome).double().mean() - 0.03
+        cells = train.cells(decisions).weight
+        assert (cells[:, 1, 1] / cells[:, 1].sum(1)).min() > 0.2
+        left = test.outcome - trained.head.predict(test.with_group())
+        signed.append(torch.stack([left[test.group == g].mean() for g in range(2)]))
+    errors = torch.stack(signed)
+    scatter = errors.std(0) * (1 / 5 + 0.2 / 0.8) ** 0.5  # of splits that overlap (Nadeau & Bengio 2003)
+    assert bool((errors.mean(0).abs() <= 2 * scatter).all()), (errors.mean(0), scatter)

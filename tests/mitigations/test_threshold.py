@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import Tensor
 
 from cfair.constraints import CONSTRAINTS
+from cfair.data import builtin_path
 from cfair.errors import QueryError
 from cfair.heads.logistic import Logistic
 from cfair.mitigations import MITIGATIONS, Asked, Rows, Trained, decided
@@ -288,3 +289,39 @@ def test_a_group_that_was_not_trained_on_is_refused() -> None:
     head = train(rows, "demographic_parity").head
     with pytest.raises(QueryError, match="index of a group"):
         head.predict(torch.tensor([[0.0, 0.0, 2.0]], dtype=torch.float64))
+
+
+@pytest.fixture(scope="module")
+def intersections() -> Rows:
+    """Adult by sex x race: ten groups, of 126 to 27,020 people, four of them of fewer than 300."""
+    frame = pd.read_parquet(builtin_path("adult"))
+    y = torch.tensor(pd.factorize(frame["income_over_50k"], sort=True)[0], dtype=torch.float64)
+    x = torch.from_numpy(pd.get_dummies(frame.drop(columns=["income_over_50k"]), drop_first=True).to_numpy(float))
+    group, names = pd.factorize(frame["sex"] + frame["race"], sort=True)
+    assert len(names) == 10
+    return Rows(x, y, torch.from_numpy(group), 10, torch.ones(len(y), dtype=torch.float64))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in CONSTRAINTS if MITIGATIONS["threshold"].refuses(CONSTRAINTS[name]) is None])
+def test_of_ten_intersections_the_large_are_made_equal_and_the_small_are_held_at_the_pooled_threshold(
+    intersections: Rows, name: str
+) -> None:
+    rows, constraint = intersections, CONSTRAINTS[name]
+    trained = MITIGATIONS["threshold"].train(rows, Asked(constraints=(constraint,), min_group_size=300))
+    size = torch.bincount(rows.group)
+    part = size >= 300
+    assert trained.held == tuple(torch.nonzero(~part).flatten().tolist())
+    assert len(trained.held) == 4
+    head, score = trained.head, logits(rows)
+    assert isinstance(head, Decider)
+    accuracies = [accuracy(rows, (score >= t).double()) for t in torch.linspace(-2, 2, 401, dtype=torch.float64)]
+    pooled = head.thresholds[~part, 0]
+    assert pooled.unique().numel() == 1
+    assert (head.shares[~part, 0] == 1).all()
+    assert accuracy(rows, (score >= pooled[0]).double()) >= max(accuracies)
+    probability = head.expected(rows.with_group())
+    weight = torch.stack([rows.weights * (1 - probability), rows.weights * probability], 1)
+    counts = torch.zeros(20, 2, dtype=torch.float64).index_add_(0, rows.group * 2 + rows.outcome.long(), weight).reshape(10, 2, 2)[part]
+    free = rows.cells((score >= 0).double()).weight[part]
+    assert constraint.difference(counts) < 0.05 * constraint.difference(free)
