@@ -1,6 +1,6 @@
 """What every mitigation takes and gives: people whose groups are known, what is to be equal across these, and a head trained so."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -142,6 +142,7 @@ class Mitigation:
         train: does it.
         refuses: why a constraint cannot be trained in so; None where it can.
         dial: what of ``Asked`` decides how near to equal it comes; None where it knows but one way.
+        path: trains at one value of its dial after the other, each from where the one before it ended.
         in_shares: whether its tolerance bounds each group's distance from all groups together, odds as shares, by half.
         probabilities: whether what it predicts still stands for probabilities, rather than for decisions alone.
         shaped: of one after training, an empty head of the shape of a state_dict.
@@ -152,6 +153,7 @@ class Mitigation:
     train: Callable[[Rows, Asked], Trained]
     refuses: Callable[[Constraint], str | None]
     dial: Literal["strength", "tolerance"] | None = None
+    path: Callable[[Rows, Asked, Sequence[float]], Iterator[Trained]] | None = None
     in_shares: bool = False
     probabilities: bool = True
     shaped: Callable[[Mapping[str, Tensor]], Head] | None = None

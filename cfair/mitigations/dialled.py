@@ -7,7 +7,6 @@ from math import isfinite
 import numpy as np
 
 from cfair.mitigations.base import Asked, Mitigation, Rows, Trained
-from cfair.mitigations.penalty import penalised_path
 from cfair.mitigations.soft import Violations
 from cfair.mitigations.unconstrained import positions, stage, taking_part, unconstrained
 
@@ -33,22 +32,35 @@ def dialled(mitigation: Mitigation, rows: Rows, asked: Asked, settings: Sequence
         mitigation: to be trained.
         rows: people to train on.
         asked: what is to be equal; its strength and tolerance are not read.
-        settings: ascending, see ``settings_of``: a share s stands for the tolerance (1 − s)·(violation without constraints).
+        settings: ascending, see ``settings_of``; 0 trains nothing in, a share s stands for the tolerance (1 − s)·(violation without
+            constraints).
     """
-    if mitigation.name == "penalty":
-        yield from zip(settings, penalised_path(rows, asked, settings), strict=True)
-        return
     head = unconstrained(rows)
     log = stage("without constraints", rows, asked, head=head, seen=rows.features)
-    found = [value for value in log.violations.values() if isfinite(value)]
+    nothing = Trained(head, False, (log,), positions(~taking_part(rows, asked)))
+    yield from ((setting, nothing) for setting in settings if setting == 0)
+    felt = [setting for setting in settings if setting > 0]
+    if mitigation.dial is None:
+        yield from ((setting, mitigation.train(rows, asked)) for setting in felt)
+        return
+    values = felt if mitigation.dial == "strength" else [(1 - setting) * _violation(mitigation, rows, asked) for setting in felt]
+    joined = [value for value in values if value > 0] if mitigation.path else []
+    if mitigation.path:
+        yield from zip(felt, mitigation.path(rows, asked, joined), strict=False)
+    for setting, value in list(zip(felt, values, strict=True))[len(joined) :]:  # a tolerance of 0 is trained from the beginning
+        yield setting, mitigation.train(rows, _turned(mitigation, asked, value))
+
+
+def _turned(mitigation: Mitigation, asked: Asked, value: float) -> Asked:
+    return replace(asked, strength=value) if mitigation.dial == "strength" else replace(asked, tolerance=value)
+
+
+def _violation(mitigation: Mitigation, rows: Rows, asked: Asked) -> float:
+    """The largest violation without constraints, as the mitigation measures what it bounds; 0 where none is defined."""
+    head, part = unconstrained(rows), taking_part(rows, asked)
     if mitigation.in_shares:
         scores = head.score(rows.features)
-        found = [2 * float(Violations(rows, asked.constraints, taking_part(rows, asked), scores).hard(scores).abs().max())]
-    for setting in settings:
-        if setting == 0 and (mitigation.dial == "strength" or mitigation.dial is None):
-            yield setting, Trained(head, False, (log,), positions(~taking_part(rows, asked)))
-        elif mitigation.dial == "strength":
-            yield setting, mitigation.train(rows, replace(asked, strength=setting))
-        else:
-            tolerance = (1 - setting) * max(found, default=0.0) if mitigation.dial else asked.tolerance
-            yield setting, mitigation.train(rows, replace(asked, tolerance=tolerance))
+        found = (2 * Violations(rows, asked.constraints, part, scores).hard(scores).abs()).tolist()
+    else:
+        found = list(stage("without constraints", rows, asked, head=head, seen=rows.features).violations.values())
+    return max(filter(isfinite, found), default=0.0)

@@ -175,4 +175,4 @@ def _refuses(constraint: Constraint) -> str | None:
     return f"a head that does not see the group cannot bound errors of all deciles of each group, which {constraint.name} asks for"
 
 
-lagrangian = Mitigation("lagrangian", "during", _train, _refuses, dial="tolerance", in_shares=True)
+lagrangian = Mitigation("lagrangian", "during", _train, _refuses, dial="tolerance", path=bounded_path, in_shares=True)

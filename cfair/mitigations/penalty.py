@@ -55,4 +55,4 @@ def _refuses(constraint: Constraint) -> None:
     return None
 
 
-penalty = Mitigation("penalty", "during", _train, _refuses, dial="strength")
+penalty = Mitigation("penalty", "during", _train, _refuses, dial="strength", path=penalised_path)

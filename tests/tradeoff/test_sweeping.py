@@ -35,10 +35,9 @@ def test_a_curve_goes_from_nothing_trained_in_to_hardly_any_difference(known: tu
     differences = values(rows, "train", "demographic_parity_difference", mitigation)
     assert len(differences) == 4
     assert differences[-1] < 0.2 * differences[0]
-    if mitigation != "threshold":  # which is the most accurate at its first setting, rather than what training gave
-        for part in ("train", "validation", "test"):
-            for measure in ("accuracy", "demographic_parity_difference"):
-                assert values(rows, part, measure, mitigation)[0] == pytest.approx(values(rows, part, measure, "unaware")[0], abs=0.003)
+    for part in ("train", "validation", "test"):
+        for measure in ("accuracy", "demographic_parity_difference"):
+            assert values(rows, part, measure, mitigation)[0] == pytest.approx(values(rows, part, measure, "unaware")[0], abs=0.003)
 
 
 def test_counterfactual_predictors_stand_in_the_same_plane(known: tuple[ModelSpec, Columns]) -> None:
