@@ -114,4 +114,5 @@ class Descent:
 def _narrowed(stretch: Tensor, steep: Tensor) -> Tensor:
     """L(I + (FL)ᵀFL)^(−½), (k + 1, k + 1), which whitens (LLᵀ)⁻¹ + FᵀF: by the singular vectors of FL, few if F is flat."""
     _, size, along = torch.linalg.svd(steep @ stretch, full_matrices=False)
-    return stretch + (stretch @ along.T) * ((1 + size.square()).rsqrt() - 1) @ along
+    narrowed: Tensor = stretch + (stretch @ along.T) * ((1 + size.square()).rsqrt() - 1) @ along
+    return narrowed
