@@ -10,6 +10,8 @@ MITIGATIONS: Registry[Mitigation] = Registry(
     "mitigation",
     penalty="cfair.mitigations.penalty:penalty",
     lagrangian="cfair.mitigations.lagrangian:lagrangian",
+    reduction="cfair.mitigations.reduction:reduction",
+    grid_search="cfair.mitigations.reduction:grid_search",
     threshold="cfair.mitigations.threshold:threshold",
     reweighing="cfair.mitigations.reweighing:reweighing",
     recalibration="cfair.mitigations.recalibration:recalibration",

@@ -141,12 +141,14 @@ class Mitigation:
         stage: whether it changes the rows before training, the training, or the decisions after it.
         train: does it.
         refuses: why a constraint cannot be trained in so; None where it can.
+        mixes: whether its head is a lottery among several, which cannot take the place of a predictor's own.
     """
 
     name: str
     stage: Literal["before", "during", "after"]
     train: Callable[[Rows, Asked], Trained]
     refuses: Callable[[Constraint], str | None]
+    mixes: bool = False
 
 
 def refuse(asked: Asked, refuses: Callable[[Constraint], str | None]) -> None:

@@ -56,13 +56,16 @@ def constrain(
         What was trained, with its log.
 
     Raises:
-        QueryError: the predictor has another head, or the mitigation refuses a constraint or decides by the group.
+        QueryError: the predictor has another head, or the mitigation refuses a constraint, decides by the group or mixes heads.
     """
     if not isinstance(predictor.head, Logistic):
         problem = f"constraints are trained into logistic heads, and this predictor has {type(predictor.head).__name__}"
         raise QueryError("head", problem, "fit it with head='logistic'")
     if mitigation.stage == "after":
         raise QueryError("mitigation", f"'{mitigation.name}' changes decisions after training, and not the head", "use it on predictions")
+    if mitigation.mixes:
+        problem = f"'{mitigation.name}' makes a lottery among several heads, and this predictor has one"
+        raise QueryError("mitigation", problem, "name another one, or use it on predictions")
     rows, draws = _rows(predictor, worlds, outcome, group, torch.ones_like(outcome) if weights is None else weights)
     trained = mitigation.train(rows, replace(asked, min_group_size=asked.min_group_size * draws))
     predictor.head.load_state_dict(trained.head.state_dict())
