@@ -10,6 +10,8 @@ MITIGATIONS: Registry[Mitigation] = Registry(
     "mitigation",
     penalty="cfair.mitigations.penalty:penalty",
     lagrangian="cfair.mitigations.lagrangian:lagrangian",
+    adversarial="cfair.mitigations.adversarial:adversarial",
+    gradient_reversal="cfair.mitigations.adversarial:gradient_reversal",
     reduction="cfair.mitigations.reduction:reduction",
     grid_search="cfair.mitigations.reduction:grid_search",
     threshold="cfair.mitigations.threshold:threshold",
