@@ -145,7 +145,8 @@ class Mitigation:
         path: trains at one value of its dial after the other, each from where the one before it ended.
         in_shares: whether its tolerance bounds each group's distance from all groups together, odds as shares, by half.
         probabilities: whether what it predicts still stands for probabilities, rather than for decisions alone.
-        shaped: of one after training, an empty head of the shape of a state_dict.
+        mixes: whether its head is a lottery among several, which cannot take the place of a predictor's own.
+        shaped: of one after training, or that mixes, an empty head of the shape of a state_dict.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Mitigation:
     path: Callable[[Rows, Asked, Sequence[float]], Iterator[Trained]] | None = None
     in_shares: bool = False
     probabilities: bool = True
+    mixes: bool = False
     shaped: Callable[[Mapping[str, Tensor]], Head] | None = None
 
 

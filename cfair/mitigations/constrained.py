@@ -116,7 +116,10 @@ class Constrained:
     def kept(self) -> Self:
         """A copy as it stands, which further training leaves alone; the SCM is shared."""
         twin = type(self)(self.scm, self.plan, head=self._head)
-        twin.base.fitted.load_state_dict(self.base.fitted.state_dict())
+        if MITIGATIONS[self.plan.mitigation].mixes:
+            twin._mix(deepcopy(self.base.fitted))
+        else:
+            twin.base.fitted.load_state_dict(self.base.fitted.state_dict())
         if self.after is not None:
             twin._hold(deepcopy(self.after))
         twin.trained = self.trained
@@ -129,10 +132,11 @@ class Constrained:
             RuntimeError, KeyError: it is none.
         """
         own = {name.removeprefix("after."): value for name, value in state.items() if name.startswith("after.")}
-        if own:
-            shaped = MITIGATIONS[self.plan.mitigation].shaped
-            assert shaped is not None
-            self._hold(shaped(own))
+        mitigation = MITIGATIONS[self.plan.mitigation]
+        if mitigation.shaped is not None and own:
+            self._hold(mitigation.shaped(own))
+        elif mitigation.shaped is not None and mitigation.mixes:
+            self._mix(mitigation.shaped({name.removeprefix("base."): value for name, value in state.items()}))
         self.fitted.load_state_dict(state)
 
     def predict(self, world: World) -> Tensor:
@@ -161,9 +165,16 @@ class Constrained:
         self.trained = trained
         if self.stage == "after":
             self._hold(trained.head)
+        elif MITIGATIONS[self.plan.mitigation].mixes:
+            self._mix(trained.head)
         else:
             assert isinstance(self.base, Headed)
             self.base.head.load_state_dict(trained.head.state_dict())
+
+    def _mix(self, lottery: nn.Module) -> None:
+        """Predict of what a row holds by a lottery among heads, which takes the place of the one."""
+        self.base.fitted = lottery
+        self.fitted = nn.ModuleDict({"base": lottery})
 
     def _hold(self, after: Head) -> None:
         self.after = after

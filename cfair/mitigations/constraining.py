@@ -57,10 +57,13 @@ def constrain(
         What was trained, with its log.
 
     Raises:
-        QueryError: the predictor has another head, or the mitigation refuses a constraint or decides by the group.
+        QueryError: the predictor has another head, or the mitigation refuses a constraint, decides by the group or mixes heads.
     """
     if mitigation.stage == "after":
         raise QueryError("mitigation", f"'{mitigation.name}' changes decisions after training, and not the head", "use it on predictions")
+    if mitigation.mixes:
+        problem = f"'{mitigation.name}' makes a lottery among several heads, and this predictor has one"
+        raise QueryError("mitigation", problem, "name another one, or use it on predictions")
     counts = torch.ones_like(outcome) if weights is None else weights
     trained = mitigation.train(*training_rows(predictor, worlds, outcome, group, counts, asked=asked))
     predictor.head.load_state_dict(trained.head.state_dict())

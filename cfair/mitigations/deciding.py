@@ -10,12 +10,11 @@ from cfair.errors import QueryError
 from cfair.families import Kind
 from cfair.heads.base import Batches, Head
 from cfair.heads.logistic import Logistic
-from cfair.inference.uniforms import fingerprint
+from cfair.mitigations.lots import lots
 
 __all__ = ["MOST", "Decider", "group_of", "without_group"]
 
 MOST = 3  # thresholds of a group: any point within its ROC curve's hull is a mixture of so many vertices (Carathéodory)
-BITS = 53  # of a float64 in [0, 1)
 
 
 class Decider(Head):
@@ -82,7 +81,7 @@ class Decider(Head):
         group, upto = self._group(features), self.shares.cumsum(-1)
         if not (self.shares[:, 0] < 1).any():
             return self.base.score(self._seen(features)) - self.thresholds[group, 0]
-        drawn = _uniform(self._seen(features), int(self.seed)).unsqueeze(-1)
+        drawn = lots(self._seen(features), int(self.seed)).unsqueeze(-1)
         place = (drawn >= upto[group][..., :-1]).sum(-1)  # the last where rounding leaves less than 1
         return self.base.score(self._seen(features)) - self.thresholds[group].gather(-1, place.unsqueeze(-1)).squeeze(-1)
 
@@ -115,11 +114,3 @@ def group_of(features: Tensor, groups: int) -> Tensor:
 def without_group(batches: Batches, inputs: int) -> list[tuple[Tensor, Tensor, Tensor]]:
     """The first so many features of each batch, its outcomes and its weights, 1 where none are given."""
     return [(x[..., :inputs], y, given[0] if given else torch.ones_like(y)) for x, y, *given in batches]
-
-
-def _uniform(features: Tensor, seed: int) -> Tensor:
-    """A number in [0, 1) of each person, (...), that depends on the seed and on that person's features (..., k) alone."""
-    columns = {str(i): column for i, column in enumerate(features.unbind(-1))}
-    seeded = torch.full(features.shape[:-1], float(seed), dtype=torch.float64)
-    bits = fingerprint({**columns, "seed": seeded})
-    return ((bits >> (64 - BITS)) & ((1 << BITS) - 1)).to(torch.float64) * 2.0**-BITS

@@ -42,6 +42,9 @@ class Descent:
 
     The loss is that of the head ``logistic``, per row: mean log loss, and ½·RIDGE·Σ_j w_j²/n on standardised features.
 
+    ``design`` (n, k + 1) has ones and standardised features, ``ridge`` (k + 1,) is RIDGE/n but for the intercept, ``start`` (k + 1,) the
+    weights of least loss, and ``stretch`` (k + 1, k + 1) takes steps in coordinates whitened by the curvature there to steps of weights.
+
     Raises:
         FitError: there are no rows of weight above 0, a value is infinite or NaN, or every outcome is the same.
     """
@@ -53,19 +56,19 @@ class Descent:
             raise FitError("mitigation", "all outcomes to learn from are the same", "give rows with both levels of the outcome")
         self._outcome, self._weights = rows.outcome, rows.weights / rows.weights.sum()
         features = (rows.features - self._standard.mean[:-1]) / self._standard.scale[:-1]
-        self._design = torch.cat([torch.ones(rows.n, 1, dtype=torch.float64), features], 1)
-        self._ridge = torch.full((self._design.shape[1],), RIDGE / self._standard.n, dtype=torch.float64)
-        self._ridge[0] = 0
+        self.design = torch.cat([torch.ones(rows.n, 1, dtype=torch.float64), features], 1)
+        self.ridge = torch.full((self.design.shape[1],), RIDGE / self._standard.n, dtype=torch.float64)
+        self.ridge[0] = 0
         head = Logistic(rows.features.shape[1]).fit(batches)
         raw = head.coefficients * self._standard.scale[:-1].nan_to_num(posinf=0.0)
         self.start = torch.cat([(head.intercept + head.coefficients @ self._standard.mean[:-1]).reshape(1), raw])
         p = self.scores(self.start).sigmoid()
-        curvature = (self._design.T * (self._weights * p * (1 - p))) @ self._design + self._ridge.diag()
-        self._stretch = whitening(-curvature)
+        curvature = (self.design.T * (self._weights * p * (1 - p))) @ self.design + self.ridge.diag()
+        self.stretch = whitening(-curvature)
 
     def scores(self, theta: Tensor) -> Tensor:
         """Log-odds, (n,), of weights (k + 1,)."""
-        return self._design @ theta
+        return self.design @ theta
 
     def loss(self, scores: Tensor) -> Tensor:
         """The mean log loss of log-odds (n,), shape ()."""
@@ -79,7 +82,7 @@ class Descent:
             theta: the weights to start from, (k + 1,).
             steep: F of an objective whose curvature is about FᵀF, (m, k + 1), by which coordinates are whitened, too.
         """
-        stretch = self._stretch if steep is None else _narrowed(self._stretch, steep)
+        stretch = self.stretch if steep is None else _narrowed(self.stretch, steep)
 
         def value(phi: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             here = theta + stretch @ torch.from_numpy(phi)
@@ -87,8 +90,8 @@ class Descent:
             with torch.enable_grad():
                 total = self.loss(scores) + objective(scores)
             (slope,) = torch.autograd.grad(total, scores)
-            by_theta = self._design.T @ slope + self._ridge * here
-            return float(total.detach() + (self._ridge * here.square()).sum() / 2), (stretch.T @ by_theta).numpy()
+            by_theta = self.design.T @ slope + self.ridge * here
+            return float(total.detach() + (self.ridge * here.square()).sum() / 2), (stretch.T @ by_theta).numpy()
 
         found = minimize(
             value,
@@ -104,11 +107,11 @@ class Descent:
         scores = self.scores(theta).requires_grad_()
         with torch.enable_grad():
             values = of(scores)
-        return torch.stack([torch.autograd.grad(each, scores, retain_graph=True)[0] for each in values]) @ self._design
+        return torch.stack([torch.autograd.grad(each, scores, retain_graph=True)[0] for each in values]) @ self.design
 
     def head(self, theta: Tensor) -> Logistic:
         """The head that these weights are."""
-        return Logistic(self._design.shape[1] - 1).hold(theta[0], theta[1:], self._standard)
+        return Logistic(self.design.shape[1] - 1).hold(theta[0], theta[1:], self._standard)
 
 
 def _narrowed(stretch: Tensor, steep: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from cfair.spec import ModelSpec
 
 __all__ = ["Plan", "check_plan", "plans"]
 
+OF_ROWS = ("full", "unaware", "nondescendants")  # predictors with one head, on columns alone
 TOGETHER = "+"  # between constraints that are trained in at once
 
 
@@ -134,5 +135,8 @@ def check_plan(spec: ModelSpec, plan: Plan) -> Plan:
     by = plan.by or tuple(name for name in spec.protected if spec.nodes[name].levels)
     if not by:
         raise QueryError("by", "no protected attribute has levels", "declare one with levels, or leave out --constraints")
+    if MITIGATIONS[plan.mitigation].mixes and plan.features not in OF_ROWS:
+        problem = f"'{plan.mitigation}' makes a lottery among heads, of what a row holds, and '{plan.features}' reads more"
+        raise QueryError("features", problem, f"use one of: {', '.join(OF_ROWS)}")
     plan.asked  # noqa: B018  a strength or tolerance that is none is refused here
     return replace(plan, by=by)

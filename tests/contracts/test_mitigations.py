@@ -19,7 +19,14 @@ from cfair.mitigations import MITIGATIONS, Asked, Rows, Trained, decided
 PAIRS = [(m, c) for m in MITIGATIONS for c in CONSTRAINTS if MITIGATIONS[m].refuses(CONSTRAINTS[c]) is None]
 REFUSED = [(m, c) for m in MITIGATIONS for c in CONSTRAINTS if (m, c) not in PAIRS]
 
-of_pairs = pytest.mark.parametrize(("name", "constraint"), PAIRS)
+SLOW = {  # a second or so for each training
+    *((m, c) for m in ("reduction", "grid_search", "gradient_reversal") for c in ("equal_opportunity", "equalized_odds")),
+    ("adversarial", "equal_opportunity"),
+}
+
+of_pairs = pytest.mark.parametrize(
+    ("name", "constraint"), [pytest.param(*pair, marks=[pytest.mark.slow] if pair in SLOW else []) for pair in PAIRS]
+)
 
 
 def people(n: int = 600, groups: int = 2, seed: int = 0) -> Rows:
@@ -147,7 +154,8 @@ def test_people_of_weight_0_change_nothing(name: str, constraint: str) -> None:
 
 @of_pairs
 def test_a_person_of_weight_2_is_two_people(name: str, constraint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for what counts people: the ridge, and what shrinks a group's map."""
+    """But for what counts people: the ridge, and what shrinks a group's map; a contest amplifies rounding, and is cut short."""
+    monkeypatch.setattr("cfair.mitigations.adversarial.MOST", 100)
     monkeypatch.setattr("cfair.heads.logistic.RIDGE", 1e-9)
     monkeypatch.setattr("cfair.mitigations.descent.RIDGE", 1e-9)
     monkeypatch.setattr("cfair.mitigations.recalibration.SCATTER", 1e4)
@@ -200,6 +208,6 @@ def test_the_log_ends_with_what_the_training_rows_show(name: str, constraint: st
     trained = usual(name, constraint)
     assert len(trained.log) > 1
     assert set(trained.log[-1].violations) == {constraint}
-    if name in ("threshold", "reweighing", "recalibration"):
+    if name not in ("penalty", "lagrangian"):
         shown = violation(rows, trained.head.predict(seen(rows, trained)), constraint)
         assert trained.log[-1].violations[constraint] == pytest.approx(shown, abs=1e-12)

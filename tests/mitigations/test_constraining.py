@@ -85,6 +85,8 @@ def test_another_head_another_stage_and_other_numbers_of_people_are_refused(know
         trained(known, fitted(known, "full", head="boosted"))
     with pytest.raises(QueryError, match="after training"):
         trained(known, fitted(known, "full"), "threshold")
+    with pytest.raises(QueryError, match="lottery among several heads"):
+        trained(known, fitted(known, "full"), "reduction")
     asked = Asked(constraints=(CONSTRAINTS["demographic_parity"],))
     with pytest.raises(QueryError, match="outcomes for"):
         constrain(fitted(known, "full"), worlds[:1], columns["y"], group(columns), mitigation=MITIGATIONS["penalty"], asked=asked)  # type: ignore[arg-type]
