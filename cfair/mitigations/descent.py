@@ -42,8 +42,8 @@ class Descent:
 
     The loss is that of the head ``logistic``, per row: mean log loss, and ½·RIDGE·Σ_j w_j²/n on standardised features.
 
-    ``design`` (n, k + 1) has ones and standardised features, ``ridge`` (k + 1,) is RIDGE/n but for the intercept, ``start`` (k + 1,) the
-    weights of least loss, and ``stretch`` (k + 1, k + 1) takes steps in coordinates whitened by the curvature there to steps of weights.
+    ``design`` (n, k + 1) has ones and standardised features, ``ridge`` (k + 1,) is RIDGE/n but for the intercept, and ``start`` (k + 1,)
+    are the weights of least loss.
 
     Raises:
         FitError: there are no rows of weight above 0, a value is infinite or NaN, or every outcome is the same.
@@ -64,7 +64,7 @@ class Descent:
         self.start = torch.cat([(head.intercept + head.coefficients @ self._standard.mean[:-1]).reshape(1), raw])
         p = self.scores(self.start).sigmoid()
         curvature = (self.design.T * (self._weights * p * (1 - p))) @ self.design + self.ridge.diag()
-        self.stretch = whitening(-curvature)
+        self._stretch = whitening(-curvature)
 
     def scores(self, theta: Tensor) -> Tensor:
         """Log-odds, (n,), of weights (k + 1,)."""
@@ -78,13 +78,13 @@ class Descent:
         """The weights at which loss and ``objective``, of log-odds (n,) to (), are least together, from ``theta`` on."""
 
         def value(phi: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            here = theta + self.stretch @ torch.from_numpy(phi)
+            here = theta + self._stretch @ torch.from_numpy(phi)
             scores = self.scores(here).requires_grad_()
             with torch.enable_grad():
                 total = self.loss(scores) + objective(scores)
             (slope,) = torch.autograd.grad(total, scores)
             by_theta = self.design.T @ slope + self.ridge * here
-            return float(total.detach() + (self.ridge * here.square()).sum() / 2), (self.stretch.T @ by_theta).numpy()
+            return float(total.detach() + (self.ridge * here.square()).sum() / 2), (self._stretch.T @ by_theta).numpy()
 
         found = minimize(
             value,
@@ -93,7 +93,7 @@ class Descent:
             method="L-BFGS-B",
             options={"maxcor": 20, "ftol": 1e-12, "gtol": GRADIENT, "maxiter": STEPS},
         )
-        return Reached(theta + self.stretch @ torch.from_numpy(found.x), int(found.nit), bool(found.success))
+        return Reached(theta + self._stretch @ torch.from_numpy(found.x), int(found.nit), bool(found.success))
 
     def head(self, theta: Tensor) -> Logistic:
         """The head that these weights are."""
