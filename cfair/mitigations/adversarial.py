@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from cfair.constraints import Constraint
 from cfair.heads.logistic import Logistic
+from cfair.inference.optimise import whitening
 from cfair.mitigations.adversary import GIVEN, Adversary
 from cfair.mitigations.base import Asked, Mitigation, Rows, Stage, Trained, decided, refuse
 from cfair.mitigations.descent import Descent
@@ -37,6 +38,7 @@ class _Contest:
         adversaries: one for each constraint.
         strength: of theirs against the head's own loss.
         project: whether the head's gradient loses what would help them.
+        stretch: from steps in whitened coordinates to steps of weights, (k + 1, k + 1).
     """
 
     descent: Descent
@@ -44,9 +46,10 @@ class _Contest:
     adversaries: Sequence[Adversary]
     strength: float
     project: bool
+    stretch: Tensor
 
     def step(self, theta: Tensor, some: Tensor) -> Tensor:
-        """Where weights go from ``theta``, by some rows, both (k + 1,): downhill in coordinates whitened by the curvature of the loss.
+        """Where weights go from ``theta``, by some rows, both (k + 1,): downhill in whitened coordinates.
 
         Its length is divided by 1 + strength, so that a strong adversary does not throw the head about.
         """
@@ -56,9 +59,8 @@ class _Contest:
         by_loss = design.T @ (weights * (scores.sigmoid() - self.rows.outcome[some])) + self.descent.ridge * theta
         slopes = [each.learn(scores, some, steps=EACH, share=share) for each in self.adversaries]
         by_adversary = design.T @ torch.stack(slopes).sum(0)
-        stretch = self.descent.stretch
-        towards = direction(stretch.T @ by_loss, stretch.T @ by_adversary, self.strength, project=self.project)
-        return -stretch @ towards / (1 + self.strength)
+        towards = direction(self.stretch.T @ by_loss, self.stretch.T @ by_adversary, self.strength, project=self.project)
+        return -self.stretch @ towards / (1 + self.strength)
 
 
 def direction(by_loss: Tensor, by_adversary: Tensor, strength: float, *, project: bool) -> Tensor:
@@ -100,7 +102,7 @@ def _train(rows: Rows, asked: Asked, *, project: bool) -> Trained:
     adversaries = [Adversary(learned, each, part=part, scores=scores, source=source) for each in asked.constraints]
     for each in adversaries:
         each.learn(scores, torch.arange(learned.n), steps=FIRST, share=1.0)
-    contest = _Contest(descent, learned, adversaries, asked.strength, project)
+    contest = _Contest(descent, learned, adversaries, asked.strength, project, _stretch(descent, learned))
     looks, theta, best = _fought(contest, shown, asked, part, source)
     head = descent.head(theta)
     last = stage(f"chosen: {looks[best].what}", rows, asked, head=head, seen=rows.features)
@@ -122,6 +124,17 @@ def _fought(contest: _Contest, shown: Rows, asked: Asked, part: Tensor, source: 
                 break
         theta = theta + contest.step(theta, next(batches)) * PACE / (1 + k / SLOWING) ** 0.5
     return looks, chosen, best
+
+
+def _stretch(descent: Descent, rows: Rows) -> Tensor:
+    """From steps in coordinates whitened by the greatest curvature that the loss has anywhere to steps of weights, (k + 1, k + 1).
+
+    The greatest, p(1 − p) = ¼: where the head is sure of people the loss is flat, and an adversary would throw it far. And, feature by
+    feature, what the largest value adds by standing in one batch and not in the next: so rare features move slowly.
+    """
+    shares, largest = rows.weights / rows.weights.sum(), descent.design.abs().amax(0)
+    chance = max(1 / BATCH - 1 / rows.n, 0.0) * largest.square()
+    return whitening(-((descent.design.T * shares / 4) @ descent.design + (descent.ridge + chance).diag()))
 
 
 def _look(head: Logistic, shown: Rows, asked: Asked, part: Tensor) -> tuple[Stage, float]:

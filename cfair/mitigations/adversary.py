@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, one_hot
 
 from cfair.constraints import Constraint
 from cfair.constraints.tallies import Tally, false_positive_rate, selection_rate, true_positive_rate
@@ -39,6 +39,7 @@ class Adversary:
     def __init__(self, rows: Rows, constraint: Constraint, *, part: Tensor, scores: Tensor, source: torch.Generator) -> None:
         self._strata = torch.stack([GIVEN[tally](rows.outcome) for tally in constraint.strata.values()], 1)
         self._group = (part.long().cumsum(0) - 1).clamp(min=0)[rows.group]
+        self._known = one_hot(self._group, int(part.sum())).to(torch.float64)
         self._weights = _balanced(rows, self._strata, part)
         spread = float(_spread(scores, rows.weights))
         self._unit = spread if spread > 0 else 1.0  # of scores that are all the same, which tell nothing
@@ -72,8 +73,7 @@ class Adversary:
         inner, outer, straight = self._matrices()
         hidden = (seen @ inner).tanh()
         by_guess = (hidden @ outer + seen @ straight).softmax(1)
-        by_guess[torch.arange(len(some)), self._group[some]] -= 1
-        by_guess *= self._weights[some].unsqueeze(1)
+        by_guess = (by_guess - self._known[some]) * self._weights[some].unsqueeze(1)
         by_hidden = by_guess @ outer.T * (1 - hidden.square())
         by_learned = torch.cat([(seen.T @ by_hidden).flatten(), (hidden.T @ by_guess).flatten(), (seen.T @ by_guess).flatten()])
         strata = self._strata[some]

@@ -42,8 +42,8 @@ class Descent:
 
     The loss is that of the head ``logistic``, per row: mean log loss, and ½·RIDGE·Σ_j w_j²/n on standardised features.
 
-    ``design`` (n, k + 1) has ones and standardised features, ``ridge`` (k + 1,) is RIDGE/n but for the intercept, ``start`` (k + 1,) the
-    weights of least loss, and ``stretch`` (k + 1, k + 1) takes steps in coordinates whitened by the curvature there to steps of weights.
+    ``design`` (n, k + 1) has ones and standardised features, ``ridge`` (k + 1,) is RIDGE/n but for the intercept, and ``start`` (k + 1,)
+    are the weights of least loss.
 
     Raises:
         FitError: there are no rows of weight above 0, a value is infinite or NaN, or every outcome is the same.
@@ -64,7 +64,7 @@ class Descent:
         self.start = torch.cat([(head.intercept + head.coefficients @ self._standard.mean[:-1]).reshape(1), raw])
         p = self.scores(self.start).sigmoid()
         curvature = (self.design.T * (self._weights * p * (1 - p))) @ self.design + self.ridge.diag()
-        self.stretch = whitening(-curvature)
+        self._stretch = whitening(-curvature)
 
     def scores(self, theta: Tensor) -> Tensor:
         """Log-odds, (n,), of weights (k + 1,)."""
@@ -82,7 +82,7 @@ class Descent:
             theta: the weights to start from, (k + 1,).
             steep: F of an objective whose curvature is about FᵀF, (m, k + 1), by which coordinates are whitened, too.
         """
-        stretch = self.stretch if steep is None else _narrowed(self.stretch, steep)
+        stretch = self._stretch if steep is None else _narrowed(self._stretch, steep)
 
         def value(phi: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             here = theta + stretch @ torch.from_numpy(phi)

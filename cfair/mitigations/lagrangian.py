@@ -10,7 +10,7 @@ from torch import Tensor
 from cfair.constraints import Constraint
 from cfair.mitigations.base import Asked, Mitigation, Rows, Trained, refuse
 from cfair.mitigations.descent import Descent, Reached
-from cfair.mitigations.soft import Violations, temperatures_for
+from cfair.mitigations.soft import GENTLE, Violations, temperatures_for
 from cfair.mitigations.unconstrained import positions, stage, taking_part
 
 __all__ = ["bounded_path", "lagrangian"]
@@ -150,12 +150,18 @@ class _Rounds:
         soft = self.violations.soft(scores, temperature)
         offset = self.violations.hard(scores) - soft if hard else torch.zeros_like(soft)
         bounded = _Bounded(state.above, state.below, offset, state.weight, bound)
-        steep = self.descent.slopes(partial(self.violations.soft, temperature=temperature), state.theta)
-        active = torch.cat(bounded.multipliers(soft + offset)).reshape(2, -1).amax(0) > 0
         objective = partial(_within, self.violations, bounded, temperature)
-        reached = self.descent.least(objective, state.theta, steep[active] * state.weight**0.5)
+        reached = self.descent.least(objective, state.theta, self._steep(state, bounded, soft + offset, temperature))
         apart = self.violations.soft(self.descent.scores(reached.theta), temperature) + offset
         return _State(reached.theta, *bounded.multipliers(apart), state.weight), reached
+
+    def _steep(self, state: _State, bounded: _Bounded, apart: Tensor, temperature: float) -> Tensor | None:
+        """√μ times the slopes of the violations that are bounded here, (m, k + 1); None where sharp decisions bend within a step."""
+        if temperature < GENTLE[-1]:
+            return None
+        steep = self.descent.slopes(partial(self.violations.soft, temperature=temperature), state.theta)
+        active = torch.cat(bounded.multipliers(apart)).reshape(2, -1).amax(0) > 0
+        return steep[active] * state.weight**0.5
 
 
 def _within(violations: Violations, bounded: _Bounded, temperature: float, scores: Tensor) -> Tensor:

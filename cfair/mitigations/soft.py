@@ -8,7 +8,7 @@ from torch import Tensor
 from cfair.constraints import Constraint
 from cfair.mitigations.base import Rows
 
-__all__ = ["Violations", "among_decided", "of_decisions", "temperatures_for"]
+__all__ = ["GENTLE", "Violations", "among_decided", "of_decisions", "temperatures_for"]
 
 GENTLE = (1.0, 0.5)  # temperatures of soft decisions, stage by stage, in log-odds: sharper ones hang on the few people near the threshold
 SHARP = (1.0, 0.5, 0.3, 0.2, 0.1)  # where rates are of those who are selected, or of errors: at 1, calibrated scores cannot move them
