@@ -161,7 +161,8 @@ class _Rounds:
             return None
         steep = self.descent.slopes(partial(self.violations.soft, temperature=temperature), state.theta)
         active = torch.cat(bounded.multipliers(apart)).reshape(2, -1).amax(0) > 0
-        return steep[active] * state.weight**0.5
+        bounding: Tensor = steep[active] * state.weight**0.5
+        return bounding
 
 
 def _within(violations: Violations, bounded: _Bounded, temperature: float, scores: Tensor) -> Tensor:

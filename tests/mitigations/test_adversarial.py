@@ -38,6 +38,7 @@ def same(one: Trained, other: Trained) -> bool:
     return torch.equal(one.head.coefficients, other.head.coefficients)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize("constraint", SERVED)
 def test_violations_on_other_rows_fall_to_a_third(name: str, constraint: str) -> None:
@@ -50,12 +51,14 @@ def test_violations_on_other_rows_fall_to_a_third(name: str, constraint: str) ->
     assert float(correct) > max(float(others.outcome.mean()), 1 - float(others.outcome.mean())) + 0.05
 
 
+@pytest.mark.slow
 def test_violations_fall_as_a_reversed_gradient_weighs_more() -> None:
     rows = people()
     path = [difference(train("gradient_reversal", rows, "demographic_parity", strength=s), rows, "demographic_parity") for s in (0, 1, 30)]
     assert path == sorted(path, reverse=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_several_constraints_have_an_adversary_each(name: str) -> None:
     trained = train(name, people(1_000), "demographic_parity", "equal_opportunity", strength=30.0)
