@@ -19,11 +19,9 @@ from cfair.mitigations import MITIGATIONS, Asked, Rows, Trained, decided
 PAIRS = [(m, c) for m in MITIGATIONS for c in CONSTRAINTS if MITIGATIONS[m].refuses(CONSTRAINTS[c]) is None]
 REFUSED = [(m, c) for m in MITIGATIONS for c in CONSTRAINTS if (m, c) not in PAIRS]
 
-SLOW = {  # a second or so for each training; gradient_reversal shares the code of adversarial, and reversal of parity stays
-    (m, c)
-    for m in ("reduction", "grid_search", "adversarial", "gradient_reversal")
-    for c in ("demographic_parity", "equal_opportunity", "equalized_odds")
-    if (m, c) != ("gradient_reversal", "demographic_parity")
+SLOW = {  # a second or so for each training
+    *((m, c) for m in ("reduction", "grid_search", "adversarial", "gradient_reversal") for c in CONSTRAINTS),
+    *(("lagrangian", c) for c in ("equalized_odds", "treatment_equality")),
 }
 
 of_pairs = pytest.mark.parametrize(

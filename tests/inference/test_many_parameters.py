@@ -130,7 +130,7 @@ def test_the_densities_of_many_parameters_are_those_of_each(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["student_t", "poisson", "two latents", "latent with levels"])
-@pytest.mark.parametrize("spread", [2.0, 4.0])
+@pytest.mark.parametrize("spread", [2.0, pytest.param(4.0, marks=pytest.mark.slow)])
 def test_the_densities_of_parameters_far_from_the_top_are_those_of_each(model: str, spread: float) -> None:
     density = MODELS[model]()
     thetas = density.start + spread * (around(density, 40) - density.start)

@@ -66,6 +66,7 @@ def test_several_constraints_have_an_adversary_each(name: str) -> None:
     assert all(trained.log[-1].violations[each] < free[each] / 2 for each in free)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_different_seeds_give_different_heads_and_the_callers_generator_is_untouched(name: str) -> None:
     rows = people(500)
@@ -106,6 +107,7 @@ def test_a_dead_adversary_leaves_the_gradient_of_the_loss(project: bool) -> None
         assert torch.equal(direction(own, torch.full_like(own, size), 30.0, project=project), own)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_against_a_dead_adversary_the_head_stays_the_one_without_constraints(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = people(500)
@@ -158,6 +160,7 @@ def test_groups_and_rows_that_take_no_part_do_not_move_the_adversary(name: str) 
     assert bool((slope[~outside] != 0).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_the_head_chosen_is_the_best_of_the_looks_at_held_out_rows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cfair.mitigations.adversarial.FROM", 3_000)
@@ -176,6 +179,7 @@ def test_the_head_chosen_is_the_best_of_the_looks_at_held_out_rows(name: str, mo
     assert len(looks) == last.steps // 25 + 7 or not last.converged
 
 
+@pytest.mark.slow
 def test_more_rows_than_a_batch_are_learned_from_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cfair.mitigations.adversarial.BATCH", 256)
     rows = people(1_500)
