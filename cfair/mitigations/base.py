@@ -141,6 +141,7 @@ class Mitigation:
         stage: whether it changes the rows before training, the training, or the decisions after it.
         train: does it.
         refuses: why a constraint cannot be trained in so; None where it can.
+        check: raises what else stands in the way, before any work.
         dial: what of ``Asked`` decides how near to equal it comes; None where it knows but one way.
         path: trains at one value of its dial after the other, each from where the one before it ended.
         in_shares: whether its tolerance bounds each group's distance from all groups together, odds as shares, by half.
@@ -153,6 +154,7 @@ class Mitigation:
     stage: Literal["before", "during", "after"]
     train: Callable[[Rows, Asked], Trained]
     refuses: Callable[[Constraint], str | None]
+    check: Callable[[Asked], None] | None = None
     dial: Literal["strength", "tolerance"] | None = None
     path: Callable[[Rows, Asked, Sequence[float]], Iterator[Trained]] | None = None
     in_shares: bool = False

@@ -138,5 +138,7 @@ def check_plan(spec: ModelSpec, plan: Plan) -> Plan:
     if MITIGATIONS[plan.mitigation].mixes and plan.features not in OF_ROWS:
         problem = f"'{plan.mitigation}' makes a lottery among heads, of what a row holds, and '{plan.features}' reads more"
         raise QueryError("features", problem, f"use one of: {', '.join(OF_ROWS)}")
-    plan.asked  # noqa: B018  a strength or tolerance that is none is refused here
+    asked, check = plan.asked, MITIGATIONS[plan.mitigation].check
+    if check is not None and plan.refusal is None:
+        check(asked)
     return replace(plan, by=by)

@@ -76,5 +76,15 @@ def _mixed(heads: list[Logistic], weights: Tensor, seed: int) -> Mixed:
     return Mixed(heads[0].inputs, len(heads)).hold(intercepts, coefficients, weights, seed)
 
 
-reduction = Mitigation("reduction", "during", _train, irreducible, dial="tolerance", probabilities=False, mixes=True, shaped=Mixed.shaped)
-grid_search = Mitigation("grid_search", "during", _search, irreducible, dial="strength")
+reduction = Mitigation(
+    "reduction",
+    "during",
+    _train,
+    irreducible,
+    check_reducible,
+    dial="tolerance",
+    probabilities=False,
+    mixes=True,
+    shaped=Mixed.shaped,
+)
+grid_search = Mitigation("grid_search", "during", _search, irreducible, check_reducible, dial="strength")

@@ -61,7 +61,7 @@ def test_every_pair_answers_row_by_row_as_in_a_batch_and_a_copy_answers_alike(
     known: tuple[SCM, Columns, list[World]], mitigation: str, constraint: str
 ) -> None:
     scm, columns, _ = known
-    predictor = constrained(known, mitigation=mitigation, constraints=(constraint,))
+    predictor = constrained(known, mitigation=mitigation, constraints=(constraint,), by=("sex",))
     rows = {node: columns[node][:40] for node in predictor.needs}
     found = predictor.deploy(rows, 40)
     alone = torch.cat([predictor.deploy({node: values[i : i + 1] for node, values in rows.items()}, 1) for i in range(40)])
