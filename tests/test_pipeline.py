@@ -29,7 +29,7 @@ def learned(outcome: str = "gaussian") -> tuple[ModelSpec, Columns]:
     return ModelSpec.from_graph(graph), people(school(outcome), 400)[1]
 
 
-@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("outcome", [each if each == "bernoulli" else pytest.param(each, marks=pytest.mark.slow) for each in OUTCOMES])
 def test_the_same_data_spec_and_seed_give_the_same_numbers(outcome: str) -> None:
     spec, columns = learned(outcome)
     work = replace(QUICK, uncertainty="laplace", parameter_draws=3)
