@@ -9,6 +9,7 @@ from torch import Tensor
 from cfair.inference.designs import design, predictors_at
 from cfair.inference.factors import designs
 from cfair.inference.free import FreeParameters
+from cfair.inference.landscape import landscape
 from cfair.inference.likelihood import FIRST, Marginal
 from cfair.inference.log_posterior import LogPosterior, log_posteriors, marginal
 from cfair.inference.neighbourhood import neighbourhoods
@@ -119,6 +120,22 @@ def test_single_precision_errs_by_its_rounding_alone(model: str) -> None:
         exact, _ = density._at_once(thetas, FIRST)
     assert found.dtype == torch.float64
     torch.testing.assert_close(found, exact, rtol=0, atol=2e-4)  # 150 rows of some 10 nats
+
+
+@pytest.mark.parametrize("latents", [("u",), ("u", "v")])
+def test_sums_of_squares_are_the_quadratic_around_its_top(latents: tuple[str, ...]) -> None:
+    children = {f"g{i}": node("gaussian", "a", *latents) for i in range(2)}
+    scm = SCM(declare({"a": A, **dict.fromkeys(latents, U), **children, "y": node("poisson", "a", *latents)}))
+    free = FreeParameters(scm, scm.spec.order)
+    free.write(0.4 * torch.randn(free.count, generator=torch.Generator().manual_seed(1), dtype=torch.float64))
+    (area,) = neighbourhoods(scm, people(scm, 30), scm.spec.observed, 30)
+    around, squares = landscape(area), landscape(area, single=True)
+    u = torch.randn(len(latents), 5, 30, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    torch.testing.assert_close(squares(u), around(u))
+    some = torch.tensor([3, 0, 17])
+    torch.testing.assert_close(squares.take(some).detached()(u[..., some]), around(u)[..., some])
+    for found, expected in zip(squares.derivatives(u[:, 0]), around.derivatives(u[:, 0]), strict=True):
+        torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("model", MODELS)
