@@ -11,7 +11,7 @@ __all__ = ["trained"]
 
 NOTE = (
     "Differences between groups in hard decisions of training rows, without and with; held-out rows stand under the constraints. "
-    "Of calibration it is the largest calibration error of a group."
+    "Of several splits these are of the first; of calibration it is the largest calibration error of a group."
 )
 
 

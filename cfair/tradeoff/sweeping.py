@@ -89,6 +89,7 @@ def check_sweep(spec: ModelSpec, columns: Columns, plan: Plan, options: Options,
     return plan
 
 
+@with_threads  # in a process of its own, too
 def _of_split(spec: ModelSpec, columns: Columns, plan: Plan, options: Options, points: int, tell: Progress | None) -> list[Point]:
     """All measures of all points on one split."""
     tell = tell or (lambda what, share: None)
