@@ -58,6 +58,7 @@ class Options:
         by: protected attributes whose levels together make the groups; all that have levels if empty.
         strength: of mitigations that weigh violations against errors.
         tolerance: of mitigations that bound violations.
+        reads_group: whether mitigations after training may read the group at prediction time.
 
     Raises:
         QueryError: an option is out of its range, or names what does not exist.
@@ -79,6 +80,7 @@ class Options:
     by: tuple[str, ...] = ()
     strength: float = STRENGTH
     tolerance: float = 0.0
+    reads_group: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.test_share < 1:
@@ -156,6 +158,7 @@ def _plans(spec: ModelSpec, options: Options) -> tuple[tuple[Plan, ...], tuple[s
         by=options.by,
         strength=options.strength,
         tolerance=options.tolerance,
+        reads_group=options.reads_group,
         min_group_size=options.min_group_size,
         seed=options.seed,
     )
@@ -256,7 +259,7 @@ def _asked(options: Options) -> dict[str, Json]:
     """The options as JSON has them; what is trained in, if anything is, apart from what is measured."""
     said: dict[str, Json] = {**asdict(options), "predictors": list(options.predictors)}
     lists: dict[str, Json] = {name: list(getattr(options, name)) for name in ("constraints", "mitigations", "by")}
-    own: dict[str, Json] = {**lists, **{name: said[name] for name in ("features", "strength", "tolerance")}}
+    own: dict[str, Json] = {**lists, **{name: said[name] for name in ("features", "strength", "tolerance", "reads_group")}}
     said = {name: value for name, value in said.items() if name not in own}
     return {**said, "trained_in": own} if options.mitigations else said
 

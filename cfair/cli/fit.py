@@ -50,6 +50,9 @@ def fit(
     ] = None,
     strength: Annotated[float, typer.Option(help="Of mitigations that weigh violations against errors.")] = 30.0,
     tolerance: Annotated[float, typer.Option(help="Of mitigations that bound violations.")] = 0.0,
+    without_group: Annotated[
+        bool, typer.Option("--without-group", help="Mitigations after training do not read the group at prediction time.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the splits and the draws.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Of torch. More of them are slower on small models.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
@@ -80,6 +83,7 @@ def fit(
         by=names_of(by or ""),
         strength=strength,
         tolerance=tolerance,
+        reads_group=not without_group,
     )
     asked = Asked(dag, out, missing=missing, weights=weights, allow_python=allow_python)
     report = fit_and_save(spec, table, folder, work, asked=asked, threads=threads, quiet=quiet)

@@ -31,6 +31,9 @@ def sweep(
     by: Annotated[
         str | None, typer.Option(help="Attributes whose levels together make the groups. By default all.", show_default=False)
     ] = None,
+    without_group: Annotated[
+        bool, typer.Option("--without-group", help="Mitigations after training do not read the group at prediction time.")
+    ] = False,
     predictors: Annotated[
         str, typer.Option(help="Measured beside it, without constraints.")
     ] = "full,unaware,nondescendants,latent,residual",
@@ -76,6 +79,7 @@ def sweep(
         constraints=tuple(constraint.split("+")),
         features=features,
         by=names_of(by or ""),
+        reads_group=not without_group,
         min_group_size=min_group_size,
         seed=seed,
     )

@@ -156,6 +156,8 @@ def _flags(report: Report) -> Iterator[str]:
     yield f"--dag {shlex.quote(str(report.options.get('dag', 'dag.yaml')))}"
     if report.options.get("allow_python"):
         yield "--allow-python"
+    if _mapping(report.options.get("trained_in", {})).get("reads_group") is False:
+        yield "--without-group"
     asked = {**report.options, **_mapping(report.options.get("trained_in", {}))}
     for name in ("data", *FLAGS, *TRAINED):
         value = asked.get(name) if name not in TRAINED or "trained_in" in report.options else None

@@ -93,6 +93,13 @@ def test_thresholds_by_group_need_the_group_and_claim_nothing(known: tuple[SCM, 
     assert without.needs == without.base.needs
 
 
+def test_a_run_may_be_asked_for_thresholds_that_do_not_read_the_group() -> None:
+    scm, columns = people(school("bernoulli"), 200)
+    asked = {"constraints": ("demographic_parity",), "mitigations": ("threshold",), "by": ("sex",), "reads_group": False}
+    run = fit(scm.spec, columns, Options(predictors=("unaware",), uncertainty="none", draws=2, **asked))  # type: ignore[arg-type]
+    assert run.predictors["threshold.demographic_parity"].needs == run.predictors["unaware"].needs
+
+
 def test_a_person_in_another_world_is_held_to_the_threshold_of_that_group(known: tuple[SCM, Columns, list[World]]) -> None:
     _, columns, worlds = known
     predictor = constrained(known, features="full")
