@@ -64,7 +64,7 @@ def top_given(density: Smooth, phi: Tensor, held: Tensor, *, near: Place | None 
     """
     phi = _led(density, phi, held, near, close)[0] if near else phi
     value, slope = _height(density, phi)
-    for _ in range(NEWTON):
+    for _ in range(NEWTON if math.isfinite(value) else 0):
         bent = -density.hessian(phi, slope)
         values, vectors = torch.linalg.eigh(bent[~held][:, ~held].nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
         step = vectors @ ((vectors.T @ slope[~held]) / values.abs().clamp(min=1e-12))
@@ -99,7 +99,7 @@ def _led(density: Smooth, phi: Tensor, held: Tensor, near: Place, close: float) 
         if promised <= close or k == CHORDS or (found := _risen(density, phi, held, step, value, promised)) is None:
             break
         phi, value, slope = found
-    return phi, value, promised if math.isfinite(promised) else math.inf
+    return phi, value, promised if math.isfinite(promised) and math.isfinite(value) else math.inf
 
 
 def _risen(density: Smooth, phi: Tensor, held: Tensor, step: Tensor, value: float, promised: float) -> tuple[Tensor, float, Tensor] | None:

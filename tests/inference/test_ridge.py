@@ -13,7 +13,7 @@ from cfair.inference.chains import r_hat
 from cfair.inference.conventions import is_oriented
 from cfair.inference.log_posterior import log_posteriors
 from cfair.inference.straight import loadings_of, straight
-from cfair.inference.tops import top_given
+from cfair.inference.tops import Place, climbed, top_given
 from cfair.interfaces import Columns
 from cfair.pipeline import Options, fit
 from cfair.scm import SCM
@@ -157,6 +157,24 @@ def test_a_place_without_a_top_is_refused() -> None:
 
     with pytest.raises(FitError, match="no top of the other parameters"):
         top_given(Slope(), torch.zeros(2, dtype=torch.float64), torch.tensor([True, False]))
+
+
+@pytest.mark.parametrize("height", [math.inf, -math.inf, math.nan])
+def test_a_place_where_the_density_is_no_number_is_no_top_and_its_curvature_is_not_asked_for(height: float) -> None:
+    """So narrow a density has matrices without an inverse there: to ask for their derivatives would end the whole diagnosis."""
+
+    class Spike:
+        def value_and_slope(self, phi: torch.Tensor) -> tuple[float, torch.Tensor]:
+            return height, torch.zeros_like(phi)
+
+        def hessian(self, phi: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+            raise torch.linalg.LinAlgError("singular")  # type: ignore[attr-defined]
+
+    start, held = torch.zeros(2, dtype=torch.float64), torch.tensor([True, False])
+    one = torch.ones(1, 1, dtype=torch.float64)
+    with pytest.raises(FitError, match="no top of the other parameters"):
+        top_given(Spike(), start, held)
+    assert climbed(Spike(), start, held, Place(start, one, one, one, 0.0)) is None
 
 
 def test_draws_around_the_top_of_a_ridge_have_a_k_hat_that_is_not_to_be_trusted() -> None:
