@@ -11,6 +11,7 @@ MITIGATIONS: Registry[Mitigation] = Registry(
     lagrangian="cfair.mitigations.lagrangian:lagrangian",
     adversarial="cfair.mitigations.adversarial:adversarial",
     gradient_reversal="cfair.mitigations.adversarial:gradient_reversal",
+    lottery="cfair.mitigations.lottery:lottery",
     reduction="cfair.mitigations.reduction:reduction",
     grid_search="cfair.mitigations.reduction:grid_search",
     threshold="cfair.mitigations.threshold:threshold",

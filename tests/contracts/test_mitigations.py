@@ -21,6 +21,7 @@ REFUSED = [(m, c) for m in MITIGATIONS for c in CONSTRAINTS if (m, c) not in PAI
 
 SLOW = {  # a second or so for each training
     *((m, c) for m in ("reduction", "grid_search", "adversarial", "gradient_reversal") for c in CONSTRAINTS),
+    *(("lottery", c) for c in ("equal_opportunity", "equalized_odds")),
     *(("lagrangian", c) for c in ("equal_opportunity", "equalized_odds", "predictive_parity", "treatment_equality")),
 }
 
