@@ -20,7 +20,7 @@ def fit(
     out: Annotated[Path | None, typer.Option(help="Where the run is written. By default runs/<name of the model>.")] = None,
     predictors: Annotated[str, typer.Option(help="Names, separated by commas.")] = "constant,full,unaware,nondescendants,latent,residual",
     head: Annotated[
-        str, typer.Option(help="From what is seen to a prediction: linear, logistic or boosted; auto goes by the outcome.")
+        str, typer.Option(help="From what is seen to a prediction: linear, logistic, mlp or boosted; auto goes by the outcome.")
     ] = "auto",
     engine: Annotated[str, typer.Option(help="Of the inference: auto, quadrature, svi or nuts.")] = "auto",
     uncertainty: Annotated[str, typer.Option(help="How parameters are drawn: auto, laplace, ridge, nuts (slow) or none.")] = "auto",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cfair.errors import FitError, QueryError
 from cfair.families import Kind
 
-__all__ = ["Batch", "Batches", "Head", "LinearHead", "Standard", "standard_of"]
+__all__ = ["Batch", "Batches", "Head", "LinearHead", "Standard", "counted", "standard_of"]
 
 # features (m, k), outcomes (m,) and, where rows do not all weigh the same, their weights (m,); walked as often as needed
 Batches: TypeAlias = Iterable[tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]]
@@ -114,7 +114,7 @@ class Standard:
     def apply(self, batches: Batches) -> Iterator[Batch]:
         """Each batch that has rows: features standardised, the outcome as it is, weights of mean 1 over all batches."""
         unit = self.n / self.total
-        return (Batch((x - self.mean[:-1]) / self.scale[:-1], y, weights * unit) for x, y, weights in map(_counted, batches) if len(y))
+        return (Batch((x - self.mean[:-1]) / self.scale[:-1], y, weights * unit) for x, y, weights in map(counted, batches) if len(y))
 
 
 def standard_of(batches: Batches, where: str) -> Standard:
@@ -129,7 +129,7 @@ def standard_of(batches: Batches, where: str) -> Standard:
     if iter(batches) is batches:
         raise FitError(where, "the batches can be walked once only", "give a list, or an object that starts again")
     n, total, mean, square, low, high = 0, 0.0, torch.zeros(()), torch.zeros(()), torch.tensor(torch.inf), torch.tensor(-torch.inf)
-    for features, outcome, weights in map(_counted, batches):
+    for features, outcome, weights in map(counted, batches):
         if m := len(outcome):
             rows, own = torch.cat([features, outcome[:, None]], -1), weights.sum().item()
             center = weights @ rows / own
@@ -146,7 +146,7 @@ def standard_of(batches: Batches, where: str) -> Standard:
     return Standard(n, total, mean, torch.where(constant, torch.inf, (square / total).sqrt()))
 
 
-def _counted(batch: tuple[Tensor, ...]) -> Batch:
+def counted(batch: tuple[Tensor, ...]) -> Batch:
     """The rows of weight above 0 of a batch, each of weight 1 where none are given."""
     features, outcome, *given = batch
     if not given:

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from cfair.errors import FitError
 from cfair.families import Kind
-from cfair.heads.base import Batches, Standard, standard_of
-from cfair.heads.forest import CLOSE, STEPS, Forest, learned_trees, sorted_rows
+from cfair.heads.base import Batches, standard_of
+from cfair.heads.forest import Forest, learned_trees
+from cfair.heads.whole import centred, signs_of, sorted_rows
 
 __all__ = ["Boosted"]
 
@@ -41,7 +42,7 @@ class Boosted(Forest):
             FitError: there are no rows of weight above 0, a value is infinite or NaN, or every outcome of two levels is the same.
         """
         standard = standard_of(batches, "boosted head")
-        self.sign.copy_(_signs(batches, standard))
+        self.sign.copy_(signs_of(batches, standard))
         rows = sorted_rows(batches, standard, self.sign)
         y = rows.outcome
         levels = bool(((y == 0) | (y == 1)).all())
@@ -54,7 +55,7 @@ class Boosted(Forest):
             start = self.hold(learned_trees(rows, self.sign, levels=levels))
             self.blur(standard)
         self.intercept.copy_(start)
-        self.intercept.copy_(_centred(self.score(rows.features), y, rows.weights, start, levels=levels))
+        self.intercept.copy_(centred(self.score(rows.features), y, rows.weights, start, levels=levels))
         return self
 
     def hold(self, learned: HistGradientBoostingClassifier | HistGradientBoostingRegressor) -> Tensor:
@@ -77,24 +78,3 @@ class Boosted(Forest):
     def score(self, features: Tensor) -> Tensor:
         """The s of features (..., k), shape (...)."""
         return self.sums(features).squeeze(-1)
-
-
-def _signs(batches: Batches, standard: Standard) -> Tensor:
-    """-1 for each feature that falls as the outcome rises, else 1, shape (k,)."""
-    together = torch.zeros(len(standard.mean) - 1, dtype=torch.float64)
-    for features, outcome, weights in standard.apply(batches):
-        together = together + (weights * (outcome - standard.mean[-1])) @ features
-    return torch.where(together < 0, -1.0, 1.0).double()
-
-
-def _centred(score: Tensor, y: Tensor, weights: Tensor, start: Tensor, *, levels: bool) -> Tensor:
-    """The intercept, shape (), under which predictions average to the mean outcome, weighted: Newton's method on the mean."""
-    intercept, trees, total = start.clone(), score - start, weights.sum()
-    for _ in range(STEPS):
-        predicted = (trees + intercept).sigmoid() if levels else trees + intercept
-        slope = weights @ (predicted * (1 - predicted)) / total if levels else torch.ones_like(intercept)
-        step = weights @ (y - predicted) / total / slope
-        intercept = intercept + step
-        if step.abs() <= CLOSE * (1 + intercept.abs()):
-            break
-    return intercept

@@ -11,8 +11,9 @@ from torch.nn.functional import one_hot
 from cfair.errors import FitError
 from cfair.families import Kind
 from cfair.heads.base import Batches, Standard, standard_of
-from cfair.heads.forest import CLOSE, STEPS, Forest, learned_trees, sorted_rows
+from cfair.heads.forest import Forest, learned_trees
 from cfair.heads.levels import shares_of
+from cfair.heads.whole import CLOSE, STEPS, sorted_rows
 
 __all__ = ["BoostedLevels"]
 

@@ -14,6 +14,7 @@ HEADS: Registry[type[Head]] = Registry(
     linear="cfair.heads.linear:Linear",
     logistic="cfair.heads.logistic:Logistic",
     multinomial="cfair.heads.multinomial:Multinomial",
+    mlp="cfair.heads.mlp:MLP",
     boosted="cfair.heads.boosted:Boosted",
     boosted_levels="cfair.heads.boosted_levels:BoostedLevels",
 )

@@ -1,4 +1,4 @@
-"""Trees of scikit-learn's histogram gradient boosting, kept as arrays; and the rows from which they are learned."""
+"""Trees of scikit-learn's histogram gradient boosting, kept as arrays."""
 
 from abc import ABC
 
@@ -9,16 +9,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from torch import Tensor
 
 from cfair.errors import QueryError
-from cfair.heads.base import Batch, Batches, Head, Standard
+from cfair.heads.base import Batch, Head, Standard
 
-__all__ = ["CLOSE", "EDGE", "STEPS", "Forest", "learned_trees", "sorted_rows"]
+__all__ = ["Forest", "learned_trees"]
 
 EDGE = 1e-10  # of a feature's sd: values that differ by rounding alone, as residuals in two worlds, fall on one side of a threshold
 TREES, LEAVES = 100, 31  # scikit-learn's defaults
 NODES = 2 * LEAVES - 1  # of a tree of so many leaves
 RATE, LEAF = 0.1, 20  # how far each tree goes, and the fewest rows of a leaf, whatever they weigh: scikit-learn's defaults
 CHUNK = 4_096  # rows that go down all trees together: what they need on the way fits the processor's cache
-STEPS, CLOSE = 100, 1e-13  # of Newton's method for the intercept, and how near to the mean outcome it ends
 
 
 class Forest(Head, ABC):
@@ -104,16 +103,3 @@ def learned_trees(rows: Batch, signs: Tensor, *, levels: bool) -> HistGradientBo
         early_stopping=False,
         random_state=0,
     ).fit((rows.features * signs).numpy(), rows.outcome.numpy(), sample_weight=rows.weights.numpy())
-
-
-def sorted_rows(batches: Batches, standard: Standard, signs: Tensor) -> Batch:
-    """All rows of weight above 0 in an order of their own: by features, then outcome, then weight, whatever order they came in.
-
-    Features are as they are, and sorted by as they are learned from. Weights have mean 1, rounded so that their unit leaves no trace.
-    """
-    whole = [(*rows, *(() if len(rows) == 3 else (torch.ones_like(rows[1]),))) for rows in batches]
-    x, y, weights = (torch.cat([part[i] for part in whole]) for i in range(3))
-    counts = weights > 0
-    x, y, weights = x[counts], y[counts], (weights[counts] * (standard.n / standard.total)).float().double()
-    order = torch.from_numpy(np.lexsort((weights.numpy(), y.numpy(), *(x * signs).T.numpy())))
-    return Batch(x[order], y[order], weights[order])

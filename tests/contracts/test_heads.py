@@ -119,8 +119,8 @@ def test_indicators_of_all_levels_and_of_an_absent_one_stay_finite(name: str) ->
     indicators = torch.nn.functional.one_hot(level, 4).double()
     predictions = made(name).fit([(indicators, y)]).predict(indicators)
     for group in range(3):
-        own = mean_outcome(name, y[level == group])
-        torch.testing.assert_close(predictions[level == group].mean(0), own, rtol=1e-3, atol=1e-4)
+        own, near = mean_outcome(name, y[level == group]), 0.05 if name == "mlp" else 1e-4  # which learns from four fifths of the rows
+        torch.testing.assert_close(predictions[level == group].mean(0), own, rtol=1e-3, atol=near)
 
 
 @pytest.mark.parametrize("name", HEADS)

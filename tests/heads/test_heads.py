@@ -14,6 +14,7 @@ from cfair.heads.boosted import Boosted
 from cfair.heads.boosted_levels import BoostedLevels
 from cfair.heads.linear import Linear
 from cfair.heads.logistic import Logistic
+from cfair.heads.mlp import MLP
 from cfair.heads.multinomial import Multinomial
 
 SOURCE = torch.Generator().manual_seed(0)
@@ -232,3 +233,57 @@ def test_values_that_differ_by_rounding_fall_on_one_side_of_a_boosted_threshold(
     head = Boosted(1).fit(batches(x, y))
     for off in (-1e-13, 1e-13):
         assert torch.equal(head.predict(x + off), head.predict(x))
+
+
+def network(inputs: int, head: MLP, x: Tensor) -> Tensor:
+    """The s of an MLP by torch's own layers."""
+    layers = torch.nn.Sequential(
+        torch.nn.Linear(inputs, 32), torch.nn.SiLU(), torch.nn.Linear(32, 32), torch.nn.SiLU(), torch.nn.Linear(32, 1, bias=False)
+    ).double()
+    own = (head.first.T, head.first_bias, head.second.T, head.second_bias, head.outer[None])
+    for parameter, value in zip(layers.parameters(), own, strict=True):
+        parameter.data = value
+    z = (x - head.center) / head.scale
+    found: Tensor = layers(z).squeeze(-1).detach() + z @ head.linear + head.intercept
+    return found
+
+
+@pytest.mark.parametrize("levels", [False, True])
+def test_an_mlp_is_a_linear_part_and_torchs_layers_beside_it(levels: bool) -> None:
+    head = MLP(3).fit(batches(X, EVENT if levels else Y))
+    s = network(3, head, X)
+    assert head.outer.abs().max() > 0
+    expected = s.sigmoid() if levels else Y.mean() + Y.std(correction=0) * s
+    torch.testing.assert_close(head.predict(X), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_an_mlp_learns_what_no_line_can_tell() -> None:
+    z = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = (z[:, 0] * z[:, 1] > 0).double()
+    head = MLP(2).fit(batches(z[:2000], y[:2000]))
+    assert ((head.predict(z[2000:]) > 0.5) == y[2000:].bool()).double().mean() > 0.95
+    curved = z[:, 0].square() + z[:, 1].abs()
+    numbers = MLP(2).fit(batches(z[:2000], curved[:2000]))
+    assert (numbers.predict(z[2000:]) - curved[2000:]).square().mean() < 0.05 * curved.var()
+
+
+def test_an_mlp_of_what_a_line_tells_predicts_new_rows_about_as_well_as_the_line() -> None:
+    source = torch.Generator().manual_seed(3)
+    z = torch.randn(4000, 3, generator=source, dtype=torch.float64)
+    y = torch.bernoulli((z @ torch.tensor([1.0, -0.5, 0.2]).double()).sigmoid(), generator=source)
+    losses = [
+        torch.nn.functional.binary_cross_entropy(head(3).fit(batches(z[:2000], y[:2000])).predict(z[2000:]), y[2000:]).item()
+        for head in (Logistic, MLP)
+    ]
+    assert losses[1] < losses[0] + 0.01
+
+
+def test_an_mlp_of_few_rows_is_the_line_alone() -> None:
+    few = MLP(3).fit([(X[:19], Y[:19])])
+    torch.testing.assert_close(few.predict(X), Linear(3).fit([(X[:19], Y[:19])]).predict(X), rtol=1e-5, atol=1e-5)
+    assert (few.outer == 0).all()
+
+
+def test_an_mlp_refuses_levels_that_are_all_the_same() -> None:
+    with pytest.raises(FitError, match="all 500 outcomes to learn from are 1"):
+        MLP(3).fit(batches(X, torch.ones_like(EVENT)))
