@@ -16,7 +16,7 @@ from cfair.inference import abduct, check_patterns, learn
 from cfair.inference.engines import check_engine, check_uncertainty, choose
 from cfair.inference.learning import how_drawn
 from cfair.interfaces import Columns, Predictor, World
-from cfair.mitigations import MITIGATIONS, Constrained, Plan, plans, trained_in
+from cfair.mitigations import MITIGATIONS, Constrained, Plan, check_head, plans, trained_in
 from cfair.predictors import PREDICTORS
 from cfair.scm import SCM
 from cfair.spec import ModelSpec, few_indicators
@@ -163,10 +163,8 @@ def _plans(spec: ModelSpec, options: Options) -> tuple[tuple[Plan, ...], tuple[s
         seed=options.seed,
     )
     found = plans(spec, options.constraints, options.mitigations, like)
-    anew = next((plan.mitigation for plan in found[0] if MITIGATIONS[plan.mitigation].stage != "after"), None)
-    if anew and options.head not in ("auto", "logistic"):
-        problem = f"'{anew}' trains constraints into logistic heads, and head='{options.head}' was asked for"
-        raise QueryError("head", problem, "use head='logistic', or mitigations after training: threshold, recalibration")
+    for plan in found[0]:
+        check_head(MITIGATIONS[plan.mitigation], "logistic" if options.head == "auto" else options.head)
     return found
 
 

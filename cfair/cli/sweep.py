@@ -38,7 +38,7 @@ def sweep(
         str, typer.Option(help="Measured beside it, without constraints.")
     ] = "full,unaware,nondescendants,latent,residual",
     head: Annotated[
-        str, typer.Option(help="From what is seen to a prediction: logistic; boosted before threshold or recalibration.")
+        str, typer.Option(help="From what is seen to a prediction: logistic; mlp for some; any before threshold or recalibration.")
     ] = "auto",
     draws: Annotated[int, typer.Option(help="Posterior draws per person.")] = 20,
     splits: Annotated[int, typer.Option(help="Random splits, in parallel; with several, means and intervals over them.")] = 1,

@@ -7,7 +7,7 @@ from cfair.families import Kind
 from cfair.heads.base import Head
 from cfair.registry import Registry
 
-__all__ = ["HEADS", "head_for"]
+__all__ = ["HEADS", "head_for", "name_of"]
 
 HEADS: Registry[type[Head]] = Registry(
     "head",
@@ -42,3 +42,8 @@ def head_for(kind: Kind, name: str = "auto") -> type[Head]:
         mend = f"use '{AUTO[kind]}', or 'auto'"
         raise QueryError(where="head", problem=f"'{name}' does not predict an outcome of kind '{kind}'", mend=mend)
     return head
+
+
+def name_of(head: Head) -> str:
+    """By which name in HEADS a head is asked for."""
+    return next(name for name in HEADS if HEADS[name] is type(head))

@@ -1,6 +1,6 @@
 """How a group constraint is trained in, by the name used on the command line."""
 
-from cfair.mitigations.base import Asked, Mitigation, Rows, Stage, Trained, decided
+from cfair.mitigations.base import Asked, Mitigation, Rows, Stage, Trained, check_head, decided
 from cfair.mitigations.constrained import Constrained, group_names, trained_in
 from cfair.mitigations.constraining import constrain
 from cfair.mitigations.dialled import settings_of
@@ -16,6 +16,7 @@ __all__ = [
     "Rows",
     "Stage",
     "Trained",
+    "check_head",
     "check_plan",
     "constrain",
     "decided",

@@ -10,8 +10,9 @@ from torch import Tensor
 from cfair.constraints import Cells, Constraint, count
 from cfair.errors import QueryError
 from cfair.heads.base import Head
+from cfair.heads.logistic import Logistic
 
-__all__ = ["DECIDED", "Asked", "Mitigation", "Rows", "Stage", "Trained", "decided", "refuse"]
+__all__ = ["DECIDED", "Asked", "Mitigation", "Rows", "Stage", "Trained", "check_head", "decided", "refuse"]
 
 DECIDED = 0.5  # a decision is 1 from this prediction on
 
@@ -77,6 +78,7 @@ class Asked:
         min_group_size: smaller groups take no part in a constraint, and are listed.
         seed: of whatever is drawn.
         reads_group: whether a mitigation that comes after training may treat groups apart at prediction time.
+        head: what is trained before or during training.
     """
 
     constraints: tuple[Constraint, ...]
@@ -85,6 +87,7 @@ class Asked:
     min_group_size: int = 30
     seed: int = 0
     reads_group: bool = True
+    head: type[Head] = Logistic
 
     def __post_init__(self) -> None:
         if not self.constraints:
@@ -105,6 +108,8 @@ class Stage:
         steps: of the optimiser.
         converged: whether it came to rest.
         multipliers: of the constraints, if there are any.
+        held_out_loss: mean log loss of rows that were held out to tell when to stop, if any were.
+        held_out_violations: of them, as ``violations``.
     """
 
     what: str
@@ -113,6 +118,8 @@ class Stage:
     steps: int = 0
     converged: bool = True
     multipliers: tuple[float, ...] = ()
+    held_out_loss: float | None = None
+    held_out_violations: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,6 +155,7 @@ class Mitigation:
         probabilities: whether what it predicts still stands for probabilities, rather than for decisions alone.
         mixes: whether its head is a lottery among several, which cannot take the place of a predictor's own.
         shaped: of one after training, or that mixes, an empty head of the shape of a state_dict.
+        heads: names in HEADS of what it can train before or during training.
     """
 
     name: str
@@ -161,6 +169,7 @@ class Mitigation:
     probabilities: bool = True
     mixes: bool = False
     shaped: Callable[[Mapping[str, Tensor]], Head] | None = None
+    heads: tuple[str, ...] = ("logistic",)
 
 
 def refuse(asked: Asked, refuses: Callable[[Constraint], str | None]) -> None:
@@ -172,6 +181,17 @@ def refuse(asked: Asked, refuses: Callable[[Constraint], str | None]) -> None:
     for constraint in asked.constraints:
         if problem := refuses(constraint):
             raise QueryError("constraints", problem, "name another mitigation for it")
+
+
+def check_head(mitigation: Mitigation, name: str) -> None:
+    """Raise where a mitigation before or during training cannot train the head of this name.
+
+    Raises:
+        QueryError: it cannot.
+    """
+    if mitigation.stage != "after" and name not in mitigation.heads:
+        problem = f"'{mitigation.name}' trains heads of the kind {' or '.join(mitigation.heads)}, and not '{name}'"
+        raise QueryError("head", problem, f"use '{mitigation.heads[0]}', or mitigations after training: threshold, recalibration")
 
 
 def decided(prediction: Tensor) -> Tensor:

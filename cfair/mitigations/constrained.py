@@ -158,7 +158,16 @@ class Constrained:
             return Rows(scores.unsqueeze(1), outcome, group, self._groups, weights), self.plan.asked
         if not isinstance(self.base, Headed):
             raise QueryError("features", f"'{self.plan.features}' has no head to train anew", "name a mitigation after training")
-        return training_rows(self.base, worlds, outcome, group, weights, asked=self.plan.asked, groups=self._groups)
+        return training_rows(
+            self.base,
+            worlds,
+            outcome,
+            group,
+            weights,
+            mitigation=MITIGATIONS[self.plan.mitigation],
+            asked=self.plan.asked,
+            groups=self._groups,
+        )
 
     def _take(self, trained: Trained) -> None:
         """Predict by what was trained from now on."""
@@ -221,10 +230,15 @@ def trained_in(predictors: Mapping[str, Predictor], refused: Sequence[str]) -> d
     return {"trained_in": own, "refused": list(refused)} if own or refused else {}
 
 
+def _finite(violations: Mapping[str, float] | None) -> dict[str, float | None] | None:
+    """None in the place of what is undefined, as JSON writes it."""
+    return violations and {name: value if isfinite(value) else None for name, value in violations.items()}
+
+
 def _record(predictor: Constrained, trained: Trained) -> dict[str, Any]:
     names = group_names(predictor.scm, predictor.plan.by)
     log = [
-        {**asdict(line), "violations": {name: value if isfinite(value) else None for name, value in line.violations.items()}}
+        {**asdict(line), "violations": _finite(line.violations), "held_out_violations": _finite(line.held_out_violations)}
         for line in trained.log
     ]
     said = {"stage": predictor.stage, "probabilities": MITIGATIONS[predictor.plan.mitigation].probabilities}

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from cfair.errors import QueryError
+from cfair.heads import name_of
 from cfair.heads.base import Head
-from cfair.heads.logistic import Logistic
 from cfair.interfaces import World, Worlds
-from cfair.mitigations.base import Asked, Mitigation, Rows, Trained
+from cfair.mitigations.base import Asked, Mitigation, Rows, Trained, check_head
 from cfair.predictors.features import each_block
 
 __all__ = ["Headed", "constrain", "training_rows"]
@@ -45,7 +45,7 @@ def constrain(
     A head on draws of latents learns from every draw, of which together a person counts once.
 
     Args:
-        predictor: fitted on these people, with the head ``logistic``.
+        predictor: fitted on these people, with a head that the mitigation can train.
         worlds: abducted people, whole or in blocks.
         outcome: 0 or 1, of all people in the order of the blocks, shape (n,).
         group: index of each person's group, shape (n,), int64.
@@ -57,7 +57,7 @@ def constrain(
         What was trained, with its log.
 
     Raises:
-        QueryError: the predictor has another head, or the mitigation refuses a constraint, decides by the group or mixes heads.
+        QueryError: the mitigation trains no such head, or it refuses a constraint, decides by the group or mixes heads.
     """
     if mitigation.stage == "after":
         raise QueryError("mitigation", f"'{mitigation.name}' changes decisions after training, and not the head", "use it on predictions")
@@ -65,34 +65,41 @@ def constrain(
         problem = f"'{mitigation.name}' makes a lottery among several heads, and this predictor has one"
         raise QueryError("mitigation", problem, "name another one, or use it on predictions")
     counts = torch.ones_like(outcome) if weights is None else weights
-    trained = mitigation.train(*training_rows(predictor, worlds, outcome, group, counts, asked=asked))
+    trained = mitigation.train(*training_rows(predictor, worlds, outcome, group, counts, mitigation=mitigation, asked=asked))
     predictor.head.load_state_dict(trained.head.state_dict())
     return trained
 
 
 def training_rows(
-    predictor: Headed, worlds: Worlds, outcome: Tensor, group: Tensor, weights: Tensor, *, asked: Asked, groups: int | None = None
+    predictor: Headed,
+    worlds: Worlds,
+    outcome: Tensor,
+    group: Tensor,
+    weights: Tensor,
+    *,
+    mitigation: Mitigation,
+    asked: Asked,
+    groups: int | None = None,
 ) -> tuple[Rows, Asked]:
     """What the head of a predictor reads of every (draw, person) pair, and what is asked of them.
 
     Args:
-        predictor: fitted on these people, with the head ``logistic``.
+        predictor: fitted on these people, with a head that the mitigation can train.
         worlds: abducted people, whole or in blocks.
         outcome: of all people, shape (n,).
         group: index of each person's group, shape (n,), int64.
         weights: of people, shape (n,).
-        asked: what is to be equal.
+        mitigation: that trains the head.
+        asked: what is to be equal; its head is that of the predictor.
         groups: how many there are; up to the last that has anybody if None.
 
     Raises:
-        QueryError: the predictor has another head than a logistic one.
+        QueryError: the mitigation trains no such head.
     """
-    if not isinstance(predictor.head, Logistic):
-        problem = f"constraints are trained into logistic heads, and this predictor has {type(predictor.head).__name__}"
-        raise QueryError("head", problem, "fit it with head='logistic'")
+    check_head(mitigation, name_of(predictor.head))
     rows, draws = _rows(predictor, worlds, outcome, group, weights)
     rows = rows if groups is None else replace(rows, groups=groups)
-    return rows, replace(asked, min_group_size=asked.min_group_size * draws)
+    return rows, replace(asked, min_group_size=asked.min_group_size * draws, head=type(predictor.head))
 
 
 def _rows(predictor: Headed, worlds: Worlds, outcome: Tensor, group: Tensor, weights: Tensor) -> tuple[Rows, int]:

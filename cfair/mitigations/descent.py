@@ -38,7 +38,7 @@ class Reached:
 
 
 class Descent:
-    """Logistic regression of rows, to which an objective of its scores may be added.
+    """Logistic regression of rows, to whose loss a charge of its scores may be added.
 
     The loss is that of the head ``logistic``, per row: mean log loss, and ½·RIDGE·Σ_j w_j²/n on standardised features.
 
@@ -66,6 +66,11 @@ class Descent:
         curvature = (self.design.T * (self._weights * p * (1 - p))) @ self.design + self.ridge.diag()
         self._stretch = whitening(-curvature)
 
+    @property
+    def held_out(self) -> None:
+        """No rows: the least of loss and charge is where it stops."""
+        return
+
     def scores(self, theta: Tensor) -> Tensor:
         """Log-odds, (n,), of weights (k + 1,)."""
         return self.design @ theta
@@ -74,13 +79,13 @@ class Descent:
         """The mean log loss of log-odds (n,), shape ()."""
         return self._weights @ (softplus(scores) - self._outcome * scores)
 
-    def least(self, objective: Callable[[Tensor], Tensor], theta: Tensor, steep: Tensor | None = None) -> Reached:
-        """The weights at which loss and ``objective``, of log-odds (n,) to (), are least together, from ``theta`` on.
+    def least(self, charge: Callable[[Tensor], Tensor], theta: Tensor, steep: Tensor | None = None) -> Reached:
+        """The weights at which loss and ``charge``, of log-odds (n,) to (), are least together, from ``theta`` on.
 
         Args:
-            objective: what is added to the loss.
+            charge: what is added to the loss.
             theta: the weights to start from, (k + 1,).
-            steep: F of an objective whose curvature is about FᵀF, (m, k + 1), by which coordinates are whitened, too.
+            steep: F of a charge whose curvature is about FᵀF, (m, k + 1), by which coordinates are whitened, too.
         """
         stretch = self._stretch if steep is None else _narrowed(self._stretch, steep)
 
@@ -88,7 +93,7 @@ class Descent:
             here = theta + stretch @ torch.from_numpy(phi)
             scores = self.scores(here).requires_grad_()
             with torch.enable_grad():
-                total = self.loss(scores) + objective(scores)
+                total = self.loss(scores) + charge(scores)
             (slope,) = torch.autograd.grad(total, scores)
             by_theta = self.design.T @ slope + self.ridge * here
             return float(total.detach() + (self.ridge * here.square()).sum() / 2), (stretch.T @ by_theta).numpy()

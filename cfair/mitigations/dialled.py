@@ -8,7 +8,7 @@ import numpy as np
 
 from cfair.mitigations.base import Asked, Mitigation, Rows, Trained
 from cfair.mitigations.soft import Violations
-from cfair.mitigations.unconstrained import positions, stage, taking_part, unconstrained
+from cfair.mitigations.unconstrained import plain, positions, stage, taking_part
 
 __all__ = ["dialled", "settings_of"]
 
@@ -35,7 +35,7 @@ def dialled(mitigation: Mitigation, rows: Rows, asked: Asked, settings: Sequence
         settings: ascending, see ``settings_of``; 0 trains nothing in, a share s stands for the tolerance (1 − s)·(violation without
             constraints).
     """
-    head = unconstrained(rows)
+    head = plain(rows, asked)
     log = stage("without constraints", rows, asked, head=head, seen=rows.features)
     nothing = Trained(head, False, (log,), positions(~taking_part(rows, asked)))
     yield from ((setting, nothing) for setting in settings if setting == 0)
@@ -57,7 +57,7 @@ def _turned(mitigation: Mitigation, asked: Asked, value: float) -> Asked:
 
 def _violation(mitigation: Mitigation, rows: Rows, asked: Asked) -> float:
     """The largest violation without constraints, as the mitigation measures what it bounds; 0 where none is defined."""
-    head, part = unconstrained(rows), taking_part(rows, asked)
+    head, part = plain(rows, asked), taking_part(rows, asked)
     if mitigation.in_shares:
         scores = head.score(rows.features)
         found = (2 * Violations(rows, asked.constraints, part, scores).hard(scores).abs()).tolist()

@@ -10,8 +10,9 @@ from torch import Tensor
 from cfair.constraints import Constraint
 from cfair.mitigations.base import Asked, Mitigation, Rows, Trained, refuse
 from cfair.mitigations.descent import Descent, Reached
-from cfair.mitigations.soft import GENTLE, Violations, temperatures_for
-from cfair.mitigations.unconstrained import positions, stage, taking_part
+from cfair.mitigations.learners import LEARNED, Learner, learner_of, look
+from cfair.mitigations.soft import GENTLE, Charge, Violations, temperatures_for
+from cfair.mitigations.unconstrained import positions, taking_part
 
 __all__ = ["bounded_path", "lagrangian"]
 
@@ -22,7 +23,7 @@ ENOUGH = 1e-3  # by which a violation may stay above its tolerance at the end
 
 
 def bounded_path(rows: Rows, asked: Asked, tolerances: Sequence[float]) -> Iterator[Trained]:
-    """For each tolerance, the logistic regression of least mean log loss with |c_sg| ≤ tolerance/2.
+    """For each tolerance, the head of least mean log loss with |c_sg| ≤ tolerance/2.
 
     Then no two groups differ by more than the tolerance, but for twice ENOUGH. Odds are compared as shares, see ``Violations``: of
     treatment equality it is the tolerance of FN/(FN + FP). Decisions are sharpened round by round at the first tolerance; each further
@@ -41,22 +42,21 @@ def bounded_path(rows: Rows, asked: Asked, tolerances: Sequence[float]) -> Itera
     Source: Nocedal & Wright (2006), Numerical Optimization, section 17.4.
     """
     refuse(asked, _refuses)
-    descent, part = Descent(rows), taking_part(rows, asked)
-    violations = Violations(rows, asked.constraints, part, descent.scores(descent.start))
+    learner, part = learner_of(rows, asked), taking_part(rows, asked)
+    violations = Violations(rows, asked.constraints, part, learner.scores(learner.start))
     none = torch.zeros(len(violations.names), dtype=torch.float64)
-    state, rounds = _State(descent.start, none, none, FIRST), _Rounds(descent, violations, temperatures_for(asked.constraints))
-    first = stage("without constraints", rows, asked, head=descent.head(descent.start), seen=rows.features)
+    state, rounds = _State(learner.start, none, none, FIRST), _Rounds(learner, violations, temperatures_for(asked.constraints))
+    first = look("without constraints", rows, asked, learner, Reached(learner.start, 0, converged=True))
     for i, tolerance in enumerate(tolerances):
         log, best = [first], (False, -torch.inf, state.theta, 0)
         ends = rounds.until_kept(state, tolerance, blunt=i == 0) if part.any() else ()
         for k, (state, reached) in enumerate(ends, 1):
-            now = stage(f"round {k}", rows, asked, head=descent.head(state.theta), seen=rows.features)
             multipliers = tuple((state.above - state.below).tolist())
-            log.append(replace(now, steps=reached.steps, converged=reached.converged, multipliers=multipliers))
+            log.append(replace(look(f"round {k}", rows, asked, learner, reached), multipliers=multipliers))
             best = max(best, (*rounds.rank(state.theta, tolerance), state.theta, k), key=lambda each: each[:2])
         *_, theta, place = best
         log.append(replace(log[place], what=f"chosen: {log[place].what}"))
-        yield Trained(descent.head(theta), False, tuple(log), positions(~part))
+        yield Trained(learner.head(theta), False, tuple(log), positions(~part))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,12 +114,12 @@ class _Rounds:
     """Rounds of the augmented Lagrangian: weights first, then multipliers, then μ.
 
     Args:
-        descent: of the weights.
+        learner: of the weights.
         violations: what is bounded.
         temperatures: of soft decisions, the last of them the sharpest.
     """
 
-    descent: Descent
+    learner: Learner
     violations: Violations
     temperatures: tuple[float, ...]
 
@@ -138,36 +138,32 @@ class _Rounds:
 
     def left(self, theta: Tensor, tolerance: float) -> float:
         """By how much a hard violation exceeds half of the tolerance."""
-        return float((self.violations.hard(self.descent.scores(theta)).abs() - tolerance / 2).clamp(min=0).max())
+        return float((self.violations.hard(self.learner.scores(theta)).abs() - tolerance / 2).clamp(min=0).max())
 
     def rank(self, theta: Tensor, tolerance: float) -> tuple[bool, float]:
         """Whether the tolerance is kept, and then the loss, else what is left, each the higher the better."""
         left = self.left(theta, tolerance)
-        return left <= ENOUGH, -float(self.descent.loss(self.descent.scores(theta))) if left <= ENOUGH else -left
+        return left <= ENOUGH, -float(self.learner.loss(self.learner.scores(theta))) if left <= ENOUGH else -left
 
     def _round(self, state: _State, bound: float, temperature: float, *, hard: bool) -> tuple[_State, Reached]:
-        scores = self.descent.scores(state.theta)
+        scores = self.learner.scores(state.theta)
         soft = self.violations.soft(scores, temperature)
         offset = self.violations.hard(scores) - soft if hard else torch.zeros_like(soft)
         bounded = _Bounded(state.above, state.below, offset, state.weight, bound)
-        objective = partial(_within, self.violations, bounded, temperature)
-        reached = self.descent.least(objective, state.theta, self._steep(state, bounded, soft + offset, temperature))
-        apart = self.violations.soft(self.descent.scores(reached.theta), temperature) + offset
+        reached = self.learner.least(
+            Charge(self.violations, temperature, bounded), state.theta, self._steep(state, bounded, soft + offset, temperature)
+        )
+        apart = self.violations.soft(self.learner.scores(reached.theta), temperature) + offset
         return _State(reached.theta, *bounded.multipliers(apart), state.weight), reached
 
     def _steep(self, state: _State, bounded: _Bounded, apart: Tensor, temperature: float) -> Tensor | None:
         """√μ times the slopes of the violations that are bounded here, (m, k + 1); None where sharp decisions bend within a step."""
-        if temperature < GENTLE[-1]:
+        if temperature < GENTLE[-1] or not isinstance(self.learner, Descent):
             return None
-        steep = self.descent.slopes(partial(self.violations.soft, temperature=temperature), state.theta)
+        steep = self.learner.slopes(partial(self.violations.soft, temperature=temperature), state.theta)
         active = torch.cat(bounded.multipliers(apart)).reshape(2, -1).amax(0) > 0
         bounding: Tensor = steep[active] * state.weight**0.5
         return bounding
-
-
-def _within(violations: Violations, bounded: _Bounded, temperature: float, scores: Tensor) -> Tensor:
-    """What log-odds (n,) lose by their soft violations, shape ()."""
-    return bounded(violations.soft(scores, temperature))
 
 
 def _train(rows: Rows, asked: Asked) -> Trained:
@@ -182,4 +178,4 @@ def _refuses(constraint: Constraint) -> str | None:
     return f"a head that does not see the group cannot bound errors of all deciles of each group, which {constraint.name} asks for"
 
 
-lagrangian = Mitigation("lagrangian", "during", _train, _refuses, dial="tolerance", path=bounded_path, in_shares=True)
+lagrangian = Mitigation("lagrangian", "during", _train, _refuses, dial="tolerance", path=bounded_path, in_shares=True, heads=LEARNED)

@@ -6,7 +6,7 @@ from torch import Tensor
 from cfair.constraints import Constraint
 from cfair.constraints.tallies import selection_rate
 from cfair.mitigations.base import Asked, Mitigation, Rows, Trained, refuse
-from cfair.mitigations.unconstrained import positions, stage, taking_part, unconstrained
+from cfair.mitigations.unconstrained import plain, positions, stage, taking_part
 
 __all__ = ["reweighed", "reweighing"]
 
@@ -34,7 +34,7 @@ def reweighed(outcome: Tensor, group: Tensor, weights: Tensor) -> Tensor:
 
 
 def _train(rows: Rows, asked: Asked) -> Trained:
-    """The logistic head of rows weighed w·(P(g)·P(y)/P(g, y))^s, s the strength up to 1: 1 is the formula, and 0 leaves them as they are.
+    """The head of rows weighed w·(P(g)·P(y)/P(g, y))^s, s the strength up to 1: 1 is the formula, and 0 leaves them as they are.
 
     Nothing bounds the violation that is left: the tolerance is not asked. Rows of groups that take no part keep their weights.
     """
@@ -44,9 +44,9 @@ def _train(rows: Rows, asked: Asked) -> Trained:
     weights = rows.weights.clone()
     ratio = reweighed(rows.outcome[inside], rows.group[inside], rows.weights[inside]) / rows.weights[inside]
     weights[inside] *= ratio.nan_to_num(nan=0.0) ** min(asked.strength, 1.0)  # 0/0: a row of weight 0, which stays 0
-    head = unconstrained(rows, weights)
+    head = plain(rows, asked, weights)
     log = (
-        stage("without constraints", rows, asked, head=unconstrained(rows), seen=rows.features),
+        stage("without constraints", rows, asked, head=plain(rows, asked), seen=rows.features),
         stage("weighed", rows, asked, head=head, seen=rows.features),
     )
     return Trained(head, False, log, positions(~part))
@@ -58,4 +58,4 @@ def _refuses(constraint: Constraint) -> str | None:
     return f"reweighing makes outcome and group independent among the rows, which aims at equal selection rates, not at {constraint.name}"
 
 
-reweighing = Mitigation("reweighing", "before", _train, _refuses)
+reweighing = Mitigation("reweighing", "before", _train, _refuses, heads=("logistic", "mlp", "boosted"))

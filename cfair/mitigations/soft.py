@@ -1,6 +1,7 @@
 """Violations that can be differentiated: the rates of soft decisions, group by group, against those of all groups together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from cfair.constraints import Constraint
 from cfair.mitigations.base import Rows
 
-__all__ = ["GENTLE", "Violations", "among_decided", "of_decisions", "temperatures_for"]
+__all__ = ["GENTLE", "Charge", "Violations", "among_decided", "of_decisions", "temperatures_for"]
 
 GENTLE = (1.0, 0.5)  # temperatures of soft decisions, stage by stage, in log-odds: sharper ones hang on the few people near the threshold
 SHARP = (1.0, 0.5, 0.3, 0.2, 0.1)  # where rates are of those who are selected, or of errors: at 1, calibrated scores cannot move them
@@ -27,19 +28,31 @@ class Violations:
         constraints: whose violations.
         part: which groups take part, shape (groups,), bool.
         scores: log-odds of the first predictions, (n,), whose deciles are the knots.
+        knots: themselves, if they are known.
     """
 
-    def __init__(self, rows: Rows, constraints: Sequence[Constraint], part: Tensor, scores: Tensor) -> None:
+    def __init__(
+        self, rows: Rows, constraints: Sequence[Constraint], part: Tensor, scores: Tensor | None = None, *, knots: Tensor | None = None
+    ) -> None:
         self._rows, self._constraints, self._part = rows, tuple(constraints), part
         self._cell = rows.group * 2 + rows.outcome.long()
         self._known = torch.zeros(rows.groups * 2, dtype=torch.float64).index_add_(0, self._cell, rows.weights)
-        self._knots = _deciles(scores.sigmoid(), rows.weights)
+        if knots is None:
+            assert scores is not None
+            knots = _deciles(scores.sigmoid(), rows.weights)
+        self._knots = knots
 
     @property
     def names(self) -> tuple[str, ...]:
         """The constraint that each violation is of."""
         groups, knots = int(self._part.sum()), len(self._knots)
         return tuple(each.name for each in self._constraints for _ in range(groups * (len(each.strata) if each.strata else knots)))
+
+    def among(self, people: Tensor) -> "Violations":
+        """Those among some people, by their places (m,), as functions of the log-odds (m,) of these; the knots stay."""
+        rows = self._rows
+        some = Rows(rows.features[people], rows.outcome[people], rows.group[people], rows.groups, rows.weights[people])
+        return Violations(some, self._constraints, self._part, knots=self._knots)
 
     def soft(self, scores: Tensor, temperature: float) -> Tensor:
         """By decisions σ(score/T) of log-odds (n,), to (violations,); differentiable."""
@@ -69,6 +82,25 @@ class Violations:
             share = ((p - low) / (high - low)).clamp(0, 1)
             total = total.index_add(0, place + above, error * share).index_add(0, place + above - 1, error * (1 - share))
         return (total.reshape(self._rows.groups, -1) / size.unsqueeze(1))[self._part].flatten()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Charge:
+    """What is added to a loss: a function of soft violations.
+
+    Args:
+        violations: of all people.
+        temperature: of soft decisions.
+        weigh: of violations (m,), to ().
+    """
+
+    violations: Violations
+    temperature: float
+    weigh: Callable[[Tensor], Tensor]
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """By log-odds (n,), to ()."""
+        return self.weigh(self.violations.soft(scores, self.temperature))
 
 
 def of_decisions(constraint: Constraint, counts: Tensor) -> Tensor:

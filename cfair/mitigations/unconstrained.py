@@ -10,17 +10,26 @@ from cfair.heads.base import Head
 from cfair.heads.logistic import Logistic
 from cfair.mitigations.base import Asked, Rows, Stage, decided
 
-__all__ = ["counts_of", "positions", "stage", "taking_part", "unconstrained"]
+__all__ = ["counts_of", "plain", "positions", "stage", "taking_part", "unconstrained"]
 
 
-def unconstrained(rows: Rows, weights: Tensor | None = None) -> Logistic:
-    """The logistic head of these rows, which does not see the group; by other weights than theirs, (n,), if given.
+def plain(rows: Rows, asked: Asked, weights: Tensor | None = None) -> Head:
+    """The head that is asked for, of these rows, which does not see the group; by other weights than theirs, (n,), if given.
 
     Raises:
         FitError: there are no rows of weight above 0, a value is infinite or NaN, or every outcome is the same.
     """
     weights = rows.weights if weights is None else weights
-    return Logistic(rows.features.shape[1]).fit([(rows.features, rows.outcome, weights)])
+    return asked.head(rows.features.shape[1]).fit([(rows.features, rows.outcome, weights)])
+
+
+def unconstrained(rows: Rows) -> Logistic:
+    """The logistic head of these rows, which does not see the group.
+
+    Raises:
+        FitError: there are no rows of weight above 0, a value is infinite or NaN, or every outcome is the same.
+    """
+    return Logistic(rows.features.shape[1]).fit([(rows.features, rows.outcome, rows.weights)])
 
 
 def taking_part(rows: Rows, asked: Asked) -> Tensor:

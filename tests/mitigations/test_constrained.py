@@ -149,5 +149,5 @@ def test_what_nothing_can_train_in_is_refused_before_any_work() -> None:
     with pytest.raises(QueryError, match="not a protected attribute"):
         plans(spec, ("demographic_parity",), ("lagrangian",), replace(LIKE, by=("y",)))
     scm, columns = people(spec, 60)
-    with pytest.raises(QueryError, match="logistic heads"):
+    with pytest.raises(QueryError, match="trains heads of the kind logistic"):
         fit(scm.spec, columns, Options(head="boosted", constraints=("demographic_parity",), mitigations=("penalty",)))

@@ -81,7 +81,7 @@ def test_a_person_of_several_draws_counts_once(known: Known) -> None:
 
 def test_another_head_another_stage_and_other_numbers_of_people_are_refused(known: Known) -> None:
     _, columns, worlds = known
-    with pytest.raises(QueryError, match="logistic heads"):
+    with pytest.raises(QueryError, match="trains heads of the kind logistic"):
         trained(known, fitted(known, "full", head="boosted"))
     with pytest.raises(QueryError, match="after training"):
         trained(known, fitted(known, "full"), "threshold")
