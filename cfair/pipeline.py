@@ -8,6 +8,7 @@ from cfair.access import needs
 from cfair.auditing import Json, audit
 from cfair.auditing.audit import MIN_GROUP_SIZE, WORLDS
 from cfair.auditing.crossing import crossing_of
+from cfair.auditing.decomposed import decomposed
 from cfair.auditing.splits import over_splits
 from cfair.data import blocks, check_variation, split
 from cfair.errors import FitError, QueryError, nearest
@@ -28,6 +29,7 @@ __all__ = ["Options", "Progress", "fit"]
 
 Progress: TypeAlias = Callable[[str, float], None]  # what is being done, and the share of all the work that is done
 
+TERM_DRAWS = 20  # draws per held-out row by which predictions are decomposed
 FIT_DRAWS = 50  # draws per training row that a head on draws is fitted on: their stratification makes more of them change nothing
 BLOCK_DRAWS = 400_000  # draws in a block of training rows
 STRENGTH = 30.0  # of a penalty: most of a difference between groups is gone
@@ -190,11 +192,17 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, points: Mappi
         min_group_size=options.min_group_size,
         points=points,
         known=columns,
-        progress=lambda done: tell("auditing", 0.4 + 0.6 * done / test.n),
+        progress=lambda done: tell("auditing", 0.4 + 0.5 * done / test.n),
     )
     trained = {"training_rows": train.n}
     weighed = {} if train.weights is None else {"effective_training_rows": effective_size(train.weights)}
-    log = trained_in(predictors, _plans(spec, options)[1])
+    asked, refused = _plans(spec, options)
+    log = trained_in(predictors, refused)
+    if asked:
+        tell("decomposing predictions", 0.95)
+        draws = min(options.draws, TERM_DRAWS)
+        terms = decomposed(scm, predictors, test, attributes=asked[0].by, known=columns, draws=draws, seed=options.seed)
+        report = replace(report, rows=(*report.rows, *terms))
     report = replace(report, data={**report.data, **trained, **weighed, **log})
     return Run(scm, predictors, report, options.head)
 

@@ -40,6 +40,7 @@ def decompose(
     of: str | None = None,
     prediction: Prediction | Predicted | None = None,
     along: Along | None = None,
+    parts: bool = True,
     source: Source = "scm",
     draws: int = 100,
     people: int = 100_000,
@@ -72,6 +73,7 @@ def decompose(
             is not known, of which the model tells TV alone.
         along: paths whose effect is asked for, each ``"race->lsat->y"``, or sets of paths, each a list of lists of nodes; by default the
             model's ``unfair_paths`` from the attribute to the target, as one set.
+        parts: whether the indirect effect is shared among mediators and the total one among paths, by far the most of the work.
         source: ``scm``; ``doubly_robust``, from rows and the nodes' roles without the mechanisms; or ``both``, and their difference.
         draws: posterior draws per abducted person.
         people: who are simulated where there is no table.
@@ -91,6 +93,7 @@ def decompose(
     if source != "scm" and columns is None:
         raise QueryError("source", f"'{source}' estimates from rows, and there is no table", "give one, or use 'scm'")
     model, question = ask(scm, attribute=attribute, start=start, end=end, of=of, prediction=prediction, along=along)
+    question = question if parts else replace(question, mediators=(), paths=())
     mapless = prediction if isinstance(prediction, Predicted) else None
     if mapless is not None and columns is None:
         raise QueryError("prediction", "its values are those of people, and there is no table", "give the people's table")
@@ -105,11 +108,13 @@ def decompose(
     told = from_model(asked, progress) if source != "doubly_robust" else None
     rows = from_rows(asked) if source != "scm" else None
     label = None if with_map is None else with_map.label
-    return _composed(asked, source, told, rows, start=str(start), end=str(end), of=of or label or question.contrast.target.node)
+    return _composed(
+        asked, source, told, rows, parts=parts, start=str(start), end=str(end), of=of or label or question.contrast.target.node
+    )
 
 
 def _composed(
-    asked: Asked, source: Source, told: FromModel | None, rows: FromRows | None, *, start: str, end: str, of: str
+    asked: Asked, source: Source, told: FromModel | None, rows: FromRows | None, *, parts: bool, start: str, end: str, of: str
 ) -> Decomposition:
     """All that was found, with what it rests on."""
     contrast, spec = asked.question.contrast, asked.model.spec
@@ -121,7 +126,7 @@ def _composed(
         *noticed(main.terms, of, paths, along),
         *resolved(spec),
         *(disagreeing(difference.terms) if difference else ()),
-        *(untold_paths(asked.question, spec.graph) if told is not None else ()),
+        *(untold_paths(asked.question, spec.graph) if told is not None and parts else ()),
     )
     return Decomposition(
         model=spec.name,

@@ -232,7 +232,7 @@ def trained_in(predictors: Mapping[str, Predictor], refused: Sequence[str]) -> d
 
 def _finite(violations: Mapping[str, float] | None) -> dict[str, float | None] | None:
     """None in the place of what is undefined, as JSON writes it."""
-    return violations and {name: value if isfinite(value) else None for name, value in violations.items()}
+    return None if violations is None else {name: value if isfinite(value) else None for name, value in violations.items()}
 
 
 def _record(predictor: Constrained, trained: Trained) -> dict[str, Any]:

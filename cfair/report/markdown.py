@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from cfair.auditing import Report
 from cfair.report.accuracy import all_metrics
+from cfair.report.compared import compared
 from cfair.report.dependence import dependences
 from cfair.report.figures import figures_of
 from cfair.report.gaps import gaps_in_full
@@ -37,6 +38,7 @@ def to_markdown(report: Report, *, out: str | None = None) -> str:
         *constraints(figures, full=True),
         *dependences(figures, full=True),
         *related(figures, full=True),
+        *compared(figures),
         *trained(report),
         seen(report),
         *accuracy[1:],

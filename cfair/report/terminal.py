@@ -9,6 +9,7 @@ from rich.text import Text
 
 from cfair.auditing import Report
 from cfair.report.accuracy import headline
+from cfair.report.compared import compared
 from cfair.report.dependence import dependences
 from cfair.report.figures import figures_of
 from cfair.report.gaps import worst_gaps
@@ -60,6 +61,7 @@ def to_table(report: Report, *, out: str | None = None) -> Printed:
             *constraints(figures),
             *dependences(figures),
             *related(figures),
+            *compared(figures),
             *trained(report),
             seen(report),
             *groups_in_short(figures),
