@@ -179,6 +179,10 @@ def _means(found: Sequence[Found]) -> list[Point]:
     ]
 
 
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 5)
+
+
 def _show(found: dict[str, list[Found]]) -> None:
     pairs = list(zip(found[OURS], found[THEIRS], strict=True))
     better = np.array([hypervolume(own.points) - hypervolume(theirs.points) for own, theirs in pairs])
@@ -195,7 +199,9 @@ def _show(found: dict[str, list[Found]]) -> None:
         "points_matched": sum(matched(own.points, theirs.points) for own, theirs in pairs),
         "points": sum(len(each.points) for each in found[THEIRS]),
         "matched_in_the_mean": [matched(own, theirs), len(theirs)],
-        "hypervolume_difference": [round(float(each), 5) for each in (better.mean(), better.mean() - half, better.mean() + half)],
+        "hypervolume_difference": [
+            None if np.isnan(each) else round(float(each), 5) for each in (better.mean(), better.mean() - half, better.mean() + half)
+        ],
         "splits": len(better),
         "versions": versions("cfair", "torch", "fairlearn", "scikit-learn", *(["fairret"] if find_spec("fairret") else [])),
     }

@@ -75,7 +75,7 @@ def _of_skops(path: Path, trust: Sequence[str]) -> object:
     try:
         from skops import io  # an extra
     except ImportError as error:
-        raise QueryError("model", "skops is not installed, and it reads this file", "pip install 'cfair[skops]'") from error
+        raise QueryError("model", "skops is not installed, and it reads this file", "install it: pip install 'cfair[skops]'") from error
     try:
         unknown = [name for name in io.get_untrusted_types(file=path) if name not in trust]
     except Exception as error:

@@ -48,6 +48,7 @@ def fit(
     by: Annotated[
         str | None, typer.Option(help="Attributes whose levels together make the groups. By default all.", show_default=False)
     ] = None,
+    min_group_size: Annotated[int, typer.Option(help="People below which a group is not compared, and takes no part.")] = 30,
     strength: Annotated[float, typer.Option(help="Of mitigations that weigh violations against errors.")] = 30.0,
     tolerance: Annotated[float, typer.Option(help="Of mitigations that bound violations.")] = 0.0,
     without_group: Annotated[
@@ -81,6 +82,7 @@ def fit(
         mitigations=names_of(mitigations or ""),
         features=features,
         by=names_of(by or ""),
+        min_group_size=min_group_size,
         strength=strength,
         tolerance=tolerance,
         reads_group=not without_group,

@@ -155,6 +155,7 @@ class Mitigation:
         probabilities: whether what it predicts still stands for probabilities, rather than for decisions alone.
         mixes: whether its head is a lottery among several, which cannot take the place of a predictor's own.
         shaped: of one after training, or that mixes, an empty head of the shape of a state_dict.
+        several: whether it trains several constraints in at once.
         heads: names in HEADS of what it can train before or during training.
     """
 
@@ -169,6 +170,7 @@ class Mitigation:
     probabilities: bool = True
     mixes: bool = False
     shaped: Callable[[Mapping[str, Tensor]], Head] | None = None
+    several: bool = True
     heads: tuple[str, ...] = ("logistic",)
 
 

@@ -242,4 +242,4 @@ def _record(predictor: Constrained, trained: Trained) -> dict[str, Any]:
         for line in trained.log
     ]
     said = {"stage": predictor.stage, "probabilities": MITIGATIONS[predictor.plan.mitigation].probabilities}
-    return {**predictor.plan.to_json(), **said, "held": [names[place] for place in trained.held], "log": log}
+    return {**predictor.plan.to_json(), **said, "groups": len(names), "held": [names[place] for place in trained.held], "log": log}

@@ -21,7 +21,7 @@ def settings_of(mitigation: Mitigation, points: int) -> tuple[float, ...]:
     A mitigation without a dial has two: nothing, and itself.
     """
     if mitigation.dial == "strength":
-        return (0.0, *np.geomspace(WEAKEST, STRONGEST, points - 1).tolist())
+        return (0.0, *np.geomspace(STRONGEST, WEAKEST, points - 1).tolist()[::-1])
     return tuple(np.linspace(0, 1, points).tolist()) if mitigation.dial else (0.0, 1.0)
 
 

@@ -19,6 +19,9 @@ __all__ = ["bounded_path", "lagrangian"]
 ROUNDS, FURTHER = 24, 6  # at the first tolerance of a path, and at each that starts where one before it ended
 GROWTH, FIRST, STEEPEST = 2.0, 1.0, 1e4  # of the penalty's weight, where a round did not bring violations down by a third
 FALL = 2 / 3
+PRESSED = 5  # times that it grows before decisions are sharpened
+SHARPER, SHARPEST = 0.6, 0.05  # by which soft decisions are sharpened where hard ones do not follow them, and down to which temperature
+NEAR = 0.75  # share of its bound that some bounded violation should reach
 ENOUGH = 1e-3  # by which a violation may stay above its tolerance at the end
 
 
@@ -45,7 +48,8 @@ def bounded_path(rows: Rows, asked: Asked, tolerances: Sequence[float]) -> Itera
     learner, part = learner_of(rows, asked), taking_part(rows, asked)
     violations = Violations(rows, asked.constraints, part, learner.scores(learner.start))
     none = torch.zeros(len(violations.names), dtype=torch.float64)
-    state, rounds = _State(learner.start, none, none, FIRST), _Rounds(learner, violations, temperatures_for(asked.constraints))
+    temperatures = temperatures_for(asked.constraints)
+    state, rounds = _State(learner.start, none, none, FIRST, temperatures[0]), _Rounds(learner, violations, temperatures)
     first = look("without constraints", rows, asked, learner, Reached(learner.start, 0, converged=True))
     for i, tolerance in enumerate(tolerances):
         log, best = [first], (False, -torch.inf, state.theta, 0)
@@ -54,8 +58,8 @@ def bounded_path(rows: Rows, asked: Asked, tolerances: Sequence[float]) -> Itera
             multipliers = tuple((state.above - state.below).tolist())
             log.append(replace(look(f"round {k}", rows, asked, learner, reached), multipliers=multipliers))
             best = max(best, (*rounds.rank(state.theta, tolerance), state.theta, k), key=lambda each: each[:2])
-        *_, theta, place = best
-        log.append(replace(log[place], what=f"chosen: {log[place].what}"))
+        kept, _, theta, place = best
+        log.append(replace(log[place], what=f"chosen: {log[place].what}", converged=kept or not part.any()))
         yield Trained(learner.head(theta), False, tuple(log), positions(~part))
 
 
@@ -68,12 +72,14 @@ class _State:
         above: λ⁺, shape (violations,).
         below: λ⁻, shape (violations,).
         weight: μ.
+        temperature: of its soft decisions.
     """
 
     theta: Tensor
     above: Tensor
     below: Tensor
     weight: float
+    temperature: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,14 +133,30 @@ class _Rounds:
         """Where each round ended, with soft violations at first if ``blunt``, until hard decisions keep the tolerance."""
         before, soft = torch.inf, len(self.temperatures) if blunt else 0
         for k in range(ROUNDS if blunt else FURTHER):
-            temperature = self.temperatures[k] if k < soft else self.temperatures[-1]
-            state, reached = self._round(state, tolerance / 2, temperature, hard=k >= soft)
+            state = replace(state, temperature=self.temperatures[k]) if k < soft else state
+            state, reached = self._round(state, tolerance / 2, hard=k >= soft)
             left = self.left(state.theta, tolerance)
             yield state, reached
-            state = replace(state, weight=min(state.weight * GROWTH, STEEPEST)) if left > FALL * before else state
-            before = left
-            if k >= soft and left <= ENOUGH:
+            if k >= soft and left <= ENOUGH and self._needed(state, tolerance):
                 break
+            state = self._pressed(state, hard=k >= soft) if left > max(FALL * before, ENOUGH) else state
+            before = left
+
+    def _needed(self, state: _State, tolerance: float) -> bool:
+        """Whether what multipliers still bound is near its bound: a round of which it stays far below bounds more than it need."""
+        apart = self.violations.hard(self.learner.scores(state.theta)).abs()
+        pressed = state.above + state.below > 0
+        return not pressed.any() or bool((apart[pressed] >= NEAR * tolerance / 2 - ENOUGH).any())
+
+    def _pressed(self, state: _State, *, hard: bool) -> _State:
+        """After a round that did not bring violations down: a larger μ, and where that did not help, sharper decisions.
+
+        Soft ones serve first, since sharp ones hang on the few people near the threshold, of whom other rows have others. But where many
+        stand there, hard violations follow the soft ones so loosely that rounds swing from side to side, whatever μ.
+        """
+        if hard and state.weight >= FIRST * GROWTH**PRESSED and state.temperature > SHARPEST:
+            return replace(state, temperature=max(state.temperature * SHARPER, SHARPEST))
+        return replace(state, weight=min(state.weight * GROWTH, STEEPEST))
 
     def left(self, theta: Tensor, tolerance: float) -> float:
         """By how much a hard violation exceeds half of the tolerance."""
@@ -145,8 +167,8 @@ class _Rounds:
         left = self.left(theta, tolerance)
         return left <= ENOUGH, -float(self.learner.loss(self.learner.scores(theta))) if left <= ENOUGH else -left
 
-    def _round(self, state: _State, bound: float, temperature: float, *, hard: bool) -> tuple[_State, Reached]:
-        scores = self.learner.scores(state.theta)
+    def _round(self, state: _State, bound: float, *, hard: bool) -> tuple[_State, Reached]:
+        temperature, scores = state.temperature, self.learner.scores(state.theta)
         soft = self.violations.soft(scores, temperature)
         offset = self.violations.hard(scores) - soft if hard else torch.zeros_like(soft)
         bounded = _Bounded(state.above, state.below, offset, state.weight, bound)
@@ -154,7 +176,7 @@ class _Rounds:
             Charge(self.violations, temperature, bounded), state.theta, self._steep(state, bounded, soft + offset, temperature)
         )
         apart = self.violations.soft(self.learner.scores(reached.theta), temperature) + offset
-        return _State(reached.theta, *bounded.multipliers(apart), state.weight), reached
+        return _State(reached.theta, *bounded.multipliers(apart), state.weight, temperature), reached
 
     def _steep(self, state: _State, bounded: _Bounded, apart: Tensor, temperature: float) -> Tensor | None:
         """√μ times the slopes of the violations that are bounded here, (m, k + 1); None where sharp decisions bend within a step."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -117,7 +118,7 @@ class _Found:
         """
         each = guess[self.cell] * self.rows.weights
         if not (each.min() < 0 < each.max()):
-            return 0.0  # the same for everybody: it is there
+            return inf  # the same for everybody: it is there, and nothing was learned of what may be better
         self._add(self.costed.least(each, guess))
         return value - float(costs @ self.positive[-1])
 

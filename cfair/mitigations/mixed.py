@@ -74,9 +74,8 @@ class Mixed(Head):
 
     def score(self, features: Tensor) -> Tensor:
         """The score of features (..., k) by the classifier that serves each person, shape (...)."""
-        place = (lots(features, int(self.seed)).unsqueeze(-1) >= self.weights.cumsum(0)[:-1]).sum(
-            -1
-        )  # the last where rounding leaves less than 1
+        reached = self.weights.cumsum(0)[:-1]  # and the last where rounding leaves less than 1
+        place = (lots(features, int(self.seed)).unsqueeze(-1) >= reached).sum(-1)
         return self._scores(features).gather(-1, place.unsqueeze(-1)).squeeze(-1)
 
     def expected(self, features: Tensor) -> Tensor:

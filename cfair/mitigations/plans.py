@@ -63,8 +63,10 @@ class Plan:
     @property
     def refusal(self) -> str | None:
         """Why the mitigation cannot train these constraints in; None where it can."""
-        refuses = MITIGATIONS[self.mitigation].refuses
-        return next((why for name in self.constraints if (why := refuses(CONSTRAINTS[name]))), None)
+        mitigation = MITIGATIONS[self.mitigation]
+        if len(self.constraints) > 1 and not mitigation.several:
+            return f"'{self.mitigation}' trains one constraint in, and {' and '.join(self.constraints)} are asked for together"
+        return next((why for name in self.constraints if (why := mitigation.refuses(CONSTRAINTS[name]))), None)
 
     def to_json(self) -> dict[str, Any]:
         """As a manifest keeps it."""
@@ -141,4 +143,4 @@ def check_plan(spec: ModelSpec, plan: Plan) -> Plan:
     asked, check = plan.asked, MITIGATIONS[plan.mitigation].check
     if check is not None and plan.refusal is None:
         check(asked)
-    return replace(plan, by=by)
+    return replace(plan, by=by, constraints=tuple(dict.fromkeys(plan.constraints)))

@@ -64,9 +64,7 @@ def _train(rows: Rows, asked: Asked) -> Trained:
     and a few steps, from a head of a few weights, they are not much too good on these; look at other rows for what is left.
     """
     refuse(asked, _refuses)
-    if not asked.reads_group:
-        problem = "the maps are of one group each, and the group is not to be read at prediction time"
-        raise QueryError("mitigation", problem, "let the group be read, or use 'penalty' or 'lagrangian'")
+    _check(asked)
     base, part = unconstrained(rows), taking_part(rows, asked)
     score, weights = base.score(rows.features), evened(rows.weights)
     pooled = platt(score, rows.outcome, weights, torch.tensor([0.0, 1.0], dtype=torch.float64))
@@ -83,6 +81,17 @@ def _train(rows: Rows, asked: Asked) -> Trained:
         stage("recalibrated", rows, asked, head=head, seen=seen),
     )
     return Trained(head, rows.groups > 1, log, positions(~part))
+
+
+def _check(asked: Asked) -> None:
+    """Raise where the group is not to be read.
+
+    Raises:
+        QueryError: it is not.
+    """
+    if not asked.reads_group:
+        problem = "the maps are of one group each, and the group is not to be read at prediction time"
+        raise QueryError("mitigation", problem, "let the group be read, or use 'penalty'")
 
 
 def _isotonic(score: Tensor, outcome: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,4 +120,4 @@ def _refuses(constraint: Constraint) -> str | None:
     return f"recalibration makes probabilities true in each group, which aims at calibration, not at {constraint.name}"
 
 
-recalibration = Mitigation("recalibration", "after", _train, _refuses, shaped=Recalibrated.shaped)
+recalibration = Mitigation("recalibration", "after", _train, _refuses, _check, shaped=Recalibrated.shaped)

@@ -143,7 +143,8 @@ def _fairlearn() -> ModuleType:
     try:
         from fairlearn import reductions  # an extra
     except ImportError as error:
-        raise QueryError("mitigation", "fairlearn is not installed, and it makes reductions", "pip install 'cfair[reductions]'") from error
+        mend = "install it: pip install 'cfair[reductions]'"
+        raise QueryError("mitigation", "fairlearn is not installed, and it makes reductions", mend) from error
     found: ModuleType = reductions
     return found
 

@@ -86,5 +86,6 @@ reduction = Mitigation(
     probabilities=False,
     mixes=True,
     shaped=Mixed.shaped,
+    several=False,
 )
-grid_search = Mitigation("grid_search", "during", _search, irreducible, check_reducible, dial="strength")
+grid_search = Mitigation("grid_search", "during", _search, irreducible, check_reducible, dial="strength", several=False)

@@ -9,6 +9,8 @@ from cfair.report.sheets import Sheet
 
 __all__ = ["trained"]
 
+EXPECTED = "in expectation"  # what the line of a log ends with that is of decisions before they are drawn
+
 NOTE = (
     "Differences between groups in hard decisions of training rows, without and with; held-out rows stand under the constraints. "
     "Of several splits these are of the first; of calibration it is the largest calibration error of a group."
@@ -36,6 +38,8 @@ def _rows(name: str, record: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     first, last = record["log"][0], record["log"][-1]
     for constraint in record["constraints"]:
         before, left = (plain(line["violations"].get(constraint)) for line in (first, last))
+        expected = [line for line in record["log"] if line["what"].endswith(EXPECTED)]
+        left += f" ({plain(expected[-1]['violations'].get(constraint))} {EXPECTED})" if expected else ""
         settled = "yes" if last["converged"] else "no"
         yield (name, record["features"], " x ".join(record["by"]), constraint, before, left, str(len(record["log"]) - 1), settled)
 
@@ -51,7 +55,9 @@ def _held(own: Mapping[str, Any]) -> Iterator[str]:
     """Groups that took no part, said once for all predictors that left the same out."""
     found: dict[str, list[str]] = {}
     for name, record in own.items():
-        if record["held"]:
+        if len(record["held"]) == record["groups"]:
+            yield f"{name}: fewer than two groups could take part, and nothing was trained in."
+        elif record["held"]:
             found.setdefault("; ".join(record["held"]), []).append(name)
     for groups, names in found.items():
         yield f"Took no part, being too small or without anybody of whom the constraint asks ({', '.join(names)}): {groups}."

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import inf, isfinite
 from typing import Literal, TypeAlias
 
 from cfair.errors import QueryError, nearest
@@ -12,6 +13,7 @@ from cfair.metrics import nadeau_bengio
 __all__ = ["GAP", "Accepted", "Part", "Point", "Policy", "accepted", "by_point", "over_splits", "policy_of", "with_front"]
 
 GAP = "gap_reabducted"  # the counterfactual gap of each point, of the worst pair of groups, on test rows
+ODDS = ("treatment_equality_difference",)  # the measures that are no share, nor a difference of some
 POLICY = re.compile(r"\s*([\w\[\]]+)\s*(<=|>=)\s*([0-9.eE+-]+)\s*")
 
 Part: TypeAlias = Literal["train", "validation", "test"]
@@ -86,7 +88,7 @@ def policy_of(text: str, points: Sequence[str]) -> Policy:
         bound = float(found[3]) if found else None
     except ValueError:
         bound = None
-    if found is None or bound is None:
+    if found is None or bound is None or not isfinite(bound):
         raise QueryError("--accept", f"'{text}' bounds nothing", 'write it as "equalized_odds_difference<=0.05"')
     if found[1] not in points:
         raise QueryError("--accept", f"'{found[1]}' is not measured here", nearest(found[1], points))
@@ -137,18 +139,19 @@ def _dominates(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return one != other and one[0] >= other[0] and one[1] <= other[1]
 
 
-def over_splits(found: Sequence[Sequence[Point]], test_share: float) -> list[Point]:
-    """The mean of each measure over the splits that have it, with its interval."""
+def over_splits(found: Sequence[Sequence[Point]], test_share: float, training_share: float) -> list[Point]:
+    """The mean of each measure over the splits that have it, with its interval, given the shares of people in each part."""
     rows: dict[tuple[str, float | None, str, str], list[Point]] = {}
     for each in found:
         for row in each:
             rows.setdefault((row.mitigation, row.strength, row.split, row.measure), []).append(row)
-    return [_mean(own, test_share) for own in rows.values()]
+    return [_mean(own, test_share, training_share) for own in rows.values()]
 
 
-def _mean(rows: Sequence[Point], test_share: float) -> Point:
+def _mean(rows: Sequence[Point], test_share: float, training_share: float) -> Point:
     values = [row.value for row in rows if row.value is not None]
     if len(values) < 2:
         return replace(rows[0], value=values[0] if values else None, low=None, high=None)
-    mean, low, high = nadeau_bengio(values, test_share, 1 - test_share)
-    return replace(rows[0], value=mean, low=max(low, 0.0), high=high)
+    mean, low, high = nadeau_bengio(values, test_share, training_share)
+    most = inf if rows[0].measure in ODDS else 1.0
+    return replace(rows[0], value=mean, low=max(low, 0.0), high=min(high, most))

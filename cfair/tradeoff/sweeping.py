@@ -13,7 +13,7 @@ from cfair.comparing import People, constraint_rows, overall_rows
 from cfair.data import check_variation, split
 from cfair.errors import QueryError
 from cfair.interfaces import Columns, Predictor
-from cfair.mitigations import MITIGATIONS, Constrained, Plan, check_plan, settings_of
+from cfair.mitigations import MITIGATIONS, Constrained, Plan, check_plan, group_names, settings_of
 from cfair.pipeline import Options, Progress, check, learned, split_seed, worlds_of
 from cfair.predictors import PREDICTORS
 from cfair.predictors.incomplete import deploy
@@ -64,7 +64,7 @@ def sweep(
     parts = [replace(options, seed=split_seed(options.seed, each)) for each in range(k)]
     jobs = (delayed(_of_split)(spec, columns, plan, own, points, None) for own in parts)
     found: list[list[Point]] = Parallel(n_jobs=min(k, os.cpu_count() or 1))(jobs)
-    return tuple(with_front(over_splits(found, options.test_share)))
+    return tuple(with_front(over_splits(found, options.test_share, (1 - VALIDATION) * (1 - options.test_share))))
 
 
 def check_sweep(spec: ModelSpec, columns: Columns, plan: Plan, options: Options, points: int) -> Plan:
@@ -141,6 +141,11 @@ def _trained(scm: SCM, train: Columns, plan: Plan, options: Options, points: int
         assert setting is not None
         name = f"{plan.name}@{setting:g}"
         predictors[name], settings[name] = constrained.kept(), setting
+    assert constrained.trained is not None
+    groups = group_names(scm, plan.by)
+    if len(constrained.trained.held) == len(groups):
+        problem = f"fewer than two of {'; '.join(groups)} can take part, being too small or without anybody of whom the constraint asks"
+        raise QueryError("by", problem, "lower min_group_size, or name other attributes")
     return settings, predictors
 
 

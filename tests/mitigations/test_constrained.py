@@ -7,12 +7,15 @@ import pytest
 import torch
 
 from cfair.auditing import audit
+from cfair.auditing.decomposed import TERMS
 from cfair.constraints import CONSTRAINTS
+from cfair.effects import decompose
 from cfair.errors import QueryError
 from cfair.inference import abduct
 from cfair.interfaces import Columns, World
 from cfair.mitigations import MITIGATIONS, Constrained, Plan, check_plan, plans
 from cfair.pipeline import Options, fit
+from cfair.report import to_markdown
 from cfair.scm import SCM
 from cfair.store import Run, load, save
 
@@ -151,3 +154,50 @@ def test_what_nothing_can_train_in_is_refused_before_any_work() -> None:
     scm, columns = people(spec, 60)
     with pytest.raises(QueryError, match="trains heads of the kind logistic"):
         fit(scm.spec, columns, Options(head="boosted", constraints=("demographic_parity",), mitigations=("penalty",)))
+
+
+def test_several_at_once_are_listed_as_not_trained_where_one_alone_can_be() -> None:
+    spec = school("bernoulli")
+    found, refused = plans(spec, ("demographic_parity", "demographic_parity+equal_opportunity"), ("reduction", "lottery"), LIKE)
+    assert len(found) == 3
+    assert refused == (
+        "reduction.demographic_parity+equal_opportunity: 'reduction' trains one constraint in, and demographic_parity and "
+        "equal_opportunity are asked for together",
+    )
+
+
+def test_a_constraint_named_twice_is_one() -> None:
+    plan = check_plan(school("bernoulli"), replace(LIKE, mitigation="threshold", constraints=("demographic_parity",) * 2))
+    assert plan.constraints == ("demographic_parity",)
+
+
+def test_maps_of_each_group_are_refused_before_any_work_where_the_group_is_not_read() -> None:
+    with pytest.raises(QueryError, match="not to be read at prediction time"):
+        check_plan(school("bernoulli"), replace(LIKE, mitigation="recalibration", constraints=("calibration",), reads_group=False))
+
+
+def test_one_comparison_holds_all_predictors_with_what_their_predictions_are_made_of(run: Run) -> None:
+    """Terms as of ``decompose`` with all its parts, of the same people and noise; tv is its sum."""
+    found = {(row.predictor, row.measure): row for row in run.report.rows if row.measure in TERMS}
+    text = to_markdown(run.report)
+    table = text[text.index("## One comparison") :].split("\n\n")[2].splitlines()
+    assert {line.split(" | ")[0].removeprefix("| ") for line in table[2:]} == run.predictors.keys()
+    for name in run.predictors:
+        tv, direct, indirect, spurious = (found[name, term].value for term in TERMS)
+        assert None not in (tv, direct, indirect, spurious)
+        assert tv == pytest.approx(direct - indirect - spurious, abs=1e-12)  # type: ignore[operator]
+    assert found["unaware", "ctf_de"].value == 0  # it does not read the group
+    assert found["threshold.demographic_parity", "ctf_de"].value != 0
+    assert found["reweighing.demographic_parity", "ctf_de"].value == 0
+
+
+def test_without_parts_a_decomposition_has_the_same_terms(known: tuple[SCM, Columns, list[World]]) -> None:
+    scm, columns, _ = known
+    (attribute,) = scm.spec.protected[:1]
+    start, end = scm.spec.nodes[attribute].levels[:2]
+    whole, terms = (decompose(scm, columns, attribute=attribute, start=start, end=end, draws=3, parts=parts) for parts in (True, False))
+    assert whole.terms == terms.terms
+    assert whole.paths
+    assert not terms.paths
+    assert not terms.mediators
+    assert not any("not told apart" in sentence for sentence in terms.said)

@@ -1,5 +1,7 @@
 """Fronts, policies, and means over splits."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,8 +80,23 @@ def test_the_most_accurate_point_within_a_policy_is_accepted_by_validation_rows_
 
 def test_over_splits_each_value_is_a_mean_with_its_interval() -> None:
     splits = [points((0.9, d)) for d in (0.1, 0.2, 0.4)]
-    found = {row.measure: row for row in over_splits(splits, 0.2)}
-    mean, low, high = nadeau_bengio([0.1, 0.2, 0.4], 0.2, 0.8)
+    found = {row.measure: row for row in over_splits(splits, 0.2, 0.6)}
+    mean, low, high = nadeau_bengio([0.1, 0.2, 0.4], 0.2, 0.6)
     row = found["demographic_parity_difference"]
     assert (row.value, row.low, row.high) == (mean, max(low, 0.0), high)
     assert found["accuracy"].value == pytest.approx(0.9)
+
+
+def test_shares_over_splits_end_at_1_and_odds_do_not() -> None:
+    """Of values so far apart that the interval reaches beyond."""
+    splits = [points((0.9, d)) for d in (0.1, 0.9)]
+    found = {row.measure: row for row in over_splits(splits, 0.2, 0.6)}
+    assert (found["demographic_parity_difference"].low, found["demographic_parity_difference"].high) == (0.0, 1.0)
+    odds = [[replace(row, measure="treatment_equality_difference") for row in each if row.measure != "accuracy"] for each in splits]
+    assert over_splits(odds, 0.2, 0.6)[0].high == nadeau_bengio([0.1, 0.9], 0.2, 0.6)[2] > 1
+
+
+@pytest.mark.parametrize("bound", ["1e999", "-1e999"])
+def test_a_bound_that_is_infinite_bounds_nothing(bound: str) -> None:
+    with pytest.raises(QueryError, match="bounds nothing"):
+        policy_of(f"accuracy<={bound}", ["accuracy"])

@@ -76,3 +76,13 @@ def test_settings_ascend_from_nothing(mitigation: str) -> None:
     assert found[0] == 0
     assert list(found) == sorted(set(found))
     assert len(found) == (5 if MITIGATIONS[mitigation].dial else 2)
+
+
+def test_a_curve_of_fewer_than_two_groups_is_refused(known: tuple[ModelSpec, Columns]) -> None:
+    with pytest.raises(QueryError, match="fewer than two of"):
+        sweep(*known, replace(PLAN, min_group_size=100_000), OPTIONS, points=2)
+
+
+def test_two_strengths_are_nothing_and_the_strongest() -> None:
+    first, last = settings_of(MITIGATIONS["penalty"], 2)
+    assert (first, last) == (0.0, pytest.approx(settings_of(MITIGATIONS["penalty"], 5)[-1]))
