@@ -13,8 +13,7 @@ from cfair.pipeline import Options
 from cfair.report import to_tradeoff_markdown
 from cfair.spec import ModelSpec
 from cfair.store.whole import check_free, written_whole
-from cfair.tradeoff import Accepted, Point, Policy, accepted, check_sweep, policy_of
-from cfair.tradeoff import sweep as swept_points
+from cfair.tradeoff import Accepted, Curve, Policy, accepted, check_sweep, curve, policy_of
 
 __all__ = ["Options", "Plan", "Swept", "swept"]
 
@@ -26,7 +25,7 @@ VERSIONED = ("cfair", "torch", "numpy", "scikit-learn")
 class Swept:
     """A trade-off, and the point that a policy accepts, if one was asked for."""
 
-    rows: tuple[Point, ...]
+    curve: Curve
     policy: Policy | None
     accepted: Accepted | None
     said: dict[str, Any]
@@ -42,7 +41,13 @@ class Swept:
                 "kept_on_test": self.accepted.kept_on_test,
             }
         )
-        return {"rows": [asdict(row) for row in self.rows], **chosen, **self.said}
+        return {
+            "rows": [asdict(row) for row in self.curve.points],
+            **chosen,
+            "held": self.curve.held,
+            "unsettled": self.curve.unsettled,
+            **self.said,
+        }
 
 
 def swept(
@@ -78,7 +83,7 @@ def swept(
     columns = read_table(table, spec, missing=cast("Literal['error', 'drop']", missing), weights=weights)
     plan = check_sweep(spec, columns, plan, options, points)
     with progress(quiet=quiet) as tell:
-        rows = swept_points(spec, columns, plan, options, points=points, progress=tell)
+        made = curve(spec, columns, plan, options, points=points, progress=tell)
     said = {
         "model": spec.name,
         "data": {"name": columns.facts.name, "rows": columns.facts.rows, "sha256": columns.facts.sha256},
@@ -86,10 +91,10 @@ def swept(
         "options": {name: getattr(options, name) for name in ("predictors", "head", "draws", "splits", "test_share", "seed")},
         "versions": {name: version(name) for name in VERSIONED},
     }
-    found = Swept(rows, policy, None if policy is None else accepted(rows, policy), said)
+    found = Swept(made, policy, None if policy is None else accepted(made.points, policy), said)
     with written_whole(out, TRADEOFF, {"name": spec.name}) as new:
         content = json.dumps(found.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
         (new / "tradeoff.json").write_text(content, encoding="utf-8")
-        text = to_tradeoff_markdown(rows, policy=policy, found=found.accepted)
+        text = to_tradeoff_markdown(made, policy=policy, found=found.accepted)
         (new / "tradeoff.md").write_text(text, encoding="utf-8")
     return found

@@ -87,7 +87,7 @@ def sweep(
     if as_json:
         typer.echo(json.dumps({**found.to_json(), "out": str(out)}))
     else:
-        draw(to_tradeoff(found.rows, policy=found.policy, found=found.accepted))
+        draw(to_tradeoff(found.curve, policy=found.policy, found=found.accepted))
         typer.echo(f"\nWritten to {out}.")
     if found.accepted is not None and not found.accepted.rows:
         raise typer.Exit(3)

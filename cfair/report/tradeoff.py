@@ -6,29 +6,30 @@ from cfair.report.markdown import written
 from cfair.report.numbers import plain
 from cfair.report.sheets import Sheet
 from cfair.report.terminal import Printed
-from cfair.tradeoff import GAP, Accepted, Point, Policy, by_point
+from cfair.tradeoff import GAP, Accepted, Curve, Point, Policy, by_point
 
 __all__ = ["to_tradeoff", "to_tradeoff_markdown"]
 
 
-def to_tradeoff(rows: Sequence[Point], *, policy: Policy | None = None, found: Accepted | None = None) -> Printed:
+def to_tradeoff(curve: Curve, *, policy: Policy | None = None, found: Accepted | None = None) -> Printed:
     """The points to be printed by rich.
 
     Args:
-        rows: of a sweep.
+        curve: of a sweep.
         policy: that a point had to keep, if one was asked for.
         found: the point that keeps it, if any does.
     """
-    return Printed(list(_sheets(rows, policy, found)))
+    return Printed(list(_sheets(curve, policy, found)))
 
 
-def to_tradeoff_markdown(rows: Sequence[Point], *, policy: Policy | None = None, found: Accepted | None = None) -> str:
+def to_tradeoff_markdown(curve: Curve, *, policy: Policy | None = None, found: Accepted | None = None) -> str:
     """The same as Markdown, with every point."""
-    first, *others = _sheets(rows, policy, found, full=True)
+    first, *others = _sheets(curve, policy, found, full=True)
     return written(first, others)
 
 
-def _sheets(rows: Sequence[Point], policy: Policy | None, found: Accepted | None, *, full: bool = False) -> Iterator[Sheet]:
+def _sheets(curve: Curve, policy: Policy | None, found: Accepted | None, *, full: bool = False) -> Iterator[Sheet]:
+    rows = curve.points
     measures = ["accuracy", *dict.fromkeys(row.measure for row in rows if row.measure.endswith("_difference")), GAP]
     points = [(key, own) for key, own in by_point(rows) if full or key[1] is None or own[0].pareto]
     dialled = sum(key[1] is not None for key, _ in by_point(rows))
@@ -40,9 +41,17 @@ def _sheets(rows: Sequence[Point], policy: Policy | None, found: Accepted | None
     shown = "" if full else " Points that are not on the front stand in tradeoff.json and tradeoff.md."
     header = ("trained by", "setting", "front", *(measure.replace("_", " ") for measure in measures))
     lines = [_line(key, own, measures) for key, own in sorted(points, key=lambda each: each[0][1] is None)]
-    yield Sheet(title=title, note=note + shown, header=header, rows=lines, names=1, keys=2)
+    yield Sheet(title=title, note=note + shown, header=header, rows=lines, names=1, keys=2, after=tuple(_trained(curve)))
     if policy is not None and found is not None:
         yield _verdict(policy, found)
+
+
+def _trained(curve: Curve) -> Iterator[str]:
+    """Who took no part, and where training did not settle."""
+    if curve.held:
+        yield f"Took no part, being too small or without anybody of whom the constraint asks: {'; '.join(curve.held)}."
+    if curve.unsettled:
+        yield f"Training did not settle at: {', '.join(map(plain, curve.unsettled))}."
 
 
 def _line(key: tuple[str, float | None], rows: Sequence[Point], measures: Sequence[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from joblib import Parallel, delayed
 
@@ -13,7 +13,7 @@ from cfair.comparing import People, constraint_rows, overall_rows
 from cfair.data import check_variation, split
 from cfair.errors import QueryError
 from cfair.interfaces import Columns, Predictor
-from cfair.mitigations import MITIGATIONS, Constrained, Plan, check_plan, group_names, settings_of
+from cfair.mitigations import MITIGATIONS, Constrained, Plan, Trained, check_plan, group_names, settings_of
 from cfair.pipeline import Options, Progress, check, learned, split_seed, worlds_of
 from cfair.predictors import PREDICTORS
 from cfair.predictors.incomplete import deploy
@@ -22,7 +22,7 @@ from cfair.spec import ModelSpec
 from cfair.threads import with_threads
 from cfair.tradeoff.points import GAP, Part, Point, over_splits, with_front
 
-__all__ = ["check_sweep", "sweep"]
+__all__ = ["Curve", "check_sweep", "curve", "sweep"]
 
 VALIDATION = 0.25  # share of the people not tested by whom points are chosen
 REPLICATES = 400  # tables that are drawn anew for an interval
@@ -30,10 +30,31 @@ REPLICATES = 400  # tables that are drawn anew for an interval
 Measured: TypeAlias = tuple[str, Part, str, float | None, float | None, float | None]  # predictor, part, measure, value, low, high
 
 
-@with_threads
+class Curve(NamedTuple):
+    """The points of a trade-off, and how they were trained.
+
+    Args:
+        points: rows of measures.
+        held: groups that took no part in some split, being too small or without anybody of whom the constraint asks.
+        unsettled: settings at which training did not settle in some split.
+    """
+
+    points: tuple[Point, ...]
+    held: tuple[str, ...]
+    unsettled: tuple[float, ...]
+
+
 def sweep(
     spec: ModelSpec, columns: Columns, plan: Plan, options: Options | None = None, *, points: int = 20, progress: Progress | None = None
 ) -> tuple[Point, ...]:
+    """The points of ``curve``, alone: see there."""
+    return curve(spec, columns, plan, options, points=points, progress=progress).points
+
+
+@with_threads
+def curve(
+    spec: ModelSpec, columns: Columns, plan: Plan, options: Options | None = None, *, points: int = 20, progress: Progress | None = None
+) -> Curve:
     """Train one mitigation at ``points`` settings of its dial, and measure each on training, validation and test rows.
 
     A quarter of the people who are not tested are kept to choose points by. Predictors without constraints are measured beside them: the
@@ -48,7 +69,7 @@ def sweep(
         progress: called with what is being done and the share of the work that is done.
 
     Returns:
-        Rows of measures; of several splits their means, with intervals of Nadeau & Bengio (2003).
+        Rows of measures, of several splits their means, with intervals of Nadeau & Bengio (2003); who took no part; what did not settle.
 
     Raises:
         QueryError: the model, the plan or the options ask for something that cannot be done.
@@ -59,12 +80,15 @@ def sweep(
     plan = check_sweep(spec, columns, plan, options, points)
     tell, k = progress or (lambda what, share: None), options.splits
     if k == 1:
-        return tuple(with_front(_of_split(spec, columns, plan, options, points, tell)))
+        alone = _of_split(spec, columns, plan, options, points, tell)
+        return alone._replace(points=tuple(with_front(alone.points)))
     tell(f"{k} splits", 0.0)
     parts = [replace(options, seed=split_seed(options.seed, each)) for each in range(k)]
     jobs = (delayed(_of_split)(spec, columns, plan, own, points, None) for own in parts)
-    found: list[list[Point]] = Parallel(n_jobs=min(k, os.cpu_count() or 1))(jobs)
-    return tuple(with_front(over_splits(found, options.test_share, (1 - VALIDATION) * (1 - options.test_share))))
+    found: list[Curve] = Parallel(n_jobs=min(k, os.cpu_count() or 1))(jobs)
+    mean = over_splits([each.points for each in found], options.test_share, (1 - VALIDATION) * (1 - options.test_share))
+    held, unsettled = (dict.fromkeys(name for each in found for name in own) for own in zip(*(each[1:] for each in found), strict=True))
+    return Curve(tuple(with_front(mean)), tuple(held), tuple(unsettled))
 
 
 def check_sweep(spec: ModelSpec, columns: Columns, plan: Plan, options: Options, points: int) -> Plan:
@@ -90,7 +114,7 @@ def check_sweep(spec: ModelSpec, columns: Columns, plan: Plan, options: Options,
 
 
 @with_threads  # in a process of its own, too
-def _of_split(spec: ModelSpec, columns: Columns, plan: Plan, options: Options, points: int, tell: Progress | None) -> list[Point]:
+def _of_split(spec: ModelSpec, columns: Columns, plan: Plan, options: Options, points: int, tell: Progress | None) -> Curve:
     """All measures of all points on one split."""
     tell = tell or (lambda what, share: None)
     rest, test = split(columns, spec, test_share=options.test_share, seed=options.seed)
@@ -98,7 +122,7 @@ def _of_split(spec: ModelSpec, columns: Columns, plan: Plan, options: Options, p
     tell("learning the model", 0.0)
     scm = learned(spec, train, replace(options, uncertainty="none"))
     tell("training", 0.2)
-    settings, predictors = _trained(scm, train, plan, options, points)
+    settings, predictors, trained = _trained(scm, train, plan, options, points)
     tell("auditing", 0.5)
     rows = [*_measured(scm, predictors, train, plan, "train"), *_measured(scm, predictors, validation, plan, "validation")]
     report = audit(
@@ -113,7 +137,7 @@ def _of_split(spec: ModelSpec, columns: Columns, plan: Plan, options: Options, p
         if row.measure in wanted and row.attribute == wanted[row.measure]
     ]
     constraint = "+".join(plan.constraints)
-    return [
+    measured = tuple(
         Point(
             constraint=constraint,
             mitigation=plan.mitigation if name in settings else name,
@@ -125,28 +149,34 @@ def _of_split(spec: ModelSpec, columns: Columns, plan: Plan, options: Options, p
             high=high,
         )
         for name, part, measure, value, low, high in rows
-    ]
+    )
+    groups, last = group_names(scm, plan.by), trained[-1]
+    unsettled = (setting for setting, each in zip(settings.values(), trained, strict=True) if not each.log[-1].converged)
+    return Curve(measured, tuple(groups[place] for place in last.held), tuple(unsettled))
 
 
-def _trained(scm: SCM, train: Columns, plan: Plan, options: Options, points: int) -> tuple[dict[str, float], dict[str, Predictor]]:
-    """Settings by the names of points, and all predictors by name: the points, and those without constraints."""
+def _trained(
+    scm: SCM, train: Columns, plan: Plan, options: Options, points: int
+) -> tuple[dict[str, float], dict[str, Predictor], list[Trained]]:
+    """Settings by the names of points, all predictors by name, the points and those without constraints, and how points were trained."""
     worlds, outcome = worlds_of(scm, train, options, given=None), train[scm.spec.outcome]
     predictors: dict[str, Predictor] = {
         name: PREDICTORS[name](scm, head=options.head).fit(worlds, outcome, weights=train.weights) for name in options.predictors
     }
-    settings = dict[str, float]()
+    settings, trained = dict[str, float](), list[Trained]()
     constrained = Constrained(scm, replace(plan, seed=options.seed), head=options.head)
     dial = settings_of(MITIGATIONS[plan.mitigation], points)
     for setting in constrained.along(worlds, outcome, weights=train.weights, settings=dial):
         assert setting is not None
         name = f"{plan.name}@{setting:g}"
         predictors[name], settings[name] = constrained.kept(), setting
-    assert constrained.trained is not None
+        assert constrained.trained is not None
+        trained.append(constrained.trained)
     groups = group_names(scm, plan.by)
-    if len(constrained.trained.held) == len(groups):
+    if len(trained[-1].held) == len(groups):
         problem = f"fewer than two of {'; '.join(groups)} can take part, being too small or without anybody of whom the constraint asks"
         raise QueryError("by", problem, "lower min_group_size, or name other attributes")
-    return settings, predictors
+    return settings, predictors, trained
 
 
 def _measured(scm: SCM, predictors: Mapping[str, Predictor], people: Columns, plan: Plan, part: Part) -> Iterator[Measured]:

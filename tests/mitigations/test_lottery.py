@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from cfair.constraints import CONSTRAINTS
+from cfair.heads.logistic import Logistic
 from cfair.mitigations import MITIGATIONS, Asked, Rows
+from cfair.mitigations.costed import Costed
+from cfair.mitigations.descent import Descent
 from cfair.mitigations.lottery import _bounds, _costs, _Found, lottery_path
 from cfair.mitigations.mixed import Mixed
 from cfair.mitigations.reducing import reduced
@@ -135,3 +138,19 @@ def test_rows_of_a_group_that_takes_no_part_are_learned_from_and_bounded_by_noth
     large = group < 2
     others = Rows(rows.features[large], rows.outcome[large], group[large], 2, rows.weights[large])
     assert farthest(others, trained.head.expected(others.features), "demographic_parity") <= 1e-6
+
+
+def test_a_regression_of_costs_is_the_logistic_head_of_cheaper_labels_weighted_by_what_they_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the ridge, which stands on features standardised by the people's own weights; from wherever it starts."""
+    monkeypatch.setattr("cfair.heads.logistic.RIDGE", 1e-9)
+    monkeypatch.setattr("cfair.mitigations.descent.RIDGE", 1e-9)
+    monkeypatch.setattr("cfair.mitigations.costed.RIDGE", 1e-9)
+    rows = people()
+    descent = Descent(rows)
+    costed = Costed(descent.design, descent.start)
+    for size in (0.02, 0.03):  # the second starts from the first
+        cells = torch.tensor([1.0, -1.0, 1.2, -0.8, 0.9 - 40 * size, -1.1]).double()
+        costs = cells[rows.group * 2 + rows.outcome.long()] * rows.weights
+        found = descent.head(costed.least(costs, cells))
+        expected = Logistic(2).fit([(rows.features, (costs < 0).double(), costs.abs())])
+        torch.testing.assert_close(found.predict(rows.features), expected.predict(rows.features), rtol=1e-6, atol=1e-6)

@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from cfair.errors import QueryError
 from cfair.interfaces import Columns
 from cfair.mitigations import MITIGATIONS, Plan, settings_of
 from cfair.pipeline import Options
+from cfair.report import to_tradeoff_markdown
 from cfair.spec import ModelSpec
-from cfair.tradeoff import Point, sweep
+from cfair.tradeoff import Point, curve, sweep
 
 from school import people, school
 
@@ -81,6 +83,20 @@ def test_settings_ascend_from_nothing(mitigation: str) -> None:
 def test_a_curve_of_fewer_than_two_groups_is_refused(known: tuple[ModelSpec, Columns]) -> None:
     with pytest.raises(QueryError, match="fewer than two of"):
         sweep(*known, replace(PLAN, min_group_size=100_000), OPTIONS, points=2)
+
+
+def test_groups_that_take_no_part_are_named_and_so_are_settings_that_do_not_settle(
+    known: tuple[ModelSpec, Columns], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, columns = known
+    rare = columns["race"] == 2
+    keep = torch.cat([rare.nonzero()[:20], (~rare).nonzero()]).squeeze(1)
+    monkeypatch.setattr("cfair.mitigations.lagrangian.ROUNDS", 1)
+    monkeypatch.setattr("cfair.mitigations.lagrangian.FURTHER", 0)
+    made = curve(spec, columns.take(keep), replace(PLAN, mitigation="lagrangian", by=("race",)), OPTIONS, points=3)
+    assert made.held == ("h",)
+    assert 1.0 in made.unsettled
+    assert "Took no part, being too small or without anybody of whom the constraint asks: h." in to_tradeoff_markdown(made)
 
 
 def test_two_strengths_are_nothing_and_the_strongest() -> None:
