@@ -30,7 +30,8 @@ def bounded_path(rows: Rows, asked: Asked, tolerances: Sequence[float]) -> Itera
 
     Then no two groups differ by more than the tolerance, but for twice ENOUGH. Odds are compared as shares, see ``Violations``: of
     treatment equality it is the tolerance of FN/(FN + FP). Decisions are sharpened round by round at the first tolerance; each further
-    one starts with the weights, the multipliers and the μ with which the one before it ended.
+    one starts with the weights, the multipliers and the μ with which the one before it ended, and, if they do not lead to where it is
+    kept, from the beginning.
 
     Of all rounds at a tolerance it is the one of least loss whose hard decisions keep it, or else the one that comes nearest.
 
@@ -49,15 +50,18 @@ def bounded_path(rows: Rows, asked: Asked, tolerances: Sequence[float]) -> Itera
     violations = Violations(rows, asked.constraints, part, learner.scores(learner.start))
     none = torch.zeros(len(violations.names), dtype=torch.float64)
     temperatures = temperatures_for(asked.constraints)
-    state, rounds = _State(learner.start, none, none, FIRST, temperatures[0]), _Rounds(learner, violations, temperatures)
-    first = look("without constraints", rows, asked, learner, Reached(learner.start, 0, converged=True))
+    fresh, rounds = _State(learner.start, none, none, FIRST, temperatures[0]), _Rounds(learner, violations, temperatures)
+    state, first = fresh, look("without constraints", rows, asked, learner, Reached(learner.start, 0, converged=True))
     for i, tolerance in enumerate(tolerances):
         log, best = [first], (False, -torch.inf, state.theta, 0)
-        ends = rounds.until_kept(state, tolerance, blunt=i == 0) if part.any() else ()
-        for k, (state, reached) in enumerate(ends, 1):
-            multipliers = tuple((state.above - state.below).tolist())
-            log.append(replace(look(f"round {k}", rows, asked, learner, reached), multipliers=multipliers))
-            best = max(best, (*rounds.rank(state.theta, tolerance), state.theta, k), key=lambda each: each[:2])
+        for blunt in ((True,) if i == 0 else (False, True)) if part.any() else ():
+            if best[0]:
+                break
+            begin = fresh if blunt else state
+            for state, reached in rounds.until_kept(begin, tolerance, blunt=blunt):
+                multipliers = tuple((state.above - state.below).tolist())
+                log.append(replace(look(f"round {len(log)}", rows, asked, learner, reached), multipliers=multipliers))
+                best = max(best, (*rounds.rank(state.theta, tolerance), state.theta, len(log) - 1), key=lambda each: each[:2])
         kept, _, theta, place = best
         log.append(replace(log[place], what=f"chosen: {log[place].what}", converged=kept or not part.any()))
         yield Trained(learner.head(theta), False, tuple(log), positions(~part))
@@ -131,7 +135,8 @@ class _Rounds:
 
     def until_kept(self, state: _State, tolerance: float, *, blunt: bool) -> Iterator[tuple[_State, Reached]]:
         """Where each round ended, with soft violations at first if ``blunt``, until hard decisions keep the tolerance."""
-        before, soft = torch.inf, len(self.temperatures) if blunt else 0
+        before, soft, pressed = torch.inf, len(self.temperatures) if blunt else 0, 0
+        state = replace(state, temperature=self.temperatures[-1])
         for k in range(ROUNDS if blunt else FURTHER):
             state = replace(state, temperature=self.temperatures[k]) if k < soft else state
             state, reached = self._round(state, tolerance / 2, hard=k >= soft)
@@ -139,7 +144,8 @@ class _Rounds:
             yield state, reached
             if k >= soft and left <= ENOUGH and self._needed(state, tolerance):
                 break
-            state = self._pressed(state, hard=k >= soft) if left > max(FALL * before, ENOUGH) else state
+            if left > max(FALL * before, ENOUGH):
+                state, pressed = self._pressed(state, pressed), pressed + 1
             before = left
 
     def _needed(self, state: _State, tolerance: float) -> bool:
@@ -148,13 +154,13 @@ class _Rounds:
         pressed = state.above + state.below > 0
         return not pressed.any() or bool((apart[pressed] >= NEAR * tolerance / 2 - ENOUGH).any())
 
-    def _pressed(self, state: _State, *, hard: bool) -> _State:
+    def _pressed(self, state: _State, before: int) -> _State:
         """After a round that did not bring violations down: a larger μ, and where that did not help, sharper decisions.
 
         Soft ones serve first, since sharp ones hang on the few people near the threshold, of whom other rows have others. But where many
         stand there, hard violations follow the soft ones so loosely that rounds swing from side to side, whatever μ.
         """
-        if hard and state.weight >= FIRST * GROWTH**PRESSED and state.temperature > SHARPEST:
+        if before >= PRESSED:
             return replace(state, temperature=max(state.temperature * SHARPER, SHARPEST))
         return replace(state, weight=min(state.weight * GROWTH, STEEPEST))
 
