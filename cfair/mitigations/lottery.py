@@ -25,7 +25,7 @@ __all__ = ["lottery", "lottery_path"]
 ROUNDS = 3  # classifiers learned at most at each tolerance of a path
 APPROACH = (0.8, 0.6, 0.4, 0.2, 0.1, 0.05, 0.02, 0.0)  # shares of what is to go that are left along the path to one tolerance
 HALFWAY = 0.5  # from the multipliers of the round before to those of the linear program: at these alone rounds swing from side to side
-PROMISED = 1e-4  # share of people fewer on whom the last classifier promised to err: where it is less, none is expected to help
+PROMISED = 1e-3  # share of people fewer on whom the last classifier promised to err: where it is less, none is expected to help
 SMALLEST = 1e-9  # share of people whom a classifier serves: less is rounding
 CERTAIN = 20.0  # log-odds of a classifier that decides alike for everybody
 
