@@ -106,7 +106,7 @@ class Stage:
         loss: mean log loss of the training rows, without any penalty.
         violations: name of a constraint -> its largest difference in hard decisions of the training rows; NaN where it is undefined.
         steps: of the optimiser.
-        converged: whether it came to rest.
+        converged: whether it came to rest; of the stage that was chosen under a tolerance, whether the tolerance is kept.
         multipliers: of the constraints, if there are any.
         held_out_loss: mean log loss of rows that were held out to tell when to stop, if any were.
         held_out_violations: of them, as ``violations``.
