@@ -182,6 +182,8 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, points: Mappi
     tell("fitting predictors", 0.15)
     predictors = _fitted(scm, train, options)
     tell("auditing", 0.4)
+    asked, refused = _plans(spec, options)
+    audited = 0.5 if asked else 0.6  # of the work
     report = audit(
         scm,
         predictors,
@@ -192,16 +194,22 @@ def _fit_once(spec: ModelSpec, columns: Columns, options: Options, points: Mappi
         min_group_size=options.min_group_size,
         points=points,
         known=columns,
-        progress=lambda done: tell("auditing", 0.4 + 0.5 * done / test.n),
+        progress=lambda done: tell("auditing", 0.4 + audited * done / test.n),
     )
     trained = {"training_rows": train.n}
     weighed = {} if train.weights is None else {"effective_training_rows": effective_size(train.weights)}
-    asked, refused = _plans(spec, options)
     log = trained_in(predictors, refused)
     if asked:
-        tell("decomposing predictions", 0.95)
-        draws = min(options.draws, TERM_DRAWS)
-        terms = decomposed(scm, predictors, test, attributes=asked[0].by, known=columns, draws=draws, seed=options.seed)
+        terms = decomposed(
+            scm,
+            predictors,
+            test,
+            attributes=asked[0].by,
+            known=columns,
+            draws=min(options.draws, TERM_DRAWS),
+            seed=options.seed,
+            progress=lambda share: tell("decomposing predictions", 0.9 + 0.1 * share),
+        )
         report = replace(report, rows=(*report.rows, *terms))
     report = replace(report, data={**report.data, **trained, **weighed, **log})
     return Run(scm, predictors, report, options.head)

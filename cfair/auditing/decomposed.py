@@ -1,6 +1,6 @@
 """Each prediction's difference between two groups, taken apart into direct, indirect and spurious effects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -15,7 +15,15 @@ TERMS = ("tv", "ctf_de", "ctf_ie", "ctf_se")  # tv = ctf_de − (ctf_ie + ctf_se
 
 
 def decomposed(
-    scm: SCM, predictors: Mapping[str, Predictor], people: Columns, *, attributes: Sequence[str], known: Columns, draws: int, seed: int
+    scm: SCM,
+    predictors: Mapping[str, Predictor],
+    people: Columns,
+    *,
+    attributes: Sequence[str],
+    known: Columns,
+    draws: int,
+    seed: int,
+    progress: Callable[[float], None],
 ) -> list[Row]:
     """TV and the three counterfactual effects of each deployed prediction, between the two largest groups of each attribute.
 
@@ -29,13 +37,15 @@ def decomposed(
         known: all people, by whom it is told which groups are the largest.
         draws: per person.
         seed: of the noise.
+        progress: called with the share of the work that is done.
 
     Source: Plečko & Bareinboim (2024), Causal fairness analysis, Theorem 4.1.
     """
     found, people = [], _whole(people)
-    for attribute in attributes:
+    for i, attribute in enumerate(attributes):
         start, end = _largest(known, attribute, scm.spec.nodes[attribute].levels)
-        for name, predictor in predictors.items():
+        for k, (name, predictor) in enumerate(predictors.items()):
+            progress((i + k / len(predictors)) / len(attributes))
             terms = decompose(
                 scm, people, attribute=attribute, start=start, end=end, prediction=prediction_of(scm.spec, predictor), draws=draws,
                 parts=False, parameter_draws=0, seed=seed,
@@ -44,6 +54,7 @@ def decomposed(
                 if (each := terms.get(term)) is not None:
                     where = {"attribute": attribute, "group": start, "world": f"{attribute}={end}"}
                     found.append(Row(predictor=name, measure=term, **where, value=each.value, low=each.low, high=each.high, n=people.n))
+    progress(1.0)
     return found
 
 

@@ -201,3 +201,15 @@ def test_without_parts_a_decomposition_has_the_same_terms(known: tuple[SCM, Colu
     assert not terms.paths
     assert not terms.mediators
     assert not any("not told apart" in sentence for sentence in terms.said)
+
+
+@pytest.mark.slow
+def test_progress_with_constraints_never_goes_back_and_ends_at_1() -> None:
+    scm, columns = people(school("bernoulli"), 300)
+    told: list[float] = []
+    options = Options(
+        predictors=("unaware",), uncertainty="none", draws=2, constraints=("demographic_parity",), mitigations=("threshold",), splits=2
+    )
+    fit(scm.spec, columns, options, progress=lambda what, share: told.append(share))
+    assert told == sorted(told)
+    assert told[-1] == 1
