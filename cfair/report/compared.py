@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from cfair.auditing.decomposed import TERMS
 from cfair.constraints import CONSTRAINTS
 from cfair.report.figures import Figures, spoken
-from cfair.report.numbers import plain
+from cfair.report.numbers import unrounded
 from cfair.report.sheets import Sheet
 
 __all__ = ["compared"]
@@ -46,13 +46,13 @@ def compared(figures: Figures) -> Iterator[Sheet]:
 
 def _cell(figures: Figures, predictor: str, measure: str, attribute: str | None) -> str:
     row = figures.row(predictor, measure, attribute)
-    return "" if row is None else plain(row.value)
+    return "" if row is None else unrounded(row.value)
 
 
 def _term(figures: Figures, predictor: str, term: str, attribute: str) -> str:
     """Of the one pair of groups that was taken apart."""
     found = [row for (name, measure, own, *_), row in figures.found.items() if (name, measure, own) == (predictor, term, attribute)]
-    return plain(found[0].value) if found else ""
+    return unrounded(found[0].value) if found else ""
 
 
 def _needs(figures: Figures, predictor: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cfair.auditing import Row
 
-__all__ = ["ROUNDING", "align", "figure", "plain"]
+__all__ = ["ROUNDING", "align", "figure", "plain", "unrounded"]
 
 UNDEFINED = "undefined"
 SMALLEST, LARGEST = 1e-4, 1e6  # between them numbers are written out, beyond with an exponent
@@ -33,6 +33,11 @@ def plain(value: float | None, scale: float | None = None) -> str:
     if value is None:
         return UNDEFINED
     return _written(value, abs(value) if scale is None else scale)
+
+
+def unrounded(value: float | None) -> str:
+    """A number by itself; 0 where it is nothing but rounding error."""
+    return plain(0.0 if value is not None and abs(value) < ROUNDING else value)
 
 
 def align(texts: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from cfair.auditing import Report
-from cfair.report.numbers import plain
+from cfair.report.numbers import plain, unrounded
 from cfair.report.sheets import Sheet
 
 __all__ = ["trained"]
@@ -39,7 +39,7 @@ def _rows(name: str, record: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for constraint in record["constraints"]:
         before, left = (plain(line["violations"].get(constraint)) for line in (first, last))
         expected = [line for line in record["log"] if line["what"].endswith(EXPECTED)]
-        left += f" ({plain(expected[-1]['violations'].get(constraint))} {EXPECTED})" if expected else ""
+        left += f" ({unrounded(expected[-1]['violations'].get(constraint))} {EXPECTED})" if expected else ""
         settled = "yes" if last["converged"] else "no"
         yield (name, record["features"], " x ".join(record["by"]), constraint, before, left, str(len(record["log"]) - 1), settled)
 

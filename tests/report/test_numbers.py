@@ -3,7 +3,7 @@
 import pytest
 
 from cfair.auditing import Row
-from cfair.report.numbers import align, figure, plain
+from cfair.report.numbers import align, figure, plain, unrounded
 
 
 def row(value: float | None, low: float | None = None, high: float | None = None) -> Row:
@@ -58,3 +58,7 @@ def test_points_and_brackets_stand_below_one_another() -> None:
         "12.35   [11.99, 12.70]",
     ]
     assert align([]) == []
+
+
+def test_what_is_nothing_but_rounding_is_written_as_0() -> None:
+    assert [unrounded(value) for value in (1.1e-16, -1.1e-16, 0.25, None)] == ["0", "0", "0.250", "undefined"]
