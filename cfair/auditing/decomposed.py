@@ -27,6 +27,8 @@ def decomposed(
 ) -> list[Row]:
     """TV and the three counterfactual effects of each deployed prediction, between the two largest groups of each attribute.
 
+    An attribute of which fewer than two groups are among the people has no rows.
+
     Parameters stay at their estimates: the intervals are of the people, those who lack no value.
 
     Args:
@@ -43,7 +45,9 @@ def decomposed(
     """
     found, people = [], _whole(people)
     for i, attribute in enumerate(attributes):
-        start, end = _largest(known, attribute, scm.spec.nodes[attribute].levels)
+        if (pair := _largest(known, people, attribute, scm.spec.nodes[attribute].levels)) is None:
+            continue
+        start, end = pair
         for k, (name, predictor) in enumerate(predictors.items()):
             progress((i + k / len(predictors)) / len(attributes))
             terms = decompose(
@@ -58,12 +62,14 @@ def decomposed(
     return found
 
 
-def _largest(known: Columns, attribute: str, levels: Sequence[str]) -> tuple[str, str]:
-    """The two levels that most people have, weighted."""
+def _largest(known: Columns, people: Columns, attribute: str, levels: Sequence[str]) -> tuple[str, str] | None:
+    """The two levels that most have of all who are known, weighted, and somebody among ``people``; None where one such level is left."""
     weights = torch.ones(known.n, dtype=torch.float64) if known.weights is None else known.weights
     sizes = torch.zeros(len(levels), dtype=torch.float64).index_add_(0, known[attribute].long(), weights)
+    counted = people.counted()[attribute].long()
+    sizes *= torch.bincount(counted, minlength=len(levels)) > 0
     first, second = sizes.topk(2).indices.tolist()
-    return levels[first], levels[second]
+    return (levels[first], levels[second]) if sizes[second] > 0 else None
 
 
 def _whole(people: Columns) -> Columns:

@@ -44,7 +44,7 @@ class Costed:
         weights = weights * ((weights > 0).sum() / weights.sum())
         signs = bytes((cells < 0).tolist())
         theta = self._known.get(signs, self.start)
-        score, value = self.design @ theta, torch.tensor(torch.inf, dtype=torch.float64)
+        score = self.design @ theta
         value = self._loss(score, theta, label, weights)
         for _ in range(STEPS):
             step, decrement = self._step(score, theta, label, weights)

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping
 
 from cfair.auditing import Assumption, Json, Report
+from cfair.auditing.audit import MIN_GROUP_SIZE
 from cfair.report.sheets import Sheet
 
 __all__ = ["assumed", "opening", "provenance", "seen"]
@@ -164,6 +165,8 @@ def _flags(report: Report) -> Iterator[str]:
         value = None if value == [] else value
         if value is not None:
             yield f"--{name.replace('_', '-')} {shlex.quote(','.join(map(str, value)) if isinstance(value, list) else str(value))}"
+    if (least := report.options.get("min_group_size", MIN_GROUP_SIZE)) != MIN_GROUP_SIZE:
+        yield f"--min-group-size {least}"
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

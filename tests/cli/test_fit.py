@@ -102,6 +102,8 @@ def test_what_the_report_says_to_repeat_gives_the_same_report(capsys: pytest.Cap
         "drop",
         "--predictors",
         "unaware, residual",
+        "--min-group-size",
+        "40",
     ]
     assert told(capsys, "fit", "--dag", DAG, "--data", data, *words, "--out", "run")[0] == 0
     (line,) = [line for line in Path("run/report.md").read_text().splitlines() if line.startswith("| to repeat")]

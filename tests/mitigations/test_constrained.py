@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cfair.auditing import audit
-from cfair.auditing.decomposed import TERMS
+from cfair.auditing.decomposed import TERMS, decomposed
 from cfair.constraints import CONSTRAINTS
 from cfair.effects import decompose
 from cfair.errors import QueryError
@@ -15,6 +15,7 @@ from cfair.inference import abduct
 from cfair.interfaces import Columns, World
 from cfair.mitigations import MITIGATIONS, Constrained, Plan, check_plan, plans
 from cfair.pipeline import Options, fit
+from cfair.predictors import PREDICTORS
 from cfair.report import to_markdown
 from cfair.scm import SCM
 from cfair.store import Run, load, save
@@ -213,3 +214,20 @@ def test_progress_with_constraints_never_goes_back_and_ends_at_1() -> None:
     fit(scm.spec, columns, options, progress=lambda what, share: told.append(share))
     assert told == sorted(told)
     assert told[-1] == 1
+
+
+def test_a_group_of_whom_nobody_is_held_out_is_not_taken_apart(known: tuple[SCM, Columns, list[World]]) -> None:
+    scm, columns, worlds = known
+    predictors = {"unaware": PREDICTORS["unaware"](scm).fit(worlds, columns["y"])}
+    race = columns["race"].long()
+    largest = int(torch.bincount(race).argmax())
+
+    def rows(people: Columns) -> list[tuple[str | None, str | None]]:
+        found = decomposed(scm, predictors, people, attributes=("race",), known=columns, draws=2, seed=0, progress=lambda share: None)
+        return [(row.group, row.world) for row in found]
+
+    levels = scm.spec.nodes["race"].levels
+    assert rows(columns.take((race == largest).nonzero().squeeze(1))) == []
+    others = rows(columns.take((race != largest).nonzero().squeeze(1)))
+    assert len(others) == len(TERMS)
+    assert all(levels[largest] not in (group, (world or "").removeprefix("race=")) for group, world in others)
